@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod attributes;
+mod element_type;
+mod ints;
+mod options;
+mod rules;
+mod shape;
+mod table;
+mod window;
+
+pub use attributes::{Activation, Padding, WeightsFormat};
+pub use element_type::ElementType;
+pub use ints::{IntList, MAX_INTS};
+pub use options::*;
+pub use rules::{Operands, ShapeError};
+pub use shape::{MAX_RANK, Shape};
+pub use table::{InPlace, Op, OpInfo, OpKind, Operand, Operator, OutputQuantization, Role, op};
+pub use window::Window;

@@ -1,0 +1,56 @@
+//! Shape rules: what the operands of an operator say about its output.
+
+mod elementwise;
+mod error;
+mod layout;
+pub(crate) mod macs;
+mod reduce;
+mod window;
+
+pub(crate) use elementwise::{broadcast, same};
+pub use error::ShapeError;
+pub(crate) use layout::{concatenation, expand_dims, pad, reshape, squeeze};
+pub(crate) use reduce::reduce;
+pub(crate) use window::{conv2d, depthwise_conv2d, fully_connected, pool2d};
+
+use crate::{IntList, Shape};
+
+/// What a shape rule may ask of a node.
+pub trait Operands {
+    /// The number of inputs, absent ones included.
+    fn count(&self) -> usize;
+
+    /// The shape of input `index`, or `None` when it is absent.
+    fn shape(&self, index: usize) -> Option<Shape>;
+
+    /// The values of input `index` where it is a constant of integers, or `None`.
+    fn ints(&self, index: usize) -> Option<IntList>;
+}
+
+/// The shape of a required input.
+fn shape(operands: &dyn Operands, index: usize) -> Result<Shape, ShapeError> {
+    operands
+        .shape(index)
+        .ok_or(ShapeError::MissingInput { index })
+}
+
+/// The `[N, H, W, C]` shape of a required input.
+fn nhwc(operands: &dyn Operands, index: usize) -> Result<[usize; 4], ShapeError> {
+    let shape = shape(operands, index)?;
+    shape.nhwc().ok_or(ShapeError::Rank {
+        index,
+        expected: 4,
+        found: shape.rank(),
+    })
+}
+
+/// The constant integers of a required input.
+fn ints(operands: &dyn Operands, index: usize) -> Result<IntList, ShapeError> {
+    shape(operands, index)?;
+    operands.ints(index).ok_or(ShapeError::Unknown { index })
+}
+
+/// A shape of these dimensions.
+fn shaped(dims: &[usize]) -> Result<Shape, ShapeError> {
+    Shape::new(dims).ok_or(ShapeError::TooManyDimensions)
+}

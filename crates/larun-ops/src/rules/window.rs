@@ -1,0 +1,141 @@
+//! Convolutions, pools and dense layers.
+
+use super::{Operands, ShapeError, nhwc, shape, shaped};
+use crate::options::{Conv2DOptions, DepthwiseConv2DOptions, FullyConnectedOptions, Pool2DOptions};
+use crate::shape::product;
+use crate::{Padding, Shape, Window};
+
+/// `[N, H, W, C]` and `[O, KH, KW, C / groups]` to `[N, H', W', O]`.
+pub(crate) fn conv2d(
+    options: &Conv2DOptions,
+    operands: &dyn Operands,
+) -> Result<Shape, ShapeError> {
+    let [batch, height, width, channels] = nhwc(operands, 0)?;
+    let [outputs, filter_h, filter_w, depth] = nhwc(operands, 1)?;
+    let groups = channels.checked_div(depth).unwrap_or(0);
+    if groups == 0 || groups * depth != channels || outputs % groups != 0 {
+        return Err(ShapeError::Mismatch {
+            what: "channels of the filter, which must divide those of the input",
+            expected: channels,
+            found: depth,
+        });
+    }
+    bias(operands, outputs)?;
+    let rows = axis(
+        height,
+        filter_h,
+        options.stride_h,
+        options.dilation_h,
+        options.padding,
+    )?;
+    let columns = axis(
+        width,
+        filter_w,
+        options.stride_w,
+        options.dilation_w,
+        options.padding,
+    )?;
+    shaped(&[batch, rows, columns, outputs])
+}
+
+/// `[N, H, W, C]` and `[1, KH, KW, C * multiplier]` to `[N, H', W', C * multiplier]`.
+pub(crate) fn depthwise_conv2d(
+    options: &DepthwiseConv2DOptions,
+    operands: &dyn Operands,
+) -> Result<Shape, ShapeError> {
+    let [batch, height, width, channels] = nhwc(operands, 0)?;
+    let [one, filter_h, filter_w, outputs] = nhwc(operands, 1)?;
+    if one != 1 || outputs.checked_rem(channels) != Some(0) || outputs == 0 {
+        return Err(ShapeError::Mismatch {
+            what: "channels of the filter, which must be a multiple of those of the input",
+            expected: channels,
+            found: outputs,
+        });
+    }
+    bias(operands, outputs)?;
+    let rows = axis(
+        height,
+        filter_h,
+        options.stride_h,
+        options.dilation_h,
+        options.padding,
+    )?;
+    let columns = axis(
+        width,
+        filter_w,
+        options.stride_w,
+        options.dilation_w,
+        options.padding,
+    )?;
+    shaped(&[batch, rows, columns, outputs])
+}
+
+/// `[N, H, W, C]` to `[N, H', W', C]`.
+pub(crate) fn pool2d(
+    options: &Pool2DOptions,
+    operands: &dyn Operands,
+) -> Result<Shape, ShapeError> {
+    let [batch, height, width, channels] = nhwc(operands, 0)?;
+    let size = |value: i32| usize::try_from(value).map_err(|_| ShapeError::Window);
+    let (filter_h, filter_w) = (size(options.filter_h)?, size(options.filter_w)?);
+    let rows = axis(height, filter_h, options.stride_h, 1, options.padding)?;
+    let columns = axis(width, filter_w, options.stride_w, 1, options.padding)?;
+    shaped(&[batch, rows, columns, channels])
+}
+
+/// `[..., I]` and `[O, I]` to `[N, O]`, or to `[..., O]` with `keep_num_dims`.
+pub(crate) fn fully_connected(
+    options: &FullyConnectedOptions,
+    operands: &dyn Operands,
+) -> Result<Shape, ShapeError> {
+    let (mut input, weights) = (shape(operands, 0)?, shape(operands, 1)?);
+    let &[units, depth] = weights.dims() else {
+        return Err(ShapeError::Rank {
+            index: 1,
+            expected: 2,
+            found: weights.rank(),
+        });
+    };
+    bias(operands, units)?;
+    let mismatch = ShapeError::Mismatch {
+        what: "inputs of the dense layer, a row of its weights",
+        expected: depth,
+        found: input.last(),
+    };
+    if options.keep_num_dims {
+        let last = input.dims_mut().last_mut().filter(|last| **last == depth);
+        *last.ok_or(mismatch)? = units;
+        return Ok(input);
+    }
+    let elements = product(input.dims()).ok_or(ShapeError::Overflow)?;
+    match (elements.checked_div(depth), elements.checked_rem(depth)) {
+        (Some(batch), Some(0)) => shaped(&[batch, units]),
+        _ => Err(mismatch),
+    }
+}
+
+/// A bias, where there is one, has a value for each output channel.
+fn bias(operands: &dyn Operands, channels: usize) -> Result<(), ShapeError> {
+    match operands.shape(2).map(|shape| shape.elements()) {
+        Some(found) if found != Some(channels) => Err(ShapeError::Mismatch {
+            what: "values of the bias",
+            expected: channels,
+            found: found.unwrap_or(usize::MAX),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Positions of a window along one axis.
+fn axis(
+    input: usize,
+    filter: usize,
+    stride: i32,
+    dilation: i32,
+    padding: Padding,
+) -> Result<usize, ShapeError> {
+    let size = |value: i32| usize::try_from(value).map_err(|_| ShapeError::Window);
+    Window::new(input, filter, size(stride)?, size(dilation)?, padding)
+        .map(|window| window.output)
+        .ok_or(ShapeError::Window)
+}

@@ -1,0 +1,42 @@
+//! Chores of the workspace, run as `cargo xtask <command>`.
+
+mod codegen;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// LARUN's own chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// One file of this crate for each.
+#[derive(Subcommand)]
+enum Command {
+    /// Turn crates/larun-tflite/schema/tflite.fbs into crates/larun-tflite/src/generated
+    Codegen(codegen::Args),
+}
+
+fn main() -> ExitCode {
+    let result: Result<(), Box<dyn core::error::Error>> = match Cli::parse().command {
+        Command::Codegen(args) => codegen::run(&args).map_err(Into::into),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace, whatever folder the command was started in.
+fn workspace_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
