@@ -1,0 +1,82 @@
+//! Integer arithmetic that stands for real numbers: the requantisation and the transcendental functions of integer kernels.
+//!
+//! Every function here is total: it returns a value for any argument, in debug and in release builds, and wraps
+//! where the arithmetic it reproduces would be undefined. In the domain where that arithmetic is defined, the results
+//! are those of TensorFlow Lite Micro (TFLM), bit for bit.
+//!
+//! A raw value `r` in the format *Qm.n* (`m` integer bits, `n = 31 - m` fractional bits) stands for `r / 2^n`.
+//!
+//! Sources: B. Jacob et al., *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+//! Inference*, CVPR 2018, section 2.2 and appendix B; TensorFlow Lite's int8 specification.
+
+mod multiplier;
+mod nonlinear;
+mod transcendental;
+
+pub use multiplier::{
+    FixedMultiplier, Rounding, multiply_by_quantized_multiplier_smaller_than_one_exp,
+};
+pub use nonlinear::{SigmoidInput, SoftmaxInput, input_radius};
+pub use transcendental::{
+    exp_on_negative_values, logistic, one_minus_x_over_one_plus_x_for_x_in_0_1,
+    one_over_one_plus_x_for_x_in_0_1, reciprocal, rescale, tanh,
+};
+
+/// High half of the doubled product, rounded: `round(a * b / 2^31)`, a tie going up.
+///
+/// The one product that does not fit, `i32::MIN * i32::MIN`, saturates to `i32::MAX`. As a product of two Q0.31
+/// numbers this is their Q0.31 product; Arm calls it `VQRDMULH`, gemmlowp `SaturatingRoundingDoublingHighMul`.
+#[doc(alias = "SaturatingRoundingDoublingHighMul")]
+#[inline]
+#[must_use]
+pub const fn saturating_rounding_doubling_high_mul(a: i32, b: i32) -> i32 {
+    let rounded = ((a as i64 * b as i64 + (1 << 30)) >> 31) as i32;
+    // Only the saturating product rounds to 2^31 and so arrives here as MIN; every other result is above it.
+    rounded.wrapping_sub((rounded == i32::MIN) as i32)
+}
+
+/// `round(x / 2^exponent)`, a tie going away from zero.
+///
+/// `exponent` is clamped to `0..=31`.
+#[doc(alias = "RoundingDivideByPOT")]
+#[inline]
+#[must_use]
+pub const fn rounding_divide_by_pot(x: i32, exponent: i32) -> i32 {
+    let exponent = clamp_shift(exponent);
+    let mask = (1_i32 << exponent).wrapping_sub(1);
+    let remainder = x & mask;
+    let threshold = (mask >> 1) + (x < 0) as i32;
+    (x >> exponent) + (remainder > threshold) as i32
+}
+
+/// `x * 2^exponent`: saturating for a positive exponent, [rounded](rounding_divide_by_pot) for a negative one.
+///
+/// `exponent` is clamped to `-31..=31`.
+#[doc(alias = "SaturatingRoundingMultiplyByPOT")]
+#[inline]
+#[must_use]
+pub const fn saturating_rounding_multiply_by_pot(x: i32, exponent: i32) -> i32 {
+    if exponent < 0 {
+        return rounding_divide_by_pot(x, exponent.saturating_neg());
+    }
+    let wide = (x as i64) << clamp_shift(exponent);
+    if wide > i32::MAX as i64 {
+        i32::MAX
+    } else if wide < i32::MIN as i64 {
+        i32::MIN
+    } else {
+        wide as i32
+    }
+}
+
+/// Brings a shift amount into `0..=31`, where Rust's shifts of an `i32` are defined (one instruction on Arm).
+#[inline]
+const fn clamp_shift(shift: i32) -> u32 {
+    if shift < 0 {
+        0
+    } else if shift > 31 {
+        31
+    } else {
+        shift as u32
+    }
+}
