@@ -1,0 +1,250 @@
+//! A node's plan: what `prepare` works out once, kept as 32-bit words for every `invoke`.
+
+use larun_quant::fixed_point::FixedMultiplier;
+
+use crate::InvokeError;
+
+/// Writes a plan into memory of the caller.
+///
+/// When the memory runs out the writer only counts on, so that the caller can say how much is needed. With no memory
+/// at all it measures.
+#[derive(Debug)]
+pub struct PlanWriter<'m> {
+    words: &'m mut [u32],
+    written: usize,
+    scratch: usize,
+}
+
+impl<'m> PlanWriter<'m> {
+    /// A plan at the start of `words`.
+    pub const fn new(words: &'m mut [u32]) -> Self {
+        Self {
+            words,
+            written: 0,
+            scratch: 0,
+        }
+    }
+
+    /// The words that the plan takes, whether or not they fit.
+    pub const fn words_needed(&self) -> usize {
+        self.written
+    }
+
+    /// Whether all words so far fit the memory.
+    pub const fn fits(&self) -> bool {
+        self.written <= self.words.len()
+    }
+
+    /// The bytes of scratch memory that the node asks for, 0 for none.
+    pub const fn scratch_bytes(&self) -> usize {
+        self.scratch
+    }
+
+    /// Asks for scratch memory, aligned to 16 bytes, for the time of an `invoke`. The largest request counts.
+    pub fn request_scratch(&mut self, bytes: usize) {
+        self.scratch = self.scratch.max(bytes);
+    }
+
+    /// Writes a word.
+    pub fn push_u32(&mut self, value: u32) {
+        if let Some(word) = self.words.get_mut(self.written) {
+            *word = value;
+        }
+        self.written = self.written.saturating_add(1);
+    }
+
+    /// Writes an integer.
+    pub fn push_i32(&mut self, value: i32) {
+        self.push_u32(value as u32);
+    }
+
+    /// Writes a real number.
+    pub fn push_f32(&mut self, value: f32) {
+        self.push_u32(value.to_bits());
+    }
+
+    /// Writes a size. `prepare` has seen to it that every tensor is below 2 GiB; a larger size saturates.
+    pub fn push_usize(&mut self, value: usize) {
+        self.push_u32(u32::try_from(value).unwrap_or(u32::MAX));
+    }
+
+    /// Writes a fixed-point multiplier: two words.
+    pub fn push_multiplier(&mut self, value: FixedMultiplier) {
+        self.push_i32(value.multiplier);
+        self.push_i32(value.shift);
+    }
+
+    /// Writes `len` bytes, packed four a word, the last word filled with zeros.
+    pub fn push_bytes(&mut self, len: usize, mut byte: impl FnMut(usize) -> i8) {
+        for start in (0..len).step_by(4) {
+            let word: [i8; 4] =
+                core::array::from_fn(|i| if start + i < len { byte(start + i) } else { 0 });
+            self.push_u32(u32::from_ne_bytes(word.map(|byte| byte as u8)));
+        }
+    }
+}
+
+/// Reads a plan back in the order in which it was written.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanReader<'m> {
+    words: &'m [u32],
+}
+
+impl<'m> PlanReader<'m> {
+    /// The plan in `words`.
+    pub const fn new(words: &'m [u32]) -> Self {
+        Self { words }
+    }
+
+    /// Borrows the next `len` words.
+    ///
+    /// # Errors
+    /// [`InvokeError::Plan`] when the plan is shorter.
+    pub fn take_words(&mut self, len: usize) -> Result<&'m [u32], InvokeError> {
+        let (taken, rest) = self.words.split_at_checked(len).ok_or(InvokeError::Plan)?;
+        self.words = rest;
+        Ok(taken)
+    }
+
+    /// Borrows the next `len` integers.
+    ///
+    /// # Errors
+    /// [`InvokeError::Plan`] when the plan is shorter.
+    pub fn take_i32s(&mut self, len: usize) -> Result<&'m [i32], InvokeError> {
+        self.take_words(len).map(bytemuck::cast_slice)
+    }
+
+    /// Borrows the next `len` packed bytes.
+    ///
+    /// # Errors
+    /// [`InvokeError::Plan`] when the plan is shorter.
+    pub fn take_bytes(&mut self, len: usize) -> Result<&'m [i8], InvokeError> {
+        let bytes: &[i8] = bytemuck::cast_slice(self.take_words(len.div_ceil(4))?);
+        bytes.get(..len).ok_or(InvokeError::Plan)
+    }
+
+    /// Reads a word.
+    ///
+    /// # Errors
+    /// [`InvokeError::Plan`] when the plan is shorter.
+    pub fn read_u32(&mut self) -> Result<u32, InvokeError> {
+        let (&word, rest) = self.words.split_first().ok_or(InvokeError::Plan)?;
+        self.words = rest;
+        Ok(word)
+    }
+
+    /// Reads an integer.
+    ///
+    /// # Errors
+    /// [`InvokeError::Plan`] when the plan is shorter.
+    pub fn read_i32(&mut self) -> Result<i32, InvokeError> {
+        self.read_u32().map(|word| word as i32)
+    }
+
+    /// Reads a real number.
+    ///
+    /// # Errors
+    /// [`InvokeError::Plan`] when the plan is shorter.
+    pub fn read_f32(&mut self) -> Result<f32, InvokeError> {
+        self.read_u32().map(f32::from_bits)
+    }
+
+    /// Reads a size.
+    ///
+    /// # Errors
+    /// [`InvokeError::Plan`] when the plan is shorter.
+    pub fn read_usize(&mut self) -> Result<usize, InvokeError> {
+        usize::try_from(self.read_u32()?).map_err(|_| InvokeError::Plan)
+    }
+
+    /// Reads a fixed-point multiplier.
+    ///
+    /// # Errors
+    /// [`InvokeError::Plan`] when the plan is shorter.
+    pub fn read_multiplier(&mut self) -> Result<FixedMultiplier, InvokeError> {
+        Ok(FixedMultiplier {
+            multiplier: self.read_i32()?,
+            shift: self.read_i32()?,
+        })
+    }
+}
+
+/// What can be written to a plan and read back.
+pub(crate) trait Record: Sized {
+    fn write(&self, plan: &mut PlanWriter<'_>);
+    fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError>;
+}
+
+macro_rules! primitive_record {
+    ($($type:ty: $push:ident, $read:ident;)*) => {$(
+        impl Record for $type {
+            fn write(&self, plan: &mut PlanWriter<'_>) {
+                plan.$push(*self);
+            }
+
+            fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
+                plan.$read()
+            }
+        }
+    )*};
+}
+
+primitive_record! {
+    u32: push_u32, read_u32;
+    i32: push_i32, read_i32;
+    f32: push_f32, read_f32;
+    usize: push_usize, read_usize;
+    FixedMultiplier: push_multiplier, read_multiplier;
+}
+
+impl Record for bool {
+    fn write(&self, plan: &mut PlanWriter<'_>) {
+        plan.push_u32(u32::from(*self));
+    }
+
+    fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
+        plan.read_u32().map(|word| word != 0)
+    }
+}
+
+impl<T: Record + Copy + Default, const N: usize> Record for [T; N] {
+    fn write(&self, plan: &mut PlanWriter<'_>) {
+        self.iter().for_each(|item| item.write(plan));
+    }
+
+    fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
+        let mut items = [T::default(); N];
+        for item in &mut items {
+            *item = T::read(plan)?;
+        }
+        Ok(items)
+    }
+}
+
+/// Declares a struct whose fields go to a plan one after the other.
+macro_rules! record {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $name:ident {
+            $($(#[$fmeta:meta])* $fvis:vis $field:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        $vis struct $name {
+            $($(#[$fmeta])* $fvis $field: $type,)*
+        }
+
+        impl $crate::plan::Record for $name {
+            fn write(&self, plan: &mut $crate::PlanWriter<'_>) {
+                $($crate::plan::Record::write(&self.$field, plan);)*
+            }
+
+            fn read(plan: &mut $crate::PlanReader<'_>) -> Result<Self, $crate::InvokeError> {
+                Ok(Self { $($field: $crate::plan::Record::read(plan)?,)* })
+            }
+        }
+    };
+}
+
+pub(crate) use record;
