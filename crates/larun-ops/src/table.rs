@@ -17,7 +17,7 @@ use crate::shape::Shape;
 /// ```text
 /// /// What it computes.
 /// Marker {
-///     code: number in the file, name: "NAME", options: OptionStruct,
+///     code: number in the file, name: "NAME", options: OptionStruct, int8_version: of an INT8 node,
 ///     inputs: [operands], outputs: [operands],
 ///     shape: rule in `rules`, macs: rule in `rules`,
 ///     quantization: how the output's parameters are chosen, in_place: may the output take over the input's memory
@@ -32,7 +32,7 @@ macro_rules! for_each_op {
             wire {
                 /// Element-wise sum with broadcasting.
                 Add {
-                    code: 0, name: "ADD", options: AddOptions,
+                    code: 0, name: "ADD", options: AddOptions, int8_version: 2,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -40,7 +40,7 @@ macro_rules! for_each_op {
                 }
                 /// Mean of each window.
                 AveragePool2D {
-                    code: 1, name: "AVERAGE_POOL_2D", options: Pool2DOptions,
+                    code: 1, name: "AVERAGE_POOL_2D", options: Pool2DOptions, int8_version: 2,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: pool2d, macs: none,
@@ -48,7 +48,7 @@ macro_rules! for_each_op {
                 }
                 /// Inputs joined along an axis.
                 Concatenation {
-                    code: 2, name: "CONCATENATION", options: ConcatenationOptions,
+                    code: 2, name: "CONCATENATION", options: ConcatenationOptions, int8_version: 2,
                     inputs: [Operand::activation("inputs").variadic()],
                     outputs: [Operand::activation("output")],
                     shape: concatenation, macs: none,
@@ -56,7 +56,7 @@ macro_rules! for_each_op {
                 }
                 /// 2-D convolution: input `[N, H, W, C]`, filter `[O, KH, KW, C / groups]`.
                 Conv2D {
-                    code: 3, name: "CONV_2D", options: Conv2DOptions,
+                    code: 3, name: "CONV_2D", options: Conv2DOptions, int8_version: 3,
                     inputs: [Operand::activation("input"), Operand::weights("filter", 0), Operand::bias("bias").optional()],
                     outputs: [Operand::activation("output")],
                     shape: conv2d, macs: conv2d,
@@ -64,7 +64,7 @@ macro_rules! for_each_op {
                 }
                 /// Depthwise 2-D convolution: input `[N, H, W, C]`, filter `[1, KH, KW, C * multiplier]`.
                 DepthwiseConv2D {
-                    code: 4, name: "DEPTHWISE_CONV_2D", options: DepthwiseConv2DOptions,
+                    code: 4, name: "DEPTHWISE_CONV_2D", options: DepthwiseConv2DOptions, int8_version: 3,
                     inputs: [Operand::activation("input"), Operand::weights("filter", 3), Operand::bias("bias").optional()],
                     outputs: [Operand::activation("output")],
                     shape: depthwise_conv2d, macs: depthwise_conv2d,
@@ -72,7 +72,7 @@ macro_rules! for_each_op {
                 }
                 /// Real values of a quantised tensor.
                 Dequantize {
-                    code: 6, name: "DEQUANTIZE", options: DequantizeOptions,
+                    code: 6, name: "DEQUANTIZE", options: DequantizeOptions, int8_version: 2,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -80,7 +80,7 @@ macro_rules! for_each_op {
                 }
                 /// A dense layer: input `[..., I]`, weights `[O, I]`.
                 FullyConnected {
-                    code: 9, name: "FULLY_CONNECTED", options: FullyConnectedOptions,
+                    code: 9, name: "FULLY_CONNECTED", options: FullyConnectedOptions, int8_version: 4,
                     inputs: [Operand::activation("input"), Operand::weights("weights", 0), Operand::bias("bias").optional()],
                     outputs: [Operand::activation("output")],
                     shape: fully_connected, macs: fully_connected,
@@ -88,7 +88,7 @@ macro_rules! for_each_op {
                 }
                 /// `1 / (1 + exp(-x))`.
                 Logistic {
-                    code: 14, name: "LOGISTIC", options: NoOptions,
+                    code: 14, name: "LOGISTIC", options: NoOptions, int8_version: 2,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -96,7 +96,7 @@ macro_rules! for_each_op {
                 }
                 /// Largest value of each window.
                 MaxPool2D {
-                    code: 17, name: "MAX_POOL_2D", options: Pool2DOptions,
+                    code: 17, name: "MAX_POOL_2D", options: Pool2DOptions, int8_version: 2,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: pool2d, macs: none,
@@ -104,7 +104,7 @@ macro_rules! for_each_op {
                 }
                 /// Element-wise product with broadcasting.
                 Mul {
-                    code: 18, name: "MUL", options: MulOptions,
+                    code: 18, name: "MUL", options: MulOptions, int8_version: 2,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -112,7 +112,7 @@ macro_rules! for_each_op {
                 }
                 /// `max(x, 0)`.
                 Relu {
-                    code: 19, name: "RELU", options: NoOptions,
+                    code: 19, name: "RELU", options: NoOptions, int8_version: 2,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -120,7 +120,7 @@ macro_rules! for_each_op {
                 }
                 /// `min(max(x, 0), 6)`.
                 Relu6 {
-                    code: 21, name: "RELU6", options: NoOptions,
+                    code: 21, name: "RELU6", options: NoOptions, int8_version: 2,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -128,7 +128,7 @@ macro_rules! for_each_op {
                 }
                 /// The same elements under another shape.
                 Reshape {
-                    code: 22, name: "RESHAPE", options: ReshapeOptions,
+                    code: 22, name: "RESHAPE", options: ReshapeOptions, int8_version: 1,
                     inputs: [Operand::activation("input"), Operand::parameter("shape").optional()],
                     outputs: [Operand::activation("output")],
                     shape: reshape, macs: none,
@@ -136,7 +136,7 @@ macro_rules! for_each_op {
                 }
                 /// `exp(beta x) / sum(exp(beta x))` along the innermost axis.
                 Softmax {
-                    code: 25, name: "SOFTMAX", options: SoftmaxOptions,
+                    code: 25, name: "SOFTMAX", options: SoftmaxOptions, int8_version: 2,
                     inputs: [Operand::activation("logits")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -144,7 +144,7 @@ macro_rules! for_each_op {
                 }
                 /// Zeros (the zero point) added around the input.
                 Pad {
-                    code: 34, name: "PAD", options: PadOptions,
+                    code: 34, name: "PAD", options: PadOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("paddings")],
                     outputs: [Operand::activation("output")],
                     shape: pad, macs: none,
@@ -152,7 +152,7 @@ macro_rules! for_each_op {
                 }
                 /// Mean over axes.
                 Mean {
-                    code: 40, name: "MEAN", options: ReducerOptions,
+                    code: 40, name: "MEAN", options: ReducerOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("axes")],
                     outputs: [Operand::activation("output")],
                     shape: reduce, macs: none,
@@ -160,7 +160,7 @@ macro_rules! for_each_op {
                 }
                 /// The input without some axes of size 1.
                 Squeeze {
-                    code: 43, name: "SQUEEZE", options: SqueezeOptions,
+                    code: 43, name: "SQUEEZE", options: SqueezeOptions, int8_version: 1,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: squeeze, macs: none,
@@ -168,7 +168,7 @@ macro_rules! for_each_op {
                 }
                 /// The input with one more axis of size 1.
                 ExpandDims {
-                    code: 70, name: "EXPAND_DIMS", options: ExpandDimsOptions,
+                    code: 70, name: "EXPAND_DIMS", options: ExpandDimsOptions, int8_version: 1,
                     inputs: [Operand::activation("input"), Operand::parameter("axis")],
                     outputs: [Operand::activation("output")],
                     shape: expand_dims, macs: none,
@@ -176,7 +176,7 @@ macro_rules! for_each_op {
                 }
                 /// A tensor in other quantisation parameters.
                 Quantize {
-                    code: 114, name: "QUANTIZE", options: QuantizeOptions,
+                    code: 114, name: "QUANTIZE", options: QuantizeOptions, int8_version: 1,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -328,6 +328,8 @@ pub struct OpInfo {
     pub options_table: u8,
     /// The name of its option table.
     pub options_table_name: &'static str,
+    /// The version that the format gives the operator with INT8 operands; 1 with FLOAT32 ones.
+    pub int8_version: i32,
     /// Its inputs in order.
     pub inputs: &'static [Operand],
     /// Its outputs in order.
@@ -376,7 +378,7 @@ macro_rules! define_ops {
         wire {$(
             $(#[$wmeta:meta])*
             $wname:ident {
-                code: $wcode:literal, name: $wtext:literal, options: $woptions:ident,
+                code: $wcode:literal, name: $wtext:literal, options: $woptions:ident, int8_version: $wversion:literal,
                 inputs: [$($winput:expr),*], outputs: [$($woutput:expr),*],
                 shape: $wshape:ident, macs: $wmacs:ident,
                 quantization: $wquant:expr, in_place: $wplace:expr
@@ -433,6 +435,7 @@ macro_rules! define_ops {
                         code: Some($wcode),
                         options_table: <$woptions as Options>::TABLE,
                         options_table_name: <$woptions as Options>::TABLE_NAME,
+                        int8_version: $wversion,
                         inputs: &[$($winput),*],
                         outputs: &[$($woutput),*],
                         quantization: $wquant,
@@ -443,6 +446,7 @@ macro_rules! define_ops {
                         code: None,
                         options_table: 0,
                         options_table_name: "",
+                        int8_version: 1,
                         inputs: &[$($tinput),*],
                         outputs: &[$($toutput),*],
                         quantization: $tquant,
