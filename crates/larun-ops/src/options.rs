@@ -65,12 +65,23 @@ pub trait Options: Copy + Default + PartialEq + core::fmt::Debug {
 
     /// Writes the options.
     fn write<K: OptionsSink>(&self, sink: &mut K);
+
+    /// The activation that the operator applies to its result, `None` for one that cannot.
+    fn activation(&self) -> Option<Activation>;
+
+    /// The same, to change.
+    fn activation_mut(&mut self) -> Option<&mut Activation>;
 }
 
 /// A type that one option field can have.
 trait Field: Copy {
     fn read<S: OptionsSource>(source: &S, id: u16, default: Self) -> Result<Self, S::Error>;
     fn write<K: OptionsSink>(self, sink: &mut K, id: u16, default: Self);
+
+    /// The field itself where it is a fused activation.
+    fn as_activation(&mut self) -> Option<&mut Activation> {
+        None
+    }
 }
 
 impl Field for i32 {
@@ -115,7 +126,7 @@ impl Field for IntList {
 
 /// Enumerations are stored as a byte.
 macro_rules! byte_field {
-    ($($name:ty),+) => {$(
+    ($($name:ty $({ $($extra:tt)* })?),+) => {$(
         impl Field for $name {
             fn read<S: OptionsSource>(source: &S, id: u16, default: Self) -> Result<Self, S::Error> {
                 match source.byte(id)? {
@@ -129,11 +140,22 @@ macro_rules! byte_field {
             fn write<K: OptionsSink>(self, sink: &mut K, id: u16, default: Self) {
                 sink.byte(id, self.code(), default.code());
             }
+
+            $($($extra)*)?
         }
     )+};
 }
 
-byte_field!(Padding, Activation, ElementType, WeightsFormat);
+byte_field!(
+    Padding,
+    ElementType,
+    WeightsFormat,
+    Activation {
+        fn as_activation(&mut self) -> Option<&mut Activation> {
+            Some(self)
+        }
+    }
+);
 
 /// Option structs: `Name = union number { field: type = id, default }`.
 macro_rules! options {
@@ -167,6 +189,18 @@ macro_rules! options {
             fn write<K: OptionsSink>(&self, sink: &mut K) {
                 let _ = sink;
                 $(self.$field.write(sink, $id, $default);)*
+            }
+
+            fn activation(&self) -> Option<Activation> {
+                let mut options = *self;
+                options.activation_mut().copied()
+            }
+
+            fn activation_mut(&mut self) -> Option<&mut Activation> {
+                $(if let Some(activation) = self.$field.as_activation() {
+                    return Some(activation);
+                })*
+                None
             }
         }
     )+};
@@ -328,4 +362,12 @@ impl Options for BatchNormOptions {
     }
 
     fn write<K: OptionsSink>(&self, _sink: &mut K) {}
+
+    fn activation(&self) -> Option<Activation> {
+        None
+    }
+
+    fn activation_mut(&mut self) -> Option<&mut Activation> {
+        None
+    }
 }

@@ -500,6 +500,22 @@ macro_rules! define_ops {
                 }
             }
 
+            /// The activation that the operator applies to its result, `None` for one that cannot.
+            pub fn activation(&self) -> Option<$crate::Activation> {
+                match self {
+                    $(Self::$wname(options) => options.activation(),)*
+                    $(Self::$tname(options) => options.activation(),)*
+                }
+            }
+
+            /// The same, to change.
+            pub fn activation_mut(&mut self) -> Option<&mut $crate::Activation> {
+                match self {
+                    $(Self::$wname(options) => options.activation_mut(),)*
+                    $(Self::$tname(options) => options.activation_mut(),)*
+                }
+            }
+
             /// The shape of an output that follows from the operands.
             ///
             /// # Errors
