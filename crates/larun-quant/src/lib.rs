@@ -2,4 +2,25 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+pub mod activation;
+pub mod affine;
+#[cfg(feature = "ndarray")]
+pub mod array;
+pub mod axis;
+pub mod bias;
+mod error;
 pub mod fixed_point;
+#[cfg(feature = "half")]
+pub mod float16;
+pub mod observer;
+pub mod weights;
+
+pub use activation::{activation_range, activation_range_i8};
+pub use affine::{Affine, IntegerRange};
+pub use axis::ChannelAxis;
+pub use error::QuantError;
+pub use fixed_point::{FixedMultiplier, Rounding};
+pub use observer::{MinMax, Observer};

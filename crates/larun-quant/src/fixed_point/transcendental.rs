@@ -23,7 +23,7 @@ const Q2_ONE: i32 = 1 << 29;
 #[inline]
 #[must_use]
 pub const fn exp_on_negative_values<const INTEGER_BITS: u32>(a: i32) -> i32 {
-    const { assert!(INTEGER_BITS <= 29, "a quarter must be representable") };
+    const { assert!(INTEGER_BITS <= 29, "a quarter must be representable") }
     exp_with_integer_bits(a, INTEGER_BITS as i32)
 }
 
@@ -63,7 +63,7 @@ pub const fn logistic<const INTEGER_BITS: u32>(a: i32) -> i32 {
 /// `tanh(a)` for `a` in Q`INTEGER_BITS`; the result is in Q0.31. `INTEGER_BITS` is at most 28.
 #[must_use]
 pub const fn tanh<const INTEGER_BITS: u32>(a: i32) -> i32 {
-    const { assert!(INTEGER_BITS <= 28, "an eighth must be representable") };
+    const { assert!(INTEGER_BITS <= 28, "an eighth must be representable") }
     if a == 0 {
         return 0;
     }
@@ -86,7 +86,7 @@ pub const fn rescale<const FROM: u32, const TO: u32>(x: i32) -> i32 {
         assert!(
             FROM <= 31 && TO <= 31,
             "a format has at most 31 integer bits"
-        )
+        );
     };
     multiply_by_pot(x, FROM as i32 - TO as i32)
 }

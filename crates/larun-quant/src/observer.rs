@@ -1,0 +1,133 @@
+//! Observers: what the ranges of a tensor are, seen from sample data.
+
+use crate::affine::{Affine, IntegerRange};
+use crate::axis::ChannelAxis;
+use crate::error::{QuantError, all_finite, same_length};
+
+/// Watches the values a tensor takes during calibration, and names the range to quantise.
+///
+/// Implement [`observe`](Self::observe) and [`bounds`](Self::bounds); a range other than the plain extremes (a
+/// percentile, a moving average, the range of least error) is another observer.
+pub trait Observer {
+    /// Takes in the values of one sample.
+    ///
+    /// # Errors
+    /// [`NotFinite`](QuantError::NotFinite) for the first NaN or infinity; the observer is then as before.
+    fn observe(&mut self, values: &[f32]) -> Result<(), QuantError>;
+
+    /// Lower and upper bound of the range to quantise, `None` before the first value.
+    fn bounds(&self) -> Option<(f32, f32)>;
+
+    /// [Asymmetric parameters](Affine::asymmetric) for the range.
+    ///
+    /// # Errors
+    /// [`NothingObserved`](QuantError::NothingObserved).
+    fn asymmetric(&self, integers: IntegerRange) -> Result<Affine, QuantError> {
+        let (min, max) = self.bounds().ok_or(QuantError::NothingObserved)?;
+        Affine::asymmetric(min, max, integers)
+    }
+
+    /// [Symmetric parameters](Affine::symmetric) for the range.
+    ///
+    /// # Errors
+    /// [`NothingObserved`](QuantError::NothingObserved).
+    fn symmetric(&self, integers: IntegerRange) -> Result<Affine, QuantError> {
+        let (min, max) = self.bounds().ok_or(QuantError::NothingObserved)?;
+        Affine::symmetric(min, max, integers)
+    }
+}
+
+/// The smallest and the largest value seen.
+///
+/// ```
+/// use larun_quant::{IntegerRange, MinMax, Observer};
+///
+/// let mut observer = MinMax::new();
+/// observer.observe(&[0.5, 2.0])?;
+/// observer.observe(&[-0.5, 1.0])?;
+/// assert_eq!(observer.bounds(), Some((-0.5, 2.0)));
+/// let affine = observer.asymmetric(IntegerRange::INT8)?;
+/// assert_eq!((affine.scale, affine.zero_point), (2.5 / 255.0, -77));
+/// # Ok::<(), larun_quant::QuantError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MinMax {
+    // Above `max` until a value was seen.
+    min: f32,
+    max: f32,
+}
+
+impl MinMax {
+    /// An observer that has seen nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            min: f32::INFINITY,
+            max: f32::NEG_INFINITY,
+        }
+    }
+
+    /// The extremes of `values`.
+    ///
+    /// # Errors
+    /// [`NotFinite`](QuantError::NotFinite) for the first NaN or infinity.
+    pub fn of(values: &[f32]) -> Result<Self, QuantError> {
+        let mut extremes = Self::new();
+        extremes.observe(values)?;
+        Ok(extremes)
+    }
+
+    /// What both have seen.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self {
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+        }
+    }
+}
+
+impl Default for MinMax {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Observer for MinMax {
+    fn observe(&mut self, values: &[f32]) -> Result<(), QuantError> {
+        all_finite(values)?;
+        for &value in values {
+            self.min = if value < self.min { value } else { self.min };
+            self.max = if value > self.max { value } else { self.max };
+        }
+        Ok(())
+    }
+
+    fn bounds(&self) -> Option<(f32, f32)> {
+        (self.min <= self.max).then_some((self.min, self.max))
+    }
+}
+
+/// Shows every channel of `values` to its own observer, one a channel.
+///
+/// An observer is shown each consecutive run of its channel as a sample.
+///
+/// # Errors
+/// [`LengthMismatch`](QuantError::LengthMismatch) if there is not one observer a channel,
+/// [`NotWholeChannels`](QuantError::NotWholeChannels), and [`NotFinite`](QuantError::NotFinite) for the first NaN or
+/// infinity; the observers are then as before.
+pub fn observe_channels<O: Observer>(
+    values: &[f32],
+    axis: ChannelAxis,
+    observers: &mut [O],
+) -> Result<(), QuantError> {
+    same_length("observers", axis.channels(), observers.len())?;
+    axis.check(values.len())?;
+    all_finite(values)?;
+    for (channel, run) in axis.runs(values) {
+        if let Some(observer) = observers.get_mut(channel) {
+            observer.observe(run)?;
+        }
+    }
+    Ok(())
+}
