@@ -1,1 +1,6 @@
-//! The TensorFlow Lite file format: a checked zero-copy view without std or alloc, and a lossless reader and writer of graphs
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(not(feature = "std"), forbid(unsafe_code))]
+
+mod generated;
+pub mod view;

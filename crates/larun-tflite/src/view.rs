@@ -1,0 +1,27 @@
+//! A `.tflite` file read where it lies: no copy, no allocator, no panic.
+//!
+//! Nothing is checked up front but the header. Every getter checks what it touches and gives a
+//! [`ViewError`] where the file is damaged, so the cost of a look is the cost of what is looked at.
+//! Strings are given as bytes: the format says UTF-8, files do not always.
+
+mod error;
+mod flatbuffer;
+mod model;
+mod operator;
+mod quantization;
+mod sparsity;
+mod subgraph;
+mod tensor;
+
+pub use error::{ViewError, ViewErrorKind};
+pub use flatbuffer::{List, Scalar};
+pub use model::{
+    ExternalBuffer, IDENTIFIER, Metadata, Model, OperatorCode, Signature, TensorName, VERSION,
+};
+pub use operator::{Operator, OptionsTable, OptionsUnion};
+pub use quantization::{Quantization, QuantizationDetails};
+pub use sparsity::{DimensionMetadata, IndexVector, Sparsity};
+pub use subgraph::Subgraph;
+pub use tensor::{Tensor, VariantType};
+
+pub(crate) use error::Field;

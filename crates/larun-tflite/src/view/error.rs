@@ -1,0 +1,156 @@
+//! What a damaged file is refused with: small, and naming the table and field.
+
+use core::fmt;
+
+use larun_ops::OpKind;
+
+use crate::generated::fields::NAMES;
+
+/// Set in [`Field::table`] where the table holds an operator's options; the other bits are its
+/// number in the union.
+const OPTIONS: u8 = 1 << 7;
+
+/// A field of the format: the number of its table in the generated list, and its id there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Field {
+    table: u8,
+    id: u8,
+}
+
+impl Field {
+    pub(crate) const fn new(table: u8, id: u8) -> Self {
+        Self { table, id }
+    }
+
+    /// A field of the option table `number`.
+    pub(crate) const fn of_options(number: u8, id: u16) -> Self {
+        let id = if id > u8::MAX as u16 {
+            u8::MAX
+        } else {
+            id as u8
+        };
+        Self::new(OPTIONS | number, id)
+    }
+
+    /// Its id, which is its place in the vtable.
+    pub(crate) const fn id(self) -> usize {
+        self.id as usize
+    }
+
+    /// The field that holds which member a union has: the one before the union.
+    pub(crate) const fn union_type(self) -> Self {
+        Self::new(self.table, self.id.saturating_sub(1))
+    }
+
+    /// The error that this field is the cause of.
+    #[cold]
+    pub(crate) const fn error(self, kind: ViewErrorKind) -> ViewError {
+        ViewError { kind, field: self }
+    }
+
+    fn table_name(self) -> &'static str {
+        if self.table & OPTIONS == 0 {
+            return NAMES
+                .get(usize::from(self.table))
+                .map_or("", |(table, _)| table);
+        }
+        let number = self.table & !OPTIONS;
+        OpKind::ALL
+            .iter()
+            .map(|kind| kind.info())
+            .find(|info| info.options_table == number)
+            .map_or("", |info| info.options_table_name)
+    }
+
+    fn name(self) -> Option<&'static str> {
+        let (_, fields) = NAMES.get(usize::from(self.table))?;
+        fields.get(self.id()).copied()
+    }
+}
+
+/// Why a file cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ViewError {
+    kind: ViewErrorKind,
+    field: Field,
+}
+
+impl ViewError {
+    /// What was wrong.
+    pub const fn kind(&self) -> ViewErrorKind {
+        self.kind
+    }
+
+    /// The table of the format in which it was found, such as `Tensor`; empty for the options of
+    /// an operator that the operator table lacks.
+    pub fn table(&self) -> &'static str {
+        self.field.table_name()
+    }
+
+    /// The field in which it was found, such as `shape`, or `None` for a field of an operator's
+    /// options.
+    pub fn field(&self) -> Option<&'static str> {
+        self.field.name()
+    }
+}
+
+/// What was wrong with a file. Positions are in bytes from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ViewErrorKind {
+    /// There are fewer bytes than the header has.
+    TooShort,
+    /// Bytes 4 to 8 are not `TFL3`.
+    NotTflite,
+    /// The version of the format is not 3.
+    Version(u32),
+    /// What stands at this position leads outside the file.
+    OutOfBounds(u32),
+    /// There is no table where one should begin.
+    NoTable(u32),
+    /// A vector has no entry of this number.
+    NoEntry(u32),
+    /// An enumeration or union does not define this number.
+    Unknown(i32),
+    /// A number is below zero that must not be.
+    Negative(i32),
+    /// A vector has more entries, this many, than a model may have there.
+    TooLong(u32),
+    /// An operator carries the options of another: the table of this number.
+    WrongOptions(u8),
+}
+
+impl fmt::Display for ViewError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use ViewErrorKind as Kind;
+        match self.kind {
+            Kind::TooShort => return f.write_str("too short to be a .tflite file"),
+            Kind::NotTflite => {
+                return f.write_str("not a .tflite file: bytes 4 to 8 are not \"TFL3\"");
+            }
+            _ => {}
+        }
+        match self.field() {
+            Some(field) => write!(f, "{}.{field}: ", self.table())?,
+            None => write!(f, "{} field {}: ", self.table(), self.field.id)?,
+        }
+        match self.kind {
+            Kind::TooShort | Kind::NotTflite => Ok(()),
+            Kind::Version(found) => write!(f, "version {found} of the format; only 3 is known"),
+            Kind::OutOfBounds(at) => write!(
+                f,
+                "byte {at} leads outside the file, which is damaged or cut short"
+            ),
+            Kind::NoTable(at) => write!(f, "no table begins at byte {at}; the file is damaged"),
+            Kind::NoEntry(index) => write!(f, "there is no entry {index}"),
+            Kind::Unknown(value) => write!(f, "{value} is not a number that the format defines"),
+            Kind::Negative(value) => write!(f, "{value} is below zero"),
+            Kind::TooLong(len) => write!(f, "{len} entries are more than a model may have here"),
+            Kind::WrongOptions(number) => {
+                write!(f, "option table {number} is not the operator's own")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ViewError {}

@@ -1,0 +1,276 @@
+//! Reading flatbuffers: tables, vectors, strings and unions, every access checked.
+//!
+//! A table begins with the distance back to its vtable; the vtable gives, for each field id, the
+//! distance from the table to the field. Vectors begin with their length. All distances come from
+//! the file, so each is added with a check and looked up with `get`.
+
+use core::marker::PhantomData;
+
+use super::error::{Field, ViewError, ViewErrorKind};
+
+/// Bytes of an offset, and of a vector's length.
+const OFFSET: usize = 4;
+
+/// A number as it stands in a file, little endian.
+pub trait Scalar: Copy + Default + sealed::Sealed {
+    /// Its bytes.
+    const SIZE: usize;
+
+    /// The number at the start of `bytes`, or `None` where there are too few.
+    fn read(bytes: &[u8]) -> Option<Self>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! scalars {
+    ($($name:ty),+) => {$(
+        impl sealed::Sealed for $name {}
+        impl Scalar for $name {
+            const SIZE: usize = size_of::<Self>();
+
+            #[inline]
+            fn read(bytes: &[u8]) -> Option<Self> {
+                bytes.first_chunk().map(|bytes| Self::from_le_bytes(*bytes))
+            }
+        }
+    )+};
+}
+
+scalars!(u8, i8, u16, i32, u32, i64, u64, f32);
+
+/// A vector of numbers, still little endian and at any alignment.
+pub struct List<'a, T> {
+    bytes: &'a [u8],
+    element: PhantomData<T>,
+}
+
+impl<T> Clone for List<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for List<'_, T> {}
+
+impl<T> Default for List<'_, T> {
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}
+
+impl<'a, T> List<'a, T> {
+    const fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            element: PhantomData,
+        }
+    }
+
+    /// The bytes of the elements.
+    #[inline]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Whether there are no elements.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+impl<'a, T: Scalar> List<'a, T> {
+    /// How many elements there are.
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.bytes.len() / T::SIZE
+    }
+
+    /// Element `index`, or `None` past the end.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<T> {
+        T::read(self.bytes.get(index.checked_mul(T::SIZE)?..)?)
+    }
+
+    /// The elements in order.
+    #[inline]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + DoubleEndedIterator + use<'a, T> {
+        let elements = self.bytes.chunks_exact(T::SIZE);
+        elements.map(|bytes| T::read(bytes).unwrap_or_default())
+    }
+}
+
+impl<T: Scalar + PartialEq> PartialEq for List<'_, T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl<T: Scalar + core::fmt::Debug> core::fmt::Debug for List<'_, T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// A table, its vtable found and checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Table<'a> {
+    file: &'a [u8],
+    at: usize,
+    /// The distances of the fields, two bytes each.
+    slots: &'a [u8],
+}
+
+impl<'a> Table<'a> {
+    /// The table that the first four bytes of the file lead to; `field` is named in the error.
+    pub(crate) fn root(file: &'a [u8], field: Field) -> Result<Self, ViewError> {
+        Self::behind(file, 0, field)
+    }
+
+    /// The table that the offset at `from` leads to.
+    fn behind(file: &'a [u8], from: usize, field: Field) -> Result<Self, ViewError> {
+        let at = follow(file, from).ok_or_else(|| out_of_bounds(field, from))?;
+        Self::open(file, at).ok_or_else(|| field.error(ViewErrorKind::NoTable(position(at))))
+    }
+
+    fn open(file: &'a [u8], at: usize) -> Option<Self> {
+        let back = i32::read(file.get(at..)?)?.checked_neg()?;
+        let vtable = at.checked_add_signed(isize::try_from(back).ok()?)?;
+        let vtable = file.get(vtable..)?;
+        let len = usize::from(u16::read(vtable)?);
+        let slots = vtable.get(4..len)?;
+        Some(Self { file, at, slots })
+    }
+
+    /// The file that the table stands in.
+    pub(crate) const fn file(&self) -> &'a [u8] {
+        self.file
+    }
+
+    /// Where the field stands, or `None` where it is absent.
+    fn find(&self, field: Field) -> Option<usize> {
+        let slot = u16::read(self.slots.get(2 * field.id()..)?)?;
+        // Wrapping would need a file as large as the address space.
+        (slot != 0).then(|| self.at.saturating_add(usize::from(slot)))
+    }
+
+    /// A number, or `None` where the field is absent.
+    pub(crate) fn scalar<T: Scalar>(&self, field: Field) -> Result<Option<T>, ViewError> {
+        let Some(at) = self.find(field) else {
+            return Ok(None);
+        };
+        let value = self.file.get(at..).and_then(T::read);
+        value.map(Some).ok_or_else(|| out_of_bounds(field, at))
+    }
+
+    /// A number that is `default` where the field is absent.
+    pub(crate) fn scalar_or<T: Scalar>(&self, field: Field, default: T) -> Result<T, ViewError> {
+        Ok(self.scalar(field)?.unwrap_or(default))
+    }
+
+    /// A flag, false where the field is absent.
+    pub(crate) fn flag(&self, field: Field) -> Result<bool, ViewError> {
+        Ok(self.scalar_or(field, 0u8)? != 0)
+    }
+
+    /// The position of a vector's elements and their bytes, or `None` where the field is absent.
+    fn elements(&self, field: Field, size: usize) -> Result<Option<(usize, &'a [u8])>, ViewError> {
+        let Some(at) = self.find(field) else {
+            return Ok(None);
+        };
+        let found = follow(self.file, at).and_then(|vector| {
+            let len = u32::read(self.file.get(vector..)?)?;
+            let start = vector.checked_add(OFFSET)?;
+            let bytes = usize::try_from(len).ok()?.checked_mul(size)?;
+            let bytes = self.file.get(start..start.checked_add(bytes)?)?;
+            Some((start, bytes))
+        });
+        found.map(Some).ok_or_else(|| out_of_bounds(field, at))
+    }
+
+    /// A vector of numbers, or `None` where the field is absent.
+    pub(crate) fn list<T: Scalar>(&self, field: Field) -> Result<Option<List<'a, T>>, ViewError> {
+        let elements = self.elements(field, T::SIZE)?;
+        Ok(elements.map(|(_, bytes)| List::new(bytes)))
+    }
+
+    /// A vector of numbers, empty where the field is absent.
+    pub(crate) fn list_or_empty<T: Scalar>(&self, field: Field) -> Result<List<'a, T>, ViewError> {
+        Ok(self.list(field)?.unwrap_or_default())
+    }
+
+    /// The bytes of a string or byte vector, or `None` where the field is absent.
+    pub(crate) fn bytes(&self, field: Field) -> Result<Option<&'a [u8]>, ViewError> {
+        Ok(self.elements(field, 1)?.map(|(_, bytes)| bytes))
+    }
+
+    /// A table, or `None` where the field is absent.
+    pub(crate) fn table(&self, field: Field) -> Result<Option<Self>, ViewError> {
+        match self.find(field) {
+            Some(at) => Self::behind(self.file, at, field).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The number and the table of a union, or `None` where it is not set.
+    pub(crate) fn union(&self, field: Field) -> Result<Option<(u8, Self)>, ViewError> {
+        let number = self.scalar_or(field.union_type(), 0u8)?;
+        if number == 0 {
+            return Ok(None);
+        }
+        Ok(self.table(field)?.map(|table| (number, table)))
+    }
+
+    /// A vector of tables, empty where the field is absent.
+    pub(crate) fn tables(&self, field: Field) -> Result<Tables<'a>, ViewError> {
+        let (start, offsets) = self.elements(field, OFFSET)?.unwrap_or_default();
+        Ok(Tables {
+            file: self.file,
+            start,
+            len: offsets.len() / OFFSET,
+            field,
+        })
+    }
+}
+
+/// A vector of tables.
+#[derive(Clone, Copy)]
+pub(crate) struct Tables<'a> {
+    file: &'a [u8],
+    start: usize,
+    len: usize,
+    field: Field,
+}
+
+impl<'a> Tables<'a> {
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Table `index`.
+    pub(crate) fn get(&self, index: usize) -> Result<Table<'a>, ViewError> {
+        if index >= self.len {
+            return Err(self.field.error(ViewErrorKind::NoEntry(position(index))));
+        }
+        // The vector lies in the file, so the place of its entries cannot overflow.
+        Table::behind(self.file, self.start + OFFSET * index, self.field)
+    }
+}
+
+/// Where the offset at `from` leads.
+fn follow(file: &[u8], from: usize) -> Option<usize> {
+    let distance = u32::read(file.get(from..)?)?;
+    from.checked_add(usize::try_from(distance).ok()?)
+}
+
+#[cold]
+fn out_of_bounds(field: Field, at: usize) -> ViewError {
+    field.error(ViewErrorKind::OutOfBounds(position(at)))
+}
+
+/// A position or index for an error.
+pub(crate) fn position(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}

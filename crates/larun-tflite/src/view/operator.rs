@@ -1,0 +1,223 @@
+//! One step of a subgraph, and its options read by the operator table.
+
+use larun_ops::{IntList, Op, OpKind, Options, OptionsSource};
+
+use super::error::{Field, ViewError, ViewErrorKind};
+use super::flatbuffer::{List, Table, position};
+use crate::generated::fields::operator;
+
+/// An operator.
+#[derive(Clone, Copy)]
+pub struct Operator<'a> {
+    table: Table<'a>,
+}
+
+impl<'a> Operator<'a> {
+    pub(super) const fn new(table: Table<'a>) -> Self {
+        Self { table }
+    }
+
+    /// The number of its operator code.
+    ///
+    /// # Errors
+    /// When the file is damaged there.
+    pub fn code_index(&self) -> Result<u32, ViewError> {
+        self.table.scalar_or(operator::OPCODE_INDEX, 0)
+    }
+
+    /// The numbers of the tensors it reads, -1 for an optional one that is absent.
+    ///
+    /// # Errors
+    /// When the file is damaged there.
+    pub fn inputs(&self) -> Result<List<'a, i32>, ViewError> {
+        self.table.list_or_empty(operator::INPUTS)
+    }
+
+    /// The numbers of the tensors it writes.
+    ///
+    /// # Errors
+    /// When the file is damaged there.
+    pub fn outputs(&self) -> Result<List<'a, i32>, ViewError> {
+        self.table.list_or_empty(operator::OUTPUTS)
+    }
+
+    /// The numbers of the tensors that carry the quantisation of values inside it.
+    ///
+    /// # Errors
+    /// When the file is damaged there.
+    pub fn intermediates(&self) -> Result<List<'a, i32>, ViewError> {
+        self.table.list_or_empty(operator::INTERMEDIATES)
+    }
+
+    /// Whether it changes each of its inputs, a byte an input; empty where it changes none.
+    ///
+    /// # Errors
+    /// When the file is damaged there.
+    pub fn mutating_variable_inputs(&self) -> Result<&'a [u8], ViewError> {
+        let flags = self.table.bytes(operator::MUTATING_VARIABLE_INPUTS)?;
+        Ok(flags.unwrap_or_default())
+    }
+
+    /// The options of an operator that the table knows; default ones where the file has none.
+    ///
+    /// # Errors
+    /// When the file is damaged there or the options are another operator's.
+    pub fn op(&self, kind: OpKind) -> Result<Op, ViewError> {
+        match self.options_numbered(kind.info().options_table)? {
+            Some(options) => Op::read(kind, &options),
+            None => Ok(kind.with_default_options()),
+        }
+    }
+
+    /// The options as those of one operator, for a program that links few of them; default ones
+    /// where the file has none.
+    ///
+    /// # Errors
+    /// When the file is damaged there or the options are another operator's.
+    pub fn options_as<O: Options>(&self) -> Result<O, ViewError> {
+        match self.options_numbered(O::TABLE)? {
+            Some(options) => O::read(&options),
+            None => Ok(O::default()),
+        }
+    }
+
+    /// The options if they have this number in the first union, `None` where there are none or
+    /// none are wanted.
+    fn options_numbered(&self, wanted: u8) -> Result<Option<OptionsTable<'a>>, ViewError> {
+        match self.options()? {
+            Some(options) if wanted != 0 => {
+                if options.union == OptionsUnion::First && options.number == wanted {
+                    return Ok(Some(options));
+                }
+                let kind = ViewErrorKind::WrongOptions(options.number);
+                Err(operator::BUILTIN_OPTIONS.error(kind))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The table of options, whichever union it is in.
+    ///
+    /// # Errors
+    /// When the file is damaged there.
+    pub fn options(&self) -> Result<Option<OptionsTable<'a>>, ViewError> {
+        let (union, found) = match self.table.union(operator::BUILTIN_OPTIONS)? {
+            None => (
+                OptionsUnion::Second,
+                self.table.union(operator::BUILTIN_OPTIONS_2)?,
+            ),
+            found => (OptionsUnion::First, found),
+        };
+        Ok(found.map(|(number, table)| OptionsTable {
+            union,
+            number,
+            table,
+        }))
+    }
+
+    /// The options of a custom operator, as its maker encodes them.
+    ///
+    /// # Errors
+    /// When the file is damaged there.
+    pub fn custom_options(&self) -> Result<Option<&'a [u8]>, ViewError> {
+        self.table.bytes(operator::CUSTOM_OPTIONS)
+    }
+
+    /// The number of the encoding of custom options; the format defines 0, flexbuffers.
+    ///
+    /// # Errors
+    /// When the file is damaged there.
+    pub fn custom_options_format(&self) -> Result<i8, ViewError> {
+        self.table.scalar_or(operator::CUSTOM_OPTIONS_FORMAT, 0)
+    }
+
+    /// Offset and size of custom options behind the flatbuffer, which count only where the offset
+    /// is above 1.
+    ///
+    /// # Errors
+    /// When the file is damaged there.
+    pub fn large_custom_options(&self) -> Result<(u64, u64), ViewError> {
+        let offset = operator::LARGE_CUSTOM_OPTIONS_OFFSET;
+        let size = operator::LARGE_CUSTOM_OPTIONS_SIZE;
+        Ok((
+            self.table.scalar_or(offset, 0)?,
+            self.table.scalar_or(size, 0)?,
+        ))
+    }
+
+    /// Its entry in the debug metadata, -1 for none.
+    ///
+    /// # Errors
+    /// When the file is damaged there.
+    pub fn debug_metadata_index(&self) -> Result<i32, ViewError> {
+        self.table.scalar_or(operator::DEBUG_METADATA_INDEX, -1)
+    }
+}
+
+/// The union that an operator's options are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionsUnion {
+    /// `builtin_options`.
+    First,
+    /// `builtin_options_2`, for operators that came after the first was full.
+    Second,
+}
+
+/// A table of options: what [`Options::read`] reads from.
+#[derive(Clone, Copy)]
+pub struct OptionsTable<'a> {
+    union: OptionsUnion,
+    number: u8,
+    table: Table<'a>,
+}
+
+impl OptionsTable<'_> {
+    /// The union it is in.
+    #[inline]
+    pub const fn union(&self) -> OptionsUnion {
+        self.union
+    }
+
+    /// Its number there.
+    #[inline]
+    pub const fn number(&self) -> u8 {
+        self.number
+    }
+
+    fn field(&self, id: u16) -> Field {
+        Field::of_options(self.number, id)
+    }
+}
+
+impl OptionsSource for OptionsTable<'_> {
+    type Error = ViewError;
+
+    fn byte(&self, id: u16) -> Result<Option<i8>, ViewError> {
+        self.table.scalar(self.field(id))
+    }
+
+    fn int(&self, id: u16) -> Result<Option<i32>, ViewError> {
+        self.table.scalar(self.field(id))
+    }
+
+    fn float(&self, id: u16) -> Result<Option<f32>, ViewError> {
+        self.table.scalar(self.field(id))
+    }
+
+    fn ints(&self, id: u16) -> Result<Option<IntList>, ViewError> {
+        let Some(values) = self.table.list(self.field(id))? else {
+            return Ok(None);
+        };
+        let mut list = IntList::default();
+        let full = values.iter().any(|value| list.push(value).is_none());
+        if full {
+            let len = position(values.len());
+            return Err(self.field(id).error(ViewErrorKind::TooLong(len)));
+        }
+        Ok(Some(list))
+    }
+
+    fn unknown_value(&self, id: u16, value: i8) -> ViewError {
+        self.field(id).error(ViewErrorKind::Unknown(value.into()))
+    }
+}
