@@ -86,7 +86,7 @@ fn errors_name_the_place() {
     let message = graph.validate().unwrap_err().to_string();
     assert_eq!(
         message,
-        "operator 2 (CONV_2D, output `conv2`) names tensor 99, but the subgraph has 13 tensors"
+        "operator 2 (CONV_2D, output `conv2`) names tensor 99, but the subgraph has 12 tensors"
     );
 }
 
