@@ -20,6 +20,10 @@ pub struct Graph {
     pub metadata_buffers: Vec<i32>,
     /// Named entry points.
     pub signatures: Vec<Signature>,
+    /// Names or URIs of files beside the model that hold constants.
+    pub external_files: Vec<Option<String>>,
+    /// The constants in those files.
+    pub external_buffers: Vec<ExternalBuffer>,
 }
 
 /// Constant bytes, little endian, shared by the tensors that name them.
@@ -27,6 +31,21 @@ pub struct Graph {
 pub struct Buffer {
     /// The bytes.
     pub data: Vec<u8>,
+}
+
+/// A constant in a file beside the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExternalBuffer {
+    /// What tensors call it by, above 0.
+    pub id: u32,
+    /// The index of the file.
+    pub file: u32,
+    /// Where it begins in the file, in bytes.
+    pub offset: u64,
+    /// Its bytes.
+    pub length: u64,
+    /// How its elements are packed.
+    pub packing: Option<String>,
 }
 
 /// Named extra data of a model.
@@ -49,6 +68,8 @@ pub struct Signature {
     pub inputs: Vec<SignatureTensor>,
     /// Names of the outputs.
     pub outputs: Vec<SignatureTensor>,
+    /// A tag that the format has retired.
+    pub tag: Option<String>,
 }
 
 /// The name of an input or output in a signature.
@@ -98,6 +119,21 @@ pub struct Tensor {
     pub is_variable: bool,
     /// How a sparse constant is stored.
     pub sparsity: Option<Sparsity>,
+    /// The id of an external buffer with its constant bytes, 0 for none.
+    pub external_buffer: u32,
+    /// What a VARIANT tensor holds.
+    pub variants: Vec<VariantType>,
+}
+
+/// What a VARIANT tensor holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VariantType {
+    /// The shape of the value.
+    pub shape: Shape,
+    /// What its elements are.
+    pub element_type: ElementType,
+    /// Whether an empty shape means a scalar.
+    pub has_rank: bool,
 }
 
 impl Tensor {
@@ -195,6 +231,8 @@ pub struct OpaqueOp {
     pub options: Option<OpaqueOptions>,
     /// The bytes of a custom operator's options.
     pub custom_options: Option<Vec<u8>>,
+    /// How those bytes are encoded; 0 is flexbuffers, the only way defined.
+    pub custom_options_format: i8,
 }
 
 /// Typed options that the operator table does not describe.

@@ -17,8 +17,8 @@ pub use builder::GraphBuilder;
 pub use constant::Element;
 pub use error::{GraphError, Place};
 pub use graph::{
-    Buffer, Graph, Metadata, Node, NodeOp, OpaqueOp, OpaqueOptions, OptionsUnion, Signature,
-    SignatureTensor, Subgraph, Tensor,
+    Buffer, ExternalBuffer, Graph, Metadata, Node, NodeOp, OpaqueOp, OpaqueOptions, OptionsUnion,
+    Signature, SignatureTensor, Subgraph, Tensor, VariantType,
 };
 pub use ids::{BufferId, NodeId, SubgraphId, TensorId};
 pub use larun_ops as ops;
