@@ -1,0 +1,273 @@
+//! Batch normalisation (Ioffe and Szegedy 2015) over the last axis.
+
+use rayon::prelude::*;
+
+use super::lanes::{block, fold, part};
+use super::{Differentiable, ShapeError, Tape, View, arity};
+
+const NAME: &str = "BATCH_NORM";
+
+/// Where mean and variance of a channel come from.
+#[derive(Clone, Debug)]
+pub enum Statistics {
+    /// From the batch; [`BatchNorm::batch_moments`] finds them afterwards, for the running averages.
+    Batch,
+    /// From before: the running averages, or those of a frozen layer.
+    Fixed {
+        /// Mean of each channel.
+        mean: Vec<f32>,
+        /// Variance of each channel.
+        variance: Vec<f32>,
+    },
+}
+
+/// Batch normalisation. Inputs: `[.., C]`, gamma `[C]`, beta `[C]`; output:
+/// `gamma * (x - mean) / sqrt(variance + epsilon) + beta` per channel, with the variance of the batch itself
+/// (divided by the number of elements).
+#[derive(Clone, Debug)]
+pub struct BatchNorm {
+    /// Added to the variance before its root is taken.
+    pub epsilon: f32,
+    /// Where mean and variance come from.
+    pub statistics: Statistics,
+}
+
+impl BatchNorm {
+    /// Mean and variance of each channel of the batch, out of what a forward pass saved.
+    pub fn batch_moments(saved: &[f32]) -> (&[f32], &[f32]) {
+        let channels = saved.len() / 3;
+        let (mean, rest) = saved.split_at(channels);
+        (mean, &rest[..channels])
+    }
+}
+
+impl Differentiable for BatchNorm {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
+        let [input, gamma, beta] = arity(NAME, inputs)?;
+        let wrong = |problem| Err(ShapeError::new(NAME, problem));
+        let Some(&channels) = input.last() else {
+            return wrong("the input must have at least one axis".to_owned());
+        };
+        if gamma != [channels] || beta != [channels] {
+            return wrong(format!(
+                "gamma {gamma:?} and beta {beta:?} must have shape [{channels}], as the input is {input:?}"
+            ));
+        }
+        match &self.statistics {
+            Statistics::Fixed { mean, variance }
+                if mean.len() != channels || variance.len() != channels =>
+            {
+                wrong(format!(
+                    "{} means and {} variances for {channels} channels",
+                    mean.len(),
+                    variance.len()
+                ))
+            }
+            _ => Ok(input.to_vec()),
+        }
+    }
+
+    fn forward(&self, inputs: &[View<'_>], output: &mut [f32], saved: &mut Vec<f32>) {
+        let [x, gamma, beta] = inputs else { return };
+        let channels = gamma.data.len();
+        let (mean, variance) = match &self.statistics {
+            Statistics::Batch => moments(x.data, channels),
+            Statistics::Fixed { mean, variance } => (mean.clone(), variance.clone()),
+        };
+        let scale: Vec<f32> = variance
+            .iter()
+            .map(|&v| 1.0 / libm::sqrtf(v + self.epsilon))
+            .collect();
+        let gain: Vec<f32> = scale.iter().zip(gamma.data).map(|(s, g)| s * g).collect();
+        normalise(x.data, output, [&mean, &gain, beta.data]);
+        saved.clear();
+        saved.extend(mean.iter().chain(&variance).chain(&scale));
+    }
+
+    fn backward(&self, tape: Tape<'_>, gradients: &mut [Option<&mut [f32]>]) {
+        let ([x, gamma, _], [dx, dgamma, dbeta]) = (tape.inputs, gradients) else {
+            return;
+        };
+        let channels = gamma.data.len();
+        let mean = &tape.saved[..channels];
+        let scale = &tape.saved[2 * channels..];
+        let sums = gradient_sums(x.data, tape.gradient, mean);
+        let (sum, product) = sums.split_at(channels);
+        if let Some(dx) = dx {
+            let rows = (x.data.len() / channels) as f64;
+            let gain: Vec<f32> = scale.iter().zip(gamma.data).map(|(s, g)| s * g).collect();
+            let (shift, slope) = match self.statistics {
+                Statistics::Fixed { .. } => (vec![0.0; channels], vec![0.0; channels]),
+                Statistics::Batch => input_correction(sum, product, scale, &gain, rows),
+            };
+            input_gradient(x.data, tape.gradient, dx, [mean, &gain, &shift, &slope]);
+        }
+        if let Some(dgamma) = dgamma {
+            for ((d, &p), &s) in dgamma.iter_mut().zip(product).zip(scale) {
+                *d = (p * f64::from(s)) as f32;
+            }
+        }
+        if let Some(dbeta) = dbeta {
+            for (d, &s) in dbeta.iter_mut().zip(sum) {
+                *d = s as f32;
+            }
+        }
+    }
+}
+
+/// What the batch's own mean and variance take from the gradient of the input: a constant and a slope
+/// over `x - mean` for each channel.
+fn input_correction(
+    sum: &[f64],
+    product: &[f64],
+    scale: &[f32],
+    gain: &[f32],
+    rows: f64,
+) -> (Vec<f32>, Vec<f32>) {
+    let shift = gain
+        .iter()
+        .zip(sum)
+        .map(|(&g, s)| (-f64::from(g) * s / rows) as f32);
+    let slope = gain
+        .iter()
+        .zip(product)
+        .zip(scale)
+        .map(|((&g, p), &scale)| {
+            (-f64::from(g) * f64::from(scale) * f64::from(scale) * p / rows) as f32
+        });
+    (shift.collect(), slope.collect())
+}
+
+/// The value of each channel repeated up to the length of a block.
+fn repeat(channels: &[f32]) -> Vec<f32> {
+    channels
+        .iter()
+        .copied()
+        .cycle()
+        .take(block(channels.len()))
+        .collect()
+}
+
+/// Mean and variance of each channel: of parts first, merged by the formula of Chan et al. (1979).
+fn moments(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
+    let parts: Vec<_> = x
+        .par_chunks(part(channels))
+        .map(|x| part_moments(x, channels))
+        .collect();
+    let mut count = 0.0;
+    let mut mean = vec![0.0; channels];
+    let mut squares = vec![0.0; channels];
+    for (rows, part_mean, part_squares) in parts {
+        let total = count + rows;
+        for c in 0..channels {
+            let delta = f64::from(part_mean[c]) - mean[c];
+            mean[c] += delta * rows / total;
+            squares[c] += f64::from(part_squares[c]) + delta * delta * count * rows / total;
+        }
+        count = total;
+    }
+    let variance = squares.iter().map(|s| (s / count) as f32).collect();
+    (mean.iter().map(|&m| m as f32).collect(), variance)
+}
+
+/// Rows, mean and sum of squared deviations of each channel of one part.
+fn part_moments(x: &[f32], channels: usize) -> (f64, Vec<f32>, Vec<f32>) {
+    let rows = (x.len() / channels) as f64;
+    let mut sums = vec![0.0; block(channels)];
+    for row in x.chunks(sums.len()) {
+        for (sum, x) in sums.iter_mut().zip(row) {
+            *sum += x;
+        }
+    }
+    let mut mean = vec![0.0; channels];
+    fold(&sums, &mut mean);
+    for mean in &mut mean {
+        *mean = (f64::from(*mean) / rows) as f32;
+    }
+    sums.fill(0.0);
+    for row in x.chunks(sums.len()) {
+        for ((sum, x), mean) in sums.iter_mut().zip(row).zip(&repeat(&mean)) {
+            *sum += (x - mean) * (x - mean);
+        }
+    }
+    let mut squares = vec![0.0; channels];
+    fold(&sums, &mut squares);
+    (rows, mean, squares)
+}
+
+/// `output = (x - mean) * gain + beta`.
+fn normalise(x: &[f32], output: &mut [f32], [mean, gain, beta]: [&[f32]; 3]) {
+    let [mean, gain, beta] = [repeat(mean), repeat(gain), repeat(beta)];
+    let part = part(mean.len());
+    output
+        .par_chunks_mut(part)
+        .zip(x.par_chunks(part))
+        .for_each(|(output, x)| {
+            for (output, x) in output.chunks_mut(mean.len()).zip(x.chunks(mean.len())) {
+                let channels = mean.iter().zip(&gain).zip(&beta);
+                for ((y, &x), ((&mean, &gain), &beta)) in output.iter_mut().zip(x).zip(channels) {
+                    *y = (x - mean) * gain + beta;
+                }
+            }
+        });
+}
+
+/// The sums over each channel of the gradient, and after them of gradient times `x - mean`.
+fn gradient_sums(x: &[f32], gradient: &[f32], mean: &[f32]) -> Vec<f64> {
+    let channels = mean.len();
+    let repeated = repeat(mean);
+    let part = part(channels);
+    let parts: Vec<_> = x
+        .par_chunks(part)
+        .zip(gradient.par_chunks(part))
+        .map(|(x, gradient)| {
+            let mut sums = vec![0.0; repeated.len()];
+            let mut products = vec![0.0; repeated.len()];
+            for (x, gradient) in x.chunks(sums.len()).zip(gradient.chunks(sums.len())) {
+                let totals = sums.iter_mut().zip(&mut products);
+                for (((&x, &g), (sum, product)), &mean) in
+                    x.iter().zip(gradient).zip(totals).zip(&repeated)
+                {
+                    *sum += g;
+                    *product += g * (x - mean);
+                }
+            }
+            let mut folded = vec![0.0; 2 * channels];
+            let (sum, product) = folded.split_at_mut(channels);
+            fold(&sums, sum);
+            fold(&products, product);
+            folded
+        })
+        .collect();
+    let mut totals = vec![0.0; 2 * channels];
+    for part in parts {
+        for (total, part) in totals.iter_mut().zip(part) {
+            *total += f64::from(part);
+        }
+    }
+    totals
+}
+
+/// `dx = gradient * gain + shift + (x - mean) * slope`.
+fn input_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32], per_channel: [&[f32]; 4]) {
+    let [mean, gain, shift, slope] = per_channel.map(repeat);
+    let part = part(mean.len());
+    dx.par_chunks_mut(part)
+        .zip(x.par_chunks(part))
+        .zip(gradient.par_chunks(part))
+        .for_each(|((dx, x), gradient)| {
+            let blocks = x.chunks(mean.len()).zip(gradient.chunks(mean.len()));
+            for (dx, (x, gradient)) in dx.chunks_mut(mean.len()).zip(blocks) {
+                let channels = mean.iter().zip(&gain).zip(&shift).zip(&slope);
+                for (((dx, &x), &g), (((&mean, &gain), &shift), &slope)) in
+                    dx.iter_mut().zip(x).zip(gradient).zip(channels)
+                {
+                    *dx = g * gain + shift + (x - mean) * slope;
+                }
+            }
+        });
+}

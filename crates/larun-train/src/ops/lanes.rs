@@ -1,0 +1,53 @@
+//! Sums over the rows of a matrix with few columns, arranged so that they vectorise.
+
+use rayon::prelude::*;
+
+use super::parallel::sum_in_order;
+
+/// The least length of a block of rows: enough accumulators to hide the latency of an addition.
+const BLOCK: usize = 128;
+
+/// Elements that one partial sum covers.
+const PART: usize = 1 << 14;
+
+/// Elements of a block of whole rows.
+pub(super) fn block(columns: usize) -> usize {
+    BLOCK.div_ceil(columns.max(1)) * columns
+}
+
+/// Elements of a part of whole rows.
+pub(super) fn part(columns: usize) -> usize {
+    PART.div_ceil(columns.max(1)) * columns.max(1)
+}
+
+/// Adds accumulators that stand for column `i % columns` to `totals`, in order.
+pub(super) fn fold(accumulators: &[f32], totals: &mut [f32]) {
+    for row in accumulators.chunks(totals.len().max(1)) {
+        for (total, value) in totals.iter_mut().zip(row) {
+            *total += value;
+        }
+    }
+}
+
+/// `totals[j] = sum over i of rows[i, j]`.
+pub(super) fn sum_rows(rows: &[f32], totals: &mut [f32]) {
+    let columns = totals.len();
+    let parts = rows
+        .par_chunks(part(columns))
+        .map(|rows| {
+            let mut accumulators = vec![0.0; block(columns)];
+            for row in rows.chunks(accumulators.len().max(1)) {
+                for (sum, value) in accumulators.iter_mut().zip(row) {
+                    *sum += value;
+                }
+            }
+            let mut sums = vec![0.0; columns];
+            fold(&accumulators, &mut sums);
+            sums
+        })
+        .collect();
+    totals.fill(0.0);
+    for (total, sum) in totals.iter_mut().zip(sum_in_order(parts)) {
+        *total = sum;
+    }
+}
