@@ -1,0 +1,75 @@
+//! For programs with an allocator: aligned copies of models, and arenas of the size that a model needs.
+
+use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
+
+use larun_kernels::Registration;
+
+use crate::Interpreter;
+use crate::error::LoadError;
+
+/// Bytes on the heap at an address that is a multiple of 16.
+#[derive(Clone, Debug, Default)]
+pub struct AlignedBytes {
+    /// The memory, in units whose alignment it takes over.
+    blocks: Vec<Block>,
+    len: usize,
+}
+
+type Block = u128;
+
+impl AlignedBytes {
+    /// So many zeros.
+    pub fn zeroed(len: usize) -> Self {
+        Self {
+            blocks: alloc::vec![0; len.div_ceil(size_of::<Block>())],
+            len,
+        }
+    }
+
+    /// A copy of `bytes`.
+    pub fn copy_of(bytes: &[u8]) -> Self {
+        let mut copy = Self::zeroed(bytes.len());
+        copy.copy_from_slice(bytes);
+        copy
+    }
+}
+
+impl Deref for AlignedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.blocks);
+        bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl DerefMut for AlignedBytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.blocks);
+        bytes.get_mut(..self.len).unwrap_or_default()
+    }
+}
+
+/// The smallest arena in which a model loads and runs.
+///
+/// # Errors
+/// When the model cannot be loaded whatever the arena.
+pub fn arena_for<'m>(
+    model: &'m [u8],
+    kernels: &'m [Registration],
+) -> Result<AlignedBytes, LoadError<'m>> {
+    let mut arena = AlignedBytes::zeroed(0);
+    loop {
+        let needed = match Interpreter::new(model, kernels, &mut arena) {
+            Ok(interpreter) => interpreter.arena_bytes(),
+            // A lower bound at first, then the exact size: each turn asks for more than the last.
+            Err(LoadError::Arena(error)) if error.needed > error.given => error.needed,
+            Err(error) => return Err(error),
+        };
+        if needed == arena.len() {
+            return Ok(arena);
+        }
+        arena = AlignedBytes::zeroed(needed);
+    }
+}

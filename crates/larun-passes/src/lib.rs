@@ -1,0 +1,1 @@
+//! Graph to graph: batch-norm folding, activation fusion, calibration and integer quantisation
