@@ -74,7 +74,7 @@ impl Affine {
     /// `scale = (max - min) / (integers.max - integers.min)` and
     /// `zero_point = round(integers.min - min / scale)`, ties away from zero, within `integers`.
     ///
-    /// Where the formula fails: a range of 0 alone gives the scale 1 and the zero point `integers.min`; a scale below
+    /// Where the formula fails: a range of 0 alone gives the scale 1 and the zero point 0; a scale below
     /// the smallest normal float32 is raised to it; a range wider than float32 can express is computed in float64.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Affine {
         check_range(min, max)?;
         let (min, max) = (min.min(0.0), max.max(0.0));
         if min == max {
-            return Ok(Self::new(1.0, integers.min));
+            return Ok(Self::new(1.0, 0));
         }
         let steps = integers.max.saturating_sub(integers.min).max(1);
         let scale = range_over_steps(min, max, steps);

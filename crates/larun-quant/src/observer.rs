@@ -85,6 +85,13 @@ impl MinMax {
             max: self.max.max(other.max),
         }
     }
+
+    #[inline]
+    const fn widen(&mut self, value: f32) {
+        // Comparisons, not `min` and `max`: these need care for NaN, which has been ruled out.
+        self.min = if value < self.min { value } else { self.min };
+        self.max = if value > self.max { value } else { self.max };
+    }
 }
 
 impl Default for MinMax {
@@ -96,16 +103,27 @@ impl Default for MinMax {
 impl Observer for MinMax {
     fn observe(&mut self, values: &[f32]) -> Result<(), QuantError> {
         all_finite(values)?;
-        for &value in values {
-            self.min = if value < self.min { value } else { self.min };
-            self.max = if value > self.max { value } else { self.max };
-        }
+        *self = self.union(extremes(values));
         Ok(())
     }
 
     fn bounds(&self) -> Option<(f32, f32)> {
         (self.min <= self.max).then_some((self.min, self.max))
     }
+}
+
+/// The extremes of finite values, in lanes that do not wait for each other.
+fn extremes(values: &[f32]) -> MinMax {
+    let (rows, rest) = values.as_chunks::<8>();
+    let mut lanes = [MinMax::new(); 8];
+    for row in rows {
+        for (lane, &value) in lanes.iter_mut().zip(row) {
+            lane.widen(value);
+        }
+    }
+    let mut all = lanes.into_iter().fold(MinMax::new(), MinMax::union);
+    rest.iter().for_each(|&value| all.widen(value));
+    all
 }
 
 /// Shows every channel of `values` to its own observer, one a channel.

@@ -71,8 +71,8 @@ fn quantize_multiplier() {
 }
 
 #[test]
-fn gemmlowp() {
-    let Some(file) = vectors("gemmlowp", "gemmlowp.json") else {
+fn fixed_point_functions() {
+    let Some(file) = vectors("fixed_point_functions", "gemmlowp.json") else {
         return;
     };
     let check = |name: &str, function: &dyn Fn(&[i32]) -> Vec<i32>, arguments: usize| {
