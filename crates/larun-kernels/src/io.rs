@@ -122,6 +122,25 @@ impl fmt::Display for InvokeError {
 
 impl core::error::Error for InvokeError {}
 
+/// Checks the length of an operand.
+pub(crate) fn check_len(operand: Memory, found: usize, expected: usize) -> Result<(), InvokeError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(InvokeError::Length {
+        operand,
+        expected,
+        found,
+    })
+}
+
+/// Checks the length of a bias, input 2, where there is one.
+pub(crate) fn check_bias<T>(bias: Option<&[T]>, channels: usize) -> Result<(), InvokeError> {
+    bias.map_or(Ok(()), |bias| {
+        check_len(Memory::input(2), bias.len(), channels)
+    })
+}
+
 /// An element that memory can be viewed as.
 pub trait Element: AnyBitPattern + NoUninit {}
 

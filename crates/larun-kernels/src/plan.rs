@@ -74,13 +74,33 @@ impl<'m> PlanWriter<'m> {
         self.push_i32(value.shift);
     }
 
-    /// Writes `len` bytes, packed four a word, the last word filled with zeros.
-    pub fn push_bytes(&mut self, len: usize, mut byte: impl FnMut(usize) -> i8) {
-        for start in (0..len).step_by(4) {
-            let word: [i8; 4] =
-                core::array::from_fn(|i| if start + i < len { byte(start + i) } else { 0 });
-            self.push_u32(u32::from_ne_bytes(word.map(|byte| byte as u8)));
+    /// Writes a table of multipliers: `count` words, then `count` shifts packed four a word. `multiplier` is asked once
+    /// a channel.
+    ///
+    /// # Errors
+    /// The first error of `multiplier`.
+    pub fn push_multipliers<E>(
+        &mut self,
+        count: usize,
+        mut multiplier: impl FnMut(usize) -> Result<FixedMultiplier, E>,
+    ) -> Result<(), E> {
+        let start = self.written;
+        self.written = start
+            .saturating_add(count)
+            .saturating_add(count.div_ceil(4));
+        let table = self.words.get_mut(start..self.written).unwrap_or_default();
+        table.fill(0);
+        let (words, packed) = table.split_at_mut_checked(count).unwrap_or_default();
+        let shifts: &mut [i8] = bytemuck::cast_slice_mut(packed);
+        for channel in 0..count {
+            let fixed = multiplier(channel)?;
+            if let (Some(word), Some(shift)) = (words.get_mut(channel), shifts.get_mut(channel)) {
+                *word = fixed.multiplier as u32;
+                // `FixedMultiplier::from_real` gives shifts in -31..=30.
+                *shift = fixed.shift as i8;
+            }
         }
+        Ok(())
     }
 }
 
@@ -218,6 +238,27 @@ impl<T: Record + Copy + Default, const N: usize> Record for [T; N] {
             *item = T::read(plan)?;
         }
         Ok(items)
+    }
+}
+
+/// The arithmetic that a node was prepared for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Precision {
+    Int8,
+    Float32,
+}
+
+impl Record for Precision {
+    fn write(&self, plan: &mut PlanWriter<'_>) {
+        plan.push_u32(*self as u32);
+    }
+
+    fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
+        match plan.read_u32()? {
+            0 => Ok(Self::Int8),
+            1 => Ok(Self::Float32),
+            _ => Err(InvokeError::Plan),
+        }
     }
 }
 

@@ -1,0 +1,366 @@
+//! CONV_2D, grouped convolutions included.
+
+use larun_ops::{Conv2DOptions, ElementType, Op, op};
+
+use crate::dot::{add_products, dot, dot_2x2, four_rows};
+use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, image_window, weighted_int8, wrong_op};
+use crate::plan::{Precision, Record};
+use crate::requantize::{Clamp, WeightedQuantization};
+use crate::window::{ImageWindow, Taps};
+use crate::{
+    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_bias,
+    check_len,
+};
+
+impl Kernel for op::Conv2D {
+    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        let Op::Conv2D(options) = node.op() else {
+            return Err(wrong_op::<Self>(node));
+        };
+        let input = Operand::input(node, 0)?;
+        let geometry = geometry(&options, node)?;
+        match input.one_of(INT8_OR_FLOAT32)? {
+            ElementType::Int8 => {
+                Precision::Int8.write(plan);
+                geometry.write(plan);
+                plan.request_scratch(2 * conv2d_i8_scratch_len(&geometry));
+                weighted_int8(node, options.activation, 0, geometry.output_channels(), plan)
+            }
+            _ => {
+                Operand::all_have_type(node, ElementType::Float32)?;
+                Precision::Float32.write(plan);
+                geometry.write(plan);
+                clamp(options.activation)?.write(plan);
+                Ok(())
+            }
+        }
+    }
+
+    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+        let precision = Precision::read(&mut plan)?;
+        let geometry = ConvGeometry::read(&mut plan)?;
+        match precision {
+            Precision::Int8 => {
+                let quantization = WeightedQuantization::read(&mut plan)?;
+                let (output, scratch) = (io.output(0)?, io.scratch()?);
+                let io = io.freeze();
+                let bias = io.optional_input(2)?;
+                conv2d_i8(&geometry, &quantization, io.input(0)?, io.input(1)?, bias, output, scratch)
+            }
+            Precision::Float32 => {
+                let clamp = Clamp::read(&mut plan)?;
+                let output = io.output(0)?;
+                let io = io.freeze();
+                let bias = io.optional_input(2)?;
+                conv2d_f32(&geometry, &clamp, io.input(0)?, io.input(1)?, bias, output)
+            }
+        }
+    }
+}
+
+/// The sizes of a convolution: input `[N, H, W, C]`, filter `[O, KH, KW, D]`, output `[N, H', W', O]`.
+///
+/// `C / D` groups of input channels go to as many groups of output channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvGeometry {
+    window: ImageWindow,
+    filter_depth: usize,
+}
+
+impl ConvGeometry {
+    /// The convolution with windows `window` and filters of `filter_depth` input channels; `None` when that does not
+    /// divide the input channels into groups, nor the output channels into as many, or the filter would have 2^31
+    /// elements or more.
+    #[must_use]
+    pub fn new(window: ImageWindow, filter_depth: usize) -> Option<Self> {
+        let groups = window.input_channels().checked_div(filter_depth)?;
+        let whole = groups * filter_depth == window.input_channels();
+        let geometry = Self {
+            window,
+            filter_depth,
+        };
+        let filter = geometry
+            .patch_len()
+            .checked_mul(window.output_channels())
+            .and_then(|len| i32::try_from(len).ok());
+        let fits = filter.is_some() && window.output_channels().checked_rem(groups) == Some(0);
+        (whole && fits).then_some(geometry)
+    }
+
+    /// Channels of the output.
+    #[must_use]
+    pub const fn output_channels(&self) -> usize {
+        self.window.output_channels()
+    }
+
+    /// Elements of one filter: `KH * KW * D`, saturating.
+    const fn patch_len(&self) -> usize {
+        let taps = self.window.rows().filter() * self.window.columns().filter();
+        taps.saturating_mul(self.filter_depth)
+    }
+
+    const fn filters_in_group(&self) -> usize {
+        let groups = self.window.input_channels() / self.filter_depth;
+        self.output_channels() / groups
+    }
+
+    /// Calls `body` with each run of neighbouring elements that the window sees of a group's channels: where the run is
+    /// in the image and in a filter, and its length.
+    #[inline]
+    fn for_each_run(
+        &self,
+        rows: Taps,
+        columns: Taps,
+        group: usize,
+        mut body: impl FnMut(usize, usize, usize),
+    ) {
+        let depth = self.filter_depth;
+        let filter_w = self.window.columns().filter();
+        // Where taps and channels are dense, a whole row of the window is one run.
+        let dense = columns.step == 1 && depth == self.window.input_channels();
+        for (tap_y, y) in rows.iter() {
+            let source = |x: usize| self.window.pixel(y, x) + group * depth;
+            let place = |tap_x: usize| (tap_y * filter_w + tap_x) * depth;
+            if dense {
+                let len = columns.count * depth;
+                body(source(columns.input), place(columns.first), len);
+            } else {
+                for (tap_x, x) in columns.iter() {
+                    body(source(x), place(tap_x), depth);
+                }
+            }
+        }
+    }
+
+    fn check<T, B>(&self, input: &[T], filter: &[T], bias: Option<&[B]>, output: &[T]) -> Result<(), InvokeError> {
+        self.window.check(input, output)?;
+        let filters = self.patch_len() * self.output_channels();
+        check_len(Memory::input(1), filter.len(), filters)?;
+        check_bias(bias, self.output_channels())
+    }
+}
+
+impl Record for ConvGeometry {
+    fn write(&self, plan: &mut PlanWriter<'_>) {
+        self.window.write(plan);
+        self.filter_depth.write(plan);
+    }
+
+    fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
+        let window = Record::read(plan)?;
+        Self::new(window, Record::read(plan)?).ok_or(InvokeError::Plan)
+    }
+}
+
+fn geometry(options: &Conv2DOptions, node: &dyn NodeView) -> Result<ConvGeometry, Refusal> {
+    let filter = Operand::input(node, 1)?;
+    let [outputs, filter_h, filter_w, depth] = filter.nhwc()?;
+    let window = image_window(
+        Operand::input(node, 0)?.nhwc()?,
+        [filter_h, filter_w],
+        [options.stride_h, options.stride_w],
+        [options.dilation_h, options.dilation_w],
+        options.padding,
+        outputs,
+    )?;
+    ConvGeometry::new(window, depth).ok_or(filter.refuse(Reason::TooLarge))
+}
+
+/// Elements of scratch memory that [`conv2d_i8`] needs: two patches of the input, `2 * KH * KW * D`.
+#[must_use]
+pub const fn conv2d_i8_scratch_len(geometry: &ConvGeometry) -> usize {
+    2 * geometry.patch_len()
+}
+
+/// INT8 convolution: input `[N, H, W, C]`, filter `[O, KH, KW, D]`, bias `[O]`, output `[N, H', W', O]`.
+///
+/// Accumulates in 32 bits that wrap, as TFLM's `reference_integer_ops::ConvPerChannel`. `scratch` has
+/// [`conv2d_i8_scratch_len`] elements or more.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the geometry says.
+pub fn conv2d_i8(
+    geometry: &ConvGeometry,
+    quantization: &WeightedQuantization<'_>,
+    input: &[i8],
+    filter: &[i8],
+    bias: Option<&[i32]>,
+    output: &mut [i8],
+    scratch: &mut [i16],
+) -> Result<(), InvokeError> {
+    geometry.check(input, filter, bias, output)?;
+    let (expected, found) = (conv2d_i8_scratch_len(geometry), scratch.len());
+    let scratch = scratch.get_mut(..expected).ok_or(InvokeError::Length {
+        operand: Memory::Scratch,
+        expected,
+        found,
+    })?;
+    let layer = Layer {
+        geometry,
+        quantization,
+        bias: bias.unwrap_or(&[]),
+    };
+    let patch_len = geometry.patch_len();
+    let group_len = patch_len * geometry.filters_in_group();
+    let (first, second) = scratch.split_at_mut_checked(patch_len).unwrap_or_default();
+    let window = &geometry.window;
+    let channels = geometry.output_channels();
+    window.for_each_row(input, output, |image, rows, row| {
+        for (pair, pixels) in row.chunks_mut(2 * channels).enumerate() {
+            let (left, right) = pixels.split_at_mut_checked(channels).unwrap_or_default();
+            for (group, filters) in filter.chunks_exact(group_len).enumerate() {
+                layer.gather(image, rows, 2 * pair, group, first);
+                if right.is_empty() {
+                    layer.one_pixel(group, filters, first, left);
+                } else {
+                    layer.gather(image, rows, 2 * pair + 1, group, second);
+                    layer.two_pixels(group, filters, (first, second), (left, right));
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+/// What stays the same over a whole INT8 convolution.
+struct Layer<'a> {
+    geometry: &'a ConvGeometry,
+    quantization: &'a WeightedQuantization<'a>,
+    bias: &'a [i32],
+}
+
+impl Layer<'_> {
+    /// Copies what the window at column `x` sees of a group's channels, less the zero point; the border is 0.
+    fn gather(&self, image: &[i8], rows: Taps, x: usize, group: usize, patch: &mut [i16]) {
+        let window = &self.geometry.window;
+        let columns = window.columns().taps(x);
+        if rows.count < window.rows().filter() || columns.count < window.columns().filter() {
+            patch.fill(0);
+        }
+        let zero_point = self.quantization.input_zero_point as i16;
+        self.geometry.for_each_run(rows, columns, group, |from, to, len| {
+            let source = image.get(from..from + len).unwrap_or(&[]);
+            let place = patch.get_mut(to..to + len).unwrap_or_default();
+            for (place, &value) in place.iter_mut().zip(source) {
+                *place = i16::from(value).wrapping_sub(zero_point);
+            }
+        });
+    }
+
+    fn two_pixels(
+        &self,
+        group: usize,
+        filters: &[i8],
+        (p0, p1): (&[i16], &[i16]),
+        (left, right): (&mut [i8], &mut [i8]),
+    ) {
+        let patch_len = self.geometry.patch_len();
+        let start = group * self.geometry.filters_in_group();
+        let outputs = left.iter_mut().zip(right).enumerate().skip(start);
+        let mut outputs = outputs.take(self.geometry.filters_in_group());
+        let mut pairs = filters.chunks_exact(2 * patch_len);
+        for pair in &mut pairs {
+            let (w0, w1) = pair.split_at_checked(patch_len).unwrap_or_default();
+            let [a, b, c, d] = dot_2x2(p0, p1, w0, w1);
+            for sums in [[a, b], [c, d]] {
+                if let Some((channel, (left, right))) = outputs.next() {
+                    *left = self.finish(channel, sums[0]);
+                    *right = self.finish(channel, sums[1]);
+                }
+            }
+        }
+        for (weights, (channel, (left, right))) in
+            pairs.remainder().chunks_exact(patch_len).zip(outputs)
+        {
+            *left = self.finish(channel, dot(p0, weights));
+            *right = self.finish(channel, dot(p1, weights));
+        }
+    }
+
+    fn one_pixel(&self, group: usize, filters: &[i8], patch: &[i16], pixel: &mut [i8]) {
+        let start = group * self.geometry.filters_in_group();
+        let outputs = pixel.iter_mut().enumerate().skip(start);
+        let filters = filters.chunks_exact(self.geometry.patch_len());
+        for (weights, (channel, output)) in filters.zip(outputs) {
+            *output = self.finish(channel, dot(patch, weights));
+        }
+    }
+
+    #[inline]
+    fn finish(&self, channel: usize, sum: i32) -> i8 {
+        let bias = self.bias.get(channel).copied().unwrap_or(0);
+        self.quantization.finish(channel, sum.wrapping_add(bias))
+    }
+}
+
+/// Real convolution: input `[N, H, W, C]`, filter `[O, KH, KW, D]`, bias `[O]`, output `[N, H', W', O]`.
+///
+/// Every output sums its products one after the other, over height, width, then depth, and adds the bias last, as
+/// TFLM's `reference_ops::Conv`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the geometry says.
+pub fn conv2d_f32(
+    geometry: &ConvGeometry,
+    clamp: &Clamp,
+    input: &[f32],
+    filter: &[f32],
+    bias: Option<&[f32]>,
+    output: &mut [f32],
+) -> Result<(), InvokeError> {
+    geometry.check(input, filter, bias, output)?;
+    let window = &geometry.window;
+    let patch_len = geometry.patch_len();
+    let in_group = geometry.filters_in_group();
+    let bias = bias.unwrap_or(&[]);
+    window.for_each_pixel(input, output, |image, rows, columns, pixel| {
+        let groups = pixel.chunks_exact_mut(in_group);
+        let filters = filter.chunks_exact(in_group * patch_len);
+        for (group, (outputs, filters)) in groups.zip(filters).enumerate() {
+            let patch = Patch {
+                geometry,
+                image,
+                rows,
+                columns,
+                group,
+            };
+            // Four filters at a time: the sums of each are a chain, but four chains run side by side.
+            let blocks = outputs.chunks_mut(4).zip(filters.chunks(4 * patch_len));
+            for (block, (outputs, filters)) in blocks.enumerate() {
+                let first = group * in_group + 4 * block;
+                for ((lane, output), sum) in
+                    outputs.iter_mut().enumerate().zip(patch.sums(filters))
+                {
+                    let bias = bias.get(first + lane).copied().unwrap_or(0.0);
+                    *output = clamp.apply(sum + bias);
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+/// What the window sees at one output position of a real convolution.
+struct Patch<'a> {
+    geometry: &'a ConvGeometry,
+    image: &'a [f32],
+    rows: Taps,
+    columns: Taps,
+    group: usize,
+}
+
+impl Patch<'_> {
+    /// The products with up to four filters, each `KH * KW * D` long. Missing ones count as the first.
+    fn sums(&self, filters: &[f32]) -> [f32; 4] {
+        let filters = four_rows(filters, self.geometry.patch_len());
+        let mut sums = [0.0; 4];
+        let (rows, columns) = (self.rows, self.columns);
+        self.geometry
+            .for_each_run(rows, columns, self.group, |from, at, len| {
+                let values = self.image.get(from..from + len).unwrap_or(&[]);
+                let weights = filters.map(|f| f.get(at..at + len).unwrap_or(&[]));
+                add_products(&mut sums, values, weights);
+            });
+        sums
+    }
+}

@@ -1,0 +1,278 @@
+//! DEPTHWISE_CONV_2D: every input channel has filters of its own.
+
+use larun_ops::{DepthwiseConv2DOptions, ElementType, Op, op};
+
+use crate::lanes::{Block, for_each_block, lanes, lanes_mut};
+use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, image_window, weighted_int8, wrong_op};
+use crate::plan::{Precision, Record};
+use crate::requantize::{Clamp, WeightedQuantization};
+use crate::window::{ImageWindow, Taps};
+use crate::{
+    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Refusal, check_bias,
+    check_len,
+};
+
+impl Kernel for op::DepthwiseConv2D {
+    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        let Op::DepthwiseConv2D(options) = node.op() else {
+            return Err(wrong_op::<Self>(node));
+        };
+        let window = window(&options, node)?;
+        match Operand::input(node, 0)?.one_of(INT8_OR_FLOAT32)? {
+            ElementType::Int8 => {
+                Precision::Int8.write(plan);
+                window.write(plan);
+                weighted_int8(node, options.activation, 3, window.output_channels(), plan)
+            }
+            _ => {
+                Operand::all_have_type(node, ElementType::Float32)?;
+                Precision::Float32.write(plan);
+                window.write(plan);
+                clamp(options.activation)?.write(plan);
+                Ok(())
+            }
+        }
+    }
+
+    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+        let precision = Precision::read(&mut plan)?;
+        let window = ImageWindow::read(&mut plan)?;
+        match precision {
+            Precision::Int8 => {
+                let quantization = WeightedQuantization::read(&mut plan)?;
+                let output = io.output(0)?;
+                let io = io.freeze();
+                let (input, filter, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
+                depthwise_conv2d_i8(&window, &quantization, input, filter, bias, output)
+            }
+            Precision::Float32 => {
+                let clamp = Clamp::read(&mut plan)?;
+                let output = io.output(0)?;
+                let io = io.freeze();
+                let (input, filter, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
+                depthwise_conv2d_f32(&window, &clamp, input, filter, bias, output)
+            }
+        }
+    }
+}
+
+fn window(options: &DepthwiseConv2DOptions, node: &dyn NodeView) -> Result<ImageWindow, Refusal> {
+    let [_, filter_h, filter_w, outputs] = Operand::input(node, 1)?.nhwc()?;
+    image_window(
+        Operand::input(node, 0)?.nhwc()?,
+        [filter_h, filter_w],
+        [options.stride_h, options.stride_w],
+        [options.dilation_h, options.dilation_w],
+        options.padding,
+        outputs,
+    )
+}
+
+/// INT8 depthwise convolution: input `[N, H, W, C]`, filter `[1, KH, KW, C * M]`, bias `[C * M]`, output
+/// `[N, H', W', C * M]`; output channel `c * M + m` comes from input channel `c`.
+///
+/// Accumulates in 32 bits that wrap, as TFLM's `reference_integer_ops::DepthwiseConvPerChannel`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the geometry says, or the output channels are no
+/// multiple of the input channels.
+pub fn depthwise_conv2d_i8(
+    window: &ImageWindow,
+    quantization: &WeightedQuantization<'_>,
+    input: &[i8],
+    filter: &[i8],
+    bias: Option<&[i32]>,
+    output: &mut [i8],
+) -> Result<(), InvokeError> {
+    check(window, input, filter, bias, output)?;
+    let arithmetic = Int8 {
+        zero_point: quantization.input_zero_point as i16,
+        quantization,
+        bias: bias.unwrap_or(&[]),
+    };
+    depthwise(window, &arithmetic, input, filter, output);
+    Ok(())
+}
+
+/// Real depthwise convolution, shapes as [`depthwise_conv2d_i8`].
+///
+/// Every output sums its products over height, then width, and adds the bias last, as TFLM's
+/// `reference_ops::DepthwiseConv`.
+///
+/// # Errors
+/// As [`depthwise_conv2d_i8`].
+pub fn depthwise_conv2d_f32(
+    window: &ImageWindow,
+    clamp: &Clamp,
+    input: &[f32],
+    filter: &[f32],
+    bias: Option<&[f32]>,
+    output: &mut [f32],
+) -> Result<(), InvokeError> {
+    check(window, input, filter, bias, output)?;
+    let bias = bias.unwrap_or(&[]);
+    depthwise(window, &Float32 { clamp, bias }, input, filter, output);
+    Ok(())
+}
+
+fn check<T, B>(
+    window: &ImageWindow,
+    input: &[T],
+    filter: &[T],
+    bias: Option<&[B]>,
+    output: &[T],
+) -> Result<(), InvokeError> {
+    window.check(input, output)?;
+    let (inputs, outputs) = (window.input_channels(), window.output_channels());
+    check_len(Memory::output(0), outputs, inputs * (outputs / inputs))?;
+    let filters = window.rows().filter() * window.columns().filter() * outputs;
+    check_len(Memory::input(1), filter.len(), filters)?;
+    check_bias(bias, outputs)
+}
+
+/// How products are added up and become an output.
+trait Arithmetic {
+    type Value: Copy;
+    type Sum: Copy + Default;
+
+    fn add(&self, sum: Self::Sum, value: Self::Value, weight: Self::Value) -> Self::Sum;
+    fn finish(&self, channel: usize, sum: Self::Sum) -> Self::Value;
+}
+
+struct Int8<'a> {
+    zero_point: i16,
+    quantization: &'a WeightedQuantization<'a>,
+    bias: &'a [i32],
+}
+
+impl Arithmetic for Int8<'_> {
+    type Value = i8;
+    type Sum = i32;
+
+    #[inline]
+    fn add(&self, sum: i32, value: i8, weight: i8) -> i32 {
+        let value = i16::from(value).wrapping_sub(self.zero_point);
+        sum.wrapping_add(i32::from(value) * i32::from(weight))
+    }
+
+    #[inline]
+    fn finish(&self, channel: usize, sum: i32) -> i8 {
+        let bias = self.bias.get(channel).copied().unwrap_or(0);
+        self.quantization.finish(channel, sum.wrapping_add(bias))
+    }
+}
+
+struct Float32<'a> {
+    clamp: &'a Clamp,
+    bias: &'a [f32],
+}
+
+impl Arithmetic for Float32<'_> {
+    type Value = f32;
+    type Sum = f32;
+
+    #[inline]
+    fn add(&self, sum: f32, value: f32, weight: f32) -> f32 {
+        sum + value * weight
+    }
+
+    #[inline]
+    fn finish(&self, channel: usize, sum: f32) -> f32 {
+        let bias = self.bias.get(channel).copied().unwrap_or(0.0);
+        self.clamp.apply(sum + bias)
+    }
+}
+
+fn depthwise<A: Arithmetic>(
+    window: &ImageWindow,
+    arithmetic: &A,
+    input: &[A::Value],
+    filter: &[A::Value],
+    output: &mut [A::Value],
+) {
+    let (inputs, outputs) = (window.input_channels(), window.output_channels());
+    let multiplier = outputs / inputs;
+    window.for_each_pixel(input, output, |image, rows, columns, pixel| {
+        let mut view = View {
+            window,
+            arithmetic,
+            image,
+            filter,
+            rows,
+            columns,
+            pixel,
+        };
+        if multiplier == 1 {
+            return for_each_block(0..outputs, &mut OneToOne(view));
+        }
+        for channel in 0..inputs {
+            let first = channel * multiplier;
+            let mut block = OneToMany(&mut view, channel);
+            for_each_block(first..first + multiplier, &mut block);
+        }
+    });
+}
+
+/// What the window sees at one output position, and the pixel to compute.
+struct View<'a, A: Arithmetic> {
+    window: &'a ImageWindow,
+    arithmetic: &'a A,
+    image: &'a [A::Value],
+    filter: &'a [A::Value],
+    rows: Taps,
+    columns: Taps,
+    pixel: &'a mut [A::Value],
+}
+
+impl<A: Arithmetic> View<'_, A> {
+    /// Computes the outputs from `channel` on; `values` gives the input of each for a pixel of the image.
+    #[inline]
+    fn compute<const L: usize>(
+        &mut self,
+        channel: usize,
+        values: impl Fn(&[A::Value], usize) -> Option<[A::Value; L]>,
+    ) {
+        let filter_w = self.window.columns().filter();
+        let mut sums = [A::Sum::default(); L];
+        for (tap_y, y) in self.rows.iter() {
+            for (tap_x, x) in self.columns.iter() {
+                let tap = (tap_y * filter_w + tap_x) * self.window.output_channels();
+                let weights = lanes::<_, L>(self.filter, tap + channel);
+                let values = values(self.image, self.window.pixel(y, x));
+                if let Some((values, weights)) = values.zip(weights) {
+                    for ((sum, value), &weight) in sums.iter_mut().zip(values).zip(weights) {
+                        *sum = self.arithmetic.add(*sum, value, weight);
+                    }
+                }
+            }
+        }
+        if let Some(outputs) = lanes_mut::<_, L>(self.pixel, channel) {
+            for (lane, (output, sum)) in outputs.iter_mut().zip(sums).enumerate() {
+                *output = self.arithmetic.finish(channel + lane, sum);
+            }
+        }
+    }
+}
+
+/// Neighbouring channels, each with one filter.
+struct OneToOne<'a, A: Arithmetic>(View<'a, A>);
+
+impl<A: Arithmetic> Block for OneToOne<'_, A> {
+    #[inline]
+    fn run<const L: usize>(&mut self, channel: usize) {
+        let values = |image: &[A::Value], pixel| lanes::<_, L>(image, pixel + channel).copied();
+        self.0.compute::<L>(channel, values);
+    }
+}
+
+/// Several filters of one input channel.
+struct OneToMany<'v, 'a, A: Arithmetic>(&'v mut View<'a, A>, usize);
+
+impl<A: Arithmetic> Block for OneToMany<'_, '_, A> {
+    #[inline]
+    fn run<const L: usize>(&mut self, channel: usize) {
+        let from = self.1;
+        let values = |image: &[A::Value], pixel| Some([*image.get(pixel + from)?; L]);
+        self.0.compute::<L>(channel, values);
+    }
+}

@@ -1,0 +1,68 @@
+//! Inner products: INT8 weights with INT32 accumulators that wrap, and real numbers in a fixed order.
+//!
+//! INT8 inputs are widened to 16 bits before the product: processors multiply pairs of 16-bit lanes in one instruction,
+//! and the differences to a zero point fit.
+
+/// The products of two patches with two rows of weights: `[p0 w0, p1 w0, p0 w1, p1 w1]`.
+///
+/// Every value that is loaded serves two products.
+pub(crate) fn dot_2x2(p0: &[i16], p1: &[i16], w0: &[i8], w1: &[i8]) -> [i32; 4] {
+    let mut sums = [0i32; 4];
+    for (((&p0, &p1), &w0), &w1) in p0.iter().zip(p1).zip(w0).zip(w1) {
+        let (p0, p1) = (i32::from(p0), i32::from(p1));
+        let (w0, w1) = (i32::from(w0), i32::from(w1));
+        sums[0] = sums[0].wrapping_add(p0 * w0);
+        sums[1] = sums[1].wrapping_add(p1 * w0);
+        sums[2] = sums[2].wrapping_add(p0 * w1);
+        sums[3] = sums[3].wrapping_add(p1 * w1);
+    }
+    sums
+}
+
+/// The product of a patch with a row of weights.
+pub(crate) fn dot(patch: &[i16], weights: &[i8]) -> i32 {
+    patch.iter().zip(weights).fold(0i32, |sum, (&p, &w)| {
+        sum.wrapping_add(i32::from(p) * i32::from(w))
+    })
+}
+
+/// The products of an input less its zero point with four rows of weights.
+pub(crate) fn dot_rows(input: &[i8], zero_point: i16, rows: [&[i8]; 4]) -> [i32; 4] {
+    let [a, b, c, d] = rows;
+    let mut sums = [0i32; 4];
+    for ((((&x, &a), &b), &c), &d) in input.iter().zip(a).zip(b).zip(c).zip(d) {
+        let x = i32::from(i16::from(x).wrapping_sub(zero_point));
+        sums[0] = sums[0].wrapping_add(x * i32::from(a));
+        sums[1] = sums[1].wrapping_add(x * i32::from(b));
+        sums[2] = sums[2].wrapping_add(x * i32::from(c));
+        sums[3] = sums[3].wrapping_add(x * i32::from(d));
+    }
+    sums
+}
+
+/// The product of an input less its zero point with a row of weights.
+pub(crate) fn dot_row(input: &[i8], zero_point: i16, row: &[i8]) -> i32 {
+    input.iter().zip(row).fold(0i32, |sum, (&x, &w)| {
+        let x = i32::from(i16::from(x).wrapping_sub(zero_point));
+        sum.wrapping_add(x * i32::from(w))
+    })
+}
+
+/// Adds to each sum the products of the values with its row of weights, one after the other.
+///
+/// Each sum is a chain of dependent additions; four chains keep the processor busy.
+pub(crate) fn add_products(sums: &mut [f32; 4], values: &[f32], [a, b, c, d]: [&[f32]; 4]) {
+    for ((((&value, &a), &b), &c), &d) in values.iter().zip(a).zip(b).zip(c).zip(d) {
+        sums[0] += value * a;
+        sums[1] += value * b;
+        sums[2] += value * c;
+        sums[3] += value * d;
+    }
+}
+
+/// Up to four rows of `len` weights; missing ones count as the first.
+pub(crate) fn four_rows<T>(rows: &[T], len: usize) -> [&[T]; 4] {
+    let row = |i: usize| rows.get(i * len..(i + 1) * len);
+    let first = row(0).unwrap_or(&[]);
+    [0, 1, 2, 3].map(|i| row(i).unwrap_or(first))
+}

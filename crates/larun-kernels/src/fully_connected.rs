@@ -1,0 +1,198 @@
+//! FULLY_CONNECTED: a dense layer.
+
+use larun_ops::{ElementType, Op, WeightsFormat, op};
+
+use crate::dot::{add_products, dot_row, dot_rows, four_rows};
+use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, weighted_int8, wrong_op};
+use crate::plan::{Precision, Record, record};
+use crate::requantize::{Clamp, WeightedQuantization};
+use crate::{
+    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_bias,
+    check_len,
+};
+
+impl Kernel for op::FullyConnected {
+    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        let Op::FullyConnected(options) = node.op() else {
+            return Err(wrong_op::<Self>(node));
+        };
+        if options.weights_format != WeightsFormat::Default {
+            let (what, found) = ("weights format", i32::from(options.weights_format.code()));
+            return Err(Refusal::options(Reason::Option { what, found }));
+        }
+        let geometry = geometry(node)?;
+        match Operand::input(node, 0)?.one_of(INT8_OR_FLOAT32)? {
+            ElementType::Int8 => {
+                check_bias_scale(node)?;
+                Precision::Int8.write(plan);
+                geometry.write(plan);
+                weighted_int8(node, options.activation, 0, geometry.units, plan)
+            }
+            _ => {
+                Operand::all_have_type(node, ElementType::Float32)?;
+                Precision::Float32.write(plan);
+                geometry.write(plan);
+                clamp(options.activation)?.write(plan);
+                Ok(())
+            }
+        }
+    }
+
+    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+        let precision = Precision::read(&mut plan)?;
+        let geometry = DenseGeometry::read(&mut plan)?;
+        match precision {
+            Precision::Int8 => {
+                let quantization = WeightedQuantization::read(&mut plan)?;
+                let output = io.output(0)?;
+                let io = io.freeze();
+                let (input, weights, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
+                fully_connected_i8(&geometry, &quantization, input, weights, bias, output)
+            }
+            Precision::Float32 => {
+                let clamp = Clamp::read(&mut plan)?;
+                let output = io.output(0)?;
+                let io = io.freeze();
+                let (input, weights, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
+                fully_connected_f32(&geometry, &clamp, input, weights, bias, output)
+            }
+        }
+    }
+}
+
+record! {
+    /// The sizes of a dense layer: input `[N, I]`, weights `[O, I]`, output `[N, O]`.
+    pub struct DenseGeometry {
+        /// Rows of the input, `N`.
+        pub batch: usize,
+        /// Values of one input row, `I`.
+        pub inputs: usize,
+        /// Values of one output row, `O`.
+        pub units: usize,
+    }
+}
+
+impl DenseGeometry {
+    fn check<T, B>(
+        &self,
+        input: &[T],
+        weights: &[T],
+        bias: Option<&[B]>,
+        output: &[T],
+    ) -> Result<(), InvokeError> {
+        let len = |a: usize, b: usize| a.checked_mul(b).ok_or(InvokeError::Plan);
+        check_len(Memory::input(0), input.len(), len(self.batch, self.inputs)?)?;
+        check_len(Memory::input(1), weights.len(), len(self.units, self.inputs)?)?;
+        check_len(Memory::output(0), output.len(), len(self.batch, self.units)?)?;
+        check_bias(bias, self.units)
+    }
+
+    /// Pairs of an input row and an output row. A row without elements has no pair.
+    fn rows<'a, T>(
+        &self,
+        input: &'a [T],
+        output: &'a mut [T],
+    ) -> impl Iterator<Item = (&'a [T], &'a mut [T])> {
+        let outputs = output.chunks_exact_mut(self.units.max(1));
+        input.chunks_exact(self.inputs.max(1)).zip(outputs)
+    }
+}
+
+fn geometry(node: &dyn NodeView) -> Result<DenseGeometry, Refusal> {
+    let (input, weights) = (Operand::input(node, 0)?, Operand::input(node, 1)?);
+    let (units, inputs) = match *weights.info.shape.dims() {
+        [units, inputs] if units > 0 && inputs > 0 => (units, inputs),
+        _ => return Err(weights.refuse(Reason::Empty)),
+    };
+    Ok(DenseGeometry {
+        batch: input.elements()? / inputs,
+        inputs,
+        units,
+    })
+}
+
+/// The bias counts in units of input scale times weight scale; TFLM allows a difference of 0.02 output steps.
+fn check_bias_scale(node: &dyn NodeView) -> Result<(), Refusal> {
+    let (input, weights) = (Operand::input(node, 0)?, Operand::input(node, 1)?);
+    let output = Operand::output(node, 0)?.affine()?;
+    let Some(bias) = Operand::optional_input(node, 2) else {
+        return Ok(());
+    };
+    if bias.info.quantization.channels() != 1 || weights.info.quantization.channels() != 1 {
+        return Ok(());
+    }
+    let (found, product) = (bias.scale(0)?, input.scale(0)? * weights.scale(0)?);
+    if (product - found).abs() / output.scale <= 0.02 {
+        return Ok(());
+    }
+    let expected = product;
+    Err(bias.refuse(Reason::BiasScale { found, expected }))
+}
+
+/// INT8 dense layer: input `[N, I]`, weights `[O, I]`, bias `[O]`, output `[N, O]`.
+///
+/// Accumulates in 32 bits that wrap, as TFLM's `reference_integer_ops::FullyConnected`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the geometry says.
+pub fn fully_connected_i8(
+    geometry: &DenseGeometry,
+    quantization: &WeightedQuantization<'_>,
+    input: &[i8],
+    weights: &[i8],
+    bias: Option<&[i32]>,
+    output: &mut [i8],
+) -> Result<(), InvokeError> {
+    geometry.check(input, weights, bias, output)?;
+    let zero_point = quantization.input_zero_point as i16;
+    let bias = bias.unwrap_or(&[]);
+    let finish = |unit: usize, sum: i32| {
+        let bias = bias.get(unit).copied().unwrap_or(0);
+        quantization.finish(unit, sum.wrapping_add(bias))
+    };
+    for (input, outputs) in geometry.rows(input, output) {
+        let mut outputs = outputs.iter_mut().enumerate();
+        let mut blocks = weights.chunks_exact(input.len().saturating_mul(4));
+        for block in &mut blocks {
+            let sums = dot_rows(input, zero_point, four_rows(block, input.len()));
+            for (sum, (unit, output)) in sums.into_iter().zip(&mut outputs) {
+                *output = finish(unit, sum);
+            }
+        }
+        let rest = blocks.remainder().chunks_exact(input.len());
+        for (row, (unit, output)) in rest.zip(outputs) {
+            *output = finish(unit, dot_row(input, zero_point, row));
+        }
+    }
+    Ok(())
+}
+
+/// Real dense layer: input `[N, I]`, weights `[O, I]`, bias `[O]`, output `[N, O]`.
+///
+/// Every output sums its products in order and adds the bias last, as TFLM's `reference_ops::FullyConnected`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the geometry says.
+pub fn fully_connected_f32(
+    geometry: &DenseGeometry,
+    clamp: &Clamp,
+    input: &[f32],
+    weights: &[f32],
+    bias: Option<&[f32]>,
+    output: &mut [f32],
+) -> Result<(), InvokeError> {
+    geometry.check(input, weights, bias, output)?;
+    let bias = bias.unwrap_or(&[]);
+    for (input, outputs) in geometry.rows(input, output) {
+        let blocks = weights.chunks(input.len().saturating_mul(4));
+        for (block, (outputs, rows)) in outputs.chunks_mut(4).zip(blocks).enumerate() {
+            let mut sums = [0.0; 4];
+            add_products(&mut sums, input, four_rows(rows, input.len()));
+            for (lane, (output, sum)) in outputs.iter_mut().zip(sums).enumerate() {
+                let bias = bias.get(4 * block + lane).copied().unwrap_or(0.0);
+                *output = clamp.apply(sum + bias);
+            }
+        }
+    }
+    Ok(())
+}

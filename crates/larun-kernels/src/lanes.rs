@@ -1,0 +1,48 @@
+//! Work on neighbouring channels side by side, in blocks whose sums stay in the processor's registers.
+
+use core::ops::Range;
+
+/// Channels of the widest block: 16 where there are vector registers, 4 on small processors, whose registers hold no
+/// more sums.
+const WIDEST: usize = if cfg!(target_pointer_width = "64") {
+    16
+} else {
+    4
+};
+
+/// A computation on `L` neighbouring channels that start at `channel`.
+pub(crate) trait Block {
+    fn run<const L: usize>(&mut self, channel: usize);
+}
+
+/// Runs a block on all channels of a range, the widest first.
+#[inline]
+pub(crate) fn for_each_block(channels: Range<usize>, block: &mut impl Block) {
+    let mut at = channels.start;
+    while at < channels.end {
+        at += match channels.end - at {
+            16.. if WIDEST >= 16 => step::<16>(block, at),
+            8.. if WIDEST >= 8 => step::<8>(block, at),
+            4.. => step::<4>(block, at),
+            _ => step::<1>(block, at),
+        };
+    }
+}
+
+#[inline]
+fn step<const L: usize>(block: &mut impl Block, at: usize) -> usize {
+    block.run::<L>(at);
+    L
+}
+
+/// The `L` elements from `at` on, or `None` past the end.
+#[inline]
+pub(crate) fn lanes<T, const L: usize>(elements: &[T], at: usize) -> Option<&[T; L]> {
+    elements.get(at..)?.first_chunk()
+}
+
+/// The `L` elements from `at` on, to write.
+#[inline]
+pub(crate) fn lanes_mut<T, const L: usize>(elements: &mut [T], at: usize) -> Option<&mut [T; L]> {
+    elements.get_mut(at..)?.first_chunk_mut()
+}

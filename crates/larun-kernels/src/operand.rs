@@ -1,0 +1,278 @@
+//! Checks that `prepare` makes of single operands.
+
+use larun_ops::{Activation, ElementType, Op, Operator, Padding, ShapeError};
+use larun_quant::fixed_point::FixedMultiplier;
+use larun_quant::{Affine, activation_range_i8};
+
+use crate::plan::Record;
+use crate::requantize::{Clamp, OutputStage};
+use crate::window::{ImageWindow, WindowAxis};
+use crate::{NodeView, PlanWriter, Reason, Refusal, Site, TensorInfo};
+
+/// The types that most kernels compute with.
+pub(crate) const INT8_OR_FLOAT32: &[ElementType] = &[ElementType::Int8, ElementType::Float32];
+
+/// A tensor and which operand it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operand<'m> {
+    at: Site,
+    pub(crate) info: TensorInfo<'m>,
+}
+
+impl<'m> Operand<'m> {
+    pub(crate) fn input(node: &'m dyn NodeView, index: usize) -> Result<Self, Refusal> {
+        let missing = Refusal::input(index, Reason::Missing);
+        Self::optional_input(node, index).ok_or(missing)
+    }
+
+    pub(crate) fn optional_input(node: &'m dyn NodeView, index: usize) -> Option<Self> {
+        let at = Site::Input(index);
+        node.input(index).map(|info| Self { at, info })
+    }
+
+    pub(crate) fn output(node: &'m dyn NodeView, index: usize) -> Result<Self, Refusal> {
+        let at = Site::Output(index);
+        let missing = Refusal::output(index, Reason::Missing);
+        node.output(index)
+            .map(|info| Self { at, info })
+            .ok_or(missing)
+    }
+
+    pub(crate) fn refuse(&self, reason: Reason) -> Refusal {
+        Refusal {
+            at: self.at,
+            reason,
+        }
+    }
+
+    /// The number of elements; the interpreter's entry has checked that it fits.
+    pub(crate) fn elements(&self) -> Result<usize, Refusal> {
+        let elements = self.info.shape.elements();
+        elements.ok_or(self.refuse(Reason::TooLarge))
+    }
+
+    /// The dimensions of a rank-4 tensor.
+    pub(crate) fn nhwc(&self) -> Result<[usize; 4], Refusal> {
+        let found = self.info.shape.rank();
+        let rank = Reason::Rank { found, expected: 4 };
+        self.info.shape.nhwc().ok_or(self.refuse(rank))
+    }
+
+    /// The element type, where it is one of those that are supported.
+    pub(crate) fn one_of(&self, supported: &'static [ElementType]) -> Result<ElementType, Refusal> {
+        let found = self.info.element_type;
+        if supported.contains(&found) {
+            return Ok(found);
+        }
+        Err(self.refuse(Reason::ElementType { found, supported }))
+    }
+
+    /// Checks that the element type is the one that another operand fixes.
+    pub(crate) fn has_type(&self, expected: ElementType) -> Result<(), Refusal> {
+        let found = self.info.element_type;
+        if found == expected {
+            return Ok(());
+        }
+        Err(self.refuse(Reason::TypeDiffers { found, expected }))
+    }
+
+    /// Checks that all inputs and outputs are of one type.
+    pub(crate) fn all_have_type(
+        node: &'m dyn NodeView,
+        expected: ElementType,
+    ) -> Result<(), Refusal> {
+        for index in 0..node.input_count() {
+            if let Some(input) = Self::optional_input(node, index) {
+                input.has_type(expected)?;
+            }
+        }
+        for index in 0..node.output_count() {
+            Self::output(node, index)?.has_type(expected)?;
+        }
+        Ok(())
+    }
+
+    /// Per-tensor parameters: a positive finite scale and a zero point that the element type can hold.
+    pub(crate) fn affine(&self) -> Result<Affine, Refusal> {
+        if self.info.quantization.channels() > 1 {
+            return Err(self.refuse(Reason::PerChannel));
+        }
+        let scale = self.scale(0)?;
+        let zero_point = self.zero_point(0)?;
+        let (min, max) = match self.info.element_type {
+            ElementType::Int8 => (-128, 127),
+            ElementType::UInt8 => (0, 255),
+            ElementType::Int16 => (-32768, 32767),
+            _ => (i32::MIN, i32::MAX),
+        };
+        match i32::try_from(zero_point) {
+            Ok(zero_point) if (min..=max).contains(&zero_point) => {
+                Ok(Affine::new(scale, zero_point))
+            }
+            _ => Err(self.refuse(Reason::ZeroPointRange {
+                found: zero_point,
+                element_type: self.info.element_type,
+            })),
+        }
+    }
+
+    /// The scale of a channel: positive and finite.
+    pub(crate) fn scale(&self, channel: usize) -> Result<f32, Refusal> {
+        let scale = self.info.quantization.scale(channel);
+        let found = scale.ok_or(self.refuse(Reason::NotQuantized))?;
+        if found > 0.0 && found.is_finite() {
+            return Ok(found);
+        }
+        Err(self.refuse(Reason::Scale { found }))
+    }
+
+    fn zero_point(&self, channel: usize) -> Result<i64, Refusal> {
+        let zero_point = self.info.quantization.zero_point(channel);
+        zero_point.ok_or(self.refuse(Reason::NotQuantized))
+    }
+
+    /// Checks symmetric weights: one scale, or one for each of the `channels` along `axis`; every zero point 0.
+    ///
+    /// Returns the number of scales.
+    pub(crate) fn weight_scales(&self, axis: usize, channels: usize) -> Result<usize, Refusal> {
+        let count = self.info.quantization.channels();
+        if count > 1 {
+            let found = self.info.quantization.axis();
+            if found != axis {
+                let expected = axis;
+                return Err(self.refuse(Reason::ChannelAxis { found, expected }));
+            }
+            if count != channels {
+                let (found, expected) = (count, channels);
+                return Err(self.refuse(Reason::ChannelCount { found, expected }));
+            }
+        }
+        for channel in 0..count.max(1) {
+            self.scale(channel)?;
+            self.has_zero_point(channel, 0)?;
+        }
+        Ok(count)
+    }
+
+    pub(crate) fn has_zero_point(&self, channel: usize, expected: i64) -> Result<(), Refusal> {
+        match self.zero_point(channel)? {
+            found if found == expected => Ok(()),
+            found => Err(self.refuse(Reason::ZeroPoint { found, expected })),
+        }
+    }
+
+    /// Checks that values can be moved here from a tensor of these parameters without rescaling.
+    pub(crate) fn has_affine(&self, expected: Affine, tolerance: f32) -> Result<(), Refusal> {
+        let found = self.affine()?;
+        if (found.scale - expected.scale).abs() > tolerance {
+            let (found, expected) = (found.scale, expected.scale);
+            return Err(self.refuse(Reason::FixedScale { found, expected }));
+        }
+        self.has_zero_point(0, i64::from(expected.zero_point))
+    }
+}
+
+/// The clamp of a quantised output.
+pub(crate) fn output_stage(
+    activation: Activation,
+    output: Affine,
+) -> Result<OutputStage, Refusal> {
+    let (low, high) = clamp_range(activation)?;
+    let (min, max) = activation_range_i8(finite(low), finite(high), output);
+    Ok(OutputStage {
+        zero_point: output.zero_point,
+        min,
+        max,
+    })
+}
+
+/// The clamp of a real output. Without a bound, infinities still become the largest finite number, as in TFLM.
+pub(crate) fn clamp(activation: Activation) -> Result<Clamp, Refusal> {
+    let (low, high) = clamp_range(activation)?;
+    Ok(Clamp {
+        min: finite(low).unwrap_or(f32::MIN),
+        max: finite(high).unwrap_or(f32::MAX),
+    })
+}
+
+fn clamp_range(activation: Activation) -> Result<(f32, f32), Refusal> {
+    let unsupported = Refusal::options(Reason::Activation(activation));
+    activation.clamp_range().ok_or(unsupported)
+}
+
+fn finite(bound: f32) -> Option<f32> {
+    bound.is_finite().then_some(bound)
+}
+
+/// The fixed-point form of a ratio of scales.
+pub(crate) fn multiplier(real: f64) -> Result<FixedMultiplier, Refusal> {
+    if real < f64::from(1u32 << 30) {
+        return Ok(FixedMultiplier::from_real(real));
+    }
+    Err(Refusal::options(Reason::ScaleRatio))
+}
+
+/// What a `prepare` says of a node that is not of its operator.
+pub(crate) fn wrong_op<K: Operator>(node: &dyn NodeView) -> Refusal {
+    Refusal::options(Reason::Operator {
+        expected: K::KIND,
+        found: node.op().kind(),
+    })
+}
+
+/// The windows of an operator over images.
+pub(crate) fn image_window(
+    [batch, height, width, channels]: [usize; 4],
+    [filter_h, filter_w]: [usize; 2],
+    [stride_h, stride_w]: [i32; 2],
+    [dilation_h, dilation_w]: [i32; 2],
+    padding: Padding,
+    output_channels: usize,
+) -> Result<ImageWindow, Refusal> {
+    let axis = |input, filter, stride, dilation| {
+        let (stride, dilation) = (usize::try_from(stride), usize::try_from(dilation));
+        WindowAxis::new(input, filter, stride.ok()?, dilation.ok()?, padding)
+    };
+    let rows = axis(height, filter_h, stride_h, dilation_h);
+    let columns = axis(width, filter_w, stride_w, dilation_w);
+    let refusal = Refusal::options(Reason::Shape(ShapeError::Window));
+    let (rows, columns) = rows.zip(columns).ok_or(refusal)?;
+    ImageWindow::new(batch, rows, columns, channels, output_channels)
+        .ok_or(Refusal::options(Reason::TooLarge))
+}
+
+/// Checks the operands of an INT8 operator with weights and writes its [`WeightedQuantization`].
+///
+/// [`WeightedQuantization`]: crate::WeightedQuantization
+pub(crate) fn weighted_int8(
+    node: &dyn NodeView,
+    activation: Activation,
+    channel_axis: usize,
+    channels: usize,
+    plan: &mut PlanWriter<'_>,
+) -> Result<(), Refusal> {
+    let (input, weights) = (Operand::input(node, 0)?, Operand::input(node, 1)?);
+    let output = Operand::output(node, 0)?;
+    weights.has_type(ElementType::Int8)?;
+    output.has_type(ElementType::Int8)?;
+    if let Some(bias) = Operand::optional_input(node, 2) {
+        bias.has_type(ElementType::Int32)?;
+    }
+    let (input, output) = (input.affine()?, output.affine()?);
+    let count = weights.weight_scales(channel_axis, channels)?;
+    input.zero_point.write(plan);
+    output_stage(activation, output)?.write(plan);
+    plan.push_usize(count);
+    plan.push_multipliers(count, |channel| {
+        let product = scale_product(node.op(), count, input.scale, weights.scale(channel)?);
+        multiplier(product / f64::from(output.scale))
+    })
+}
+
+/// The scale of the accumulators. TFLM rounds that of a dense layer to single precision, unless it is per channel.
+fn scale_product(op: Op, count: usize, input: f32, weights: f32) -> f64 {
+    match op {
+        Op::FullyConnected(_) if count == 1 => f64::from(input * weights),
+        _ => f64::from(input) * f64::from(weights),
+    }
+}

@@ -1,0 +1,122 @@
+//! From INT32 accumulators to INT8 outputs: multipliers per tensor or per channel, zero point, activation.
+
+use larun_quant::fixed_point::FixedMultiplier;
+
+use crate::plan::{Record, record};
+use crate::{InvokeError, PlanReader};
+
+/// Fixed-point multipliers, one for all channels or one a channel: five bytes each.
+#[derive(Clone, Copy, Debug)]
+pub struct Multipliers<'a> {
+    multipliers: &'a [i32],
+    shifts: &'a [i8],
+}
+
+impl<'a> Multipliers<'a> {
+    /// Channel `c` has the multiplier `multipliers[c] * 2^(shifts[c] - 31)`; slices of one element serve all channels.
+    /// A channel past the end has the multiplier 0.
+    #[must_use]
+    pub const fn new(multipliers: &'a [i32], shifts: &'a [i8]) -> Self {
+        Self {
+            multipliers,
+            shifts,
+        }
+    }
+
+    /// The multiplier of a channel.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, channel: usize) -> FixedMultiplier {
+        let at = if self.multipliers.len() == 1 {
+            0
+        } else {
+            channel
+        };
+        match (self.multipliers.get(at), self.shifts.get(at)) {
+            (Some(&multiplier), Some(&shift)) => FixedMultiplier {
+                multiplier,
+                shift: i32::from(shift),
+            },
+            _ => FixedMultiplier::ZERO,
+        }
+    }
+
+    pub(crate) fn read(plan: &mut PlanReader<'a>) -> Result<Self, InvokeError> {
+        let count = plan.read_usize()?;
+        Ok(Self {
+            multipliers: plan.take_i32s(count)?,
+            shifts: plan.take_bytes(count)?,
+        })
+    }
+}
+
+record! {
+    /// The end of an INT8 computation: the output's zero point, then its fused activation as a clamp.
+    pub struct OutputStage {
+        /// Zero point of the output.
+        pub zero_point: i32,
+        /// Smallest output, -128 without activation.
+        pub min: i32,
+        /// Largest output, 127 without activation.
+        pub max: i32,
+    }
+}
+
+impl OutputStage {
+    /// The output of a value that is scaled already.
+    #[inline]
+    #[must_use]
+    pub fn finish(&self, scaled: i32) -> i8 {
+        let shifted = scaled.wrapping_add(self.zero_point);
+        shifted.max(self.min).min(self.max) as i8
+    }
+}
+
+/// What a kernel with weights knows of its quantisation beside the weights themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct WeightedQuantization<'a> {
+    /// Zero point of the input, in `-128..=127`.
+    pub input_zero_point: i32,
+    /// `input_scale * weight_scale / output_scale` of every output channel.
+    pub multipliers: Multipliers<'a>,
+    /// Zero point and activation of the output.
+    pub output: OutputStage,
+}
+
+impl<'a> WeightedQuantization<'a> {
+    /// The output of an accumulator of `channel`.
+    #[inline]
+    #[must_use]
+    pub fn finish(&self, channel: usize, accumulator: i32) -> i8 {
+        let scaled = self.multipliers.get(channel).apply(accumulator);
+        self.output.finish(scaled)
+    }
+
+    pub(crate) fn read(plan: &mut PlanReader<'a>) -> Result<Self, InvokeError> {
+        Ok(Self {
+            input_zero_point: plan.read_i32()?,
+            output: OutputStage::read(plan)?,
+            multipliers: Multipliers::read(plan)?,
+        })
+    }
+}
+
+record! {
+    /// A fused activation of real values as a clamp.
+    pub struct Clamp {
+        /// Smallest output.
+        pub min: f32,
+        /// Largest output.
+        pub max: f32,
+    }
+}
+
+impl Clamp {
+    /// The value within the bounds; NaN stays NaN.
+    #[inline]
+    #[must_use]
+    pub fn apply(&self, value: f32) -> f32 {
+        let raised = if value < self.min { self.min } else { value };
+        if raised > self.max { self.max } else { raised }
+    }
+}

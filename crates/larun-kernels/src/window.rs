@@ -1,0 +1,296 @@
+//! Sliding windows over images: which taps of a filter meet the input at each output position.
+
+use larun_ops::{Padding, Window};
+
+use crate::plan::Record;
+use crate::{InvokeError, Memory, PlanReader, PlanWriter, check_len};
+
+/// An axis along which a window of `filter` taps, `dilation` apart, moves by `stride`.
+///
+/// Every position `o` has its first tap at input element `o * stride - pad`; taps outside the input are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowAxis {
+    input: usize,
+    output: usize,
+    filter: usize,
+    stride: usize,
+    dilation: usize,
+    pad: usize,
+}
+
+impl WindowAxis {
+    /// The axis with `input` elements; `None` when the filter, stride or dilation is zero, the window does not fit, or
+    /// a size overflows.
+    #[must_use]
+    pub fn new(
+        input: usize,
+        filter: usize,
+        stride: usize,
+        dilation: usize,
+        padding: Padding,
+    ) -> Option<Self> {
+        let window = Window::new(input, filter, stride, dilation, padding)?;
+        let axis = Self {
+            input,
+            output: window.output,
+            filter,
+            stride,
+            dilation,
+            pad: window.pad_before,
+        };
+        axis.checked()
+    }
+
+    /// Elements of the input.
+    #[must_use]
+    pub const fn input(&self) -> usize {
+        self.input
+    }
+
+    /// Positions of the window: elements of the output.
+    #[must_use]
+    pub const fn output(&self) -> usize {
+        self.output
+    }
+
+    /// Taps of the filter.
+    #[must_use]
+    pub const fn filter(&self) -> usize {
+        self.filter
+    }
+
+    /// The axis where neither [`taps`](Self::taps) nor an index made of them can overflow.
+    fn checked(self) -> Option<Self> {
+        let sizes = [
+            self.input,
+            self.output,
+            self.filter,
+            self.stride,
+            self.dilation,
+        ];
+        let covered = self.output.checked_mul(self.stride)?;
+        let extent = self.filter.checked_mul(self.dilation)?;
+        let reach = covered
+            .checked_add(extent)?
+            .checked_add(self.input)?
+            .checked_add(self.pad.checked_mul(2)?)?;
+        (!sizes.contains(&0) && i32::try_from(reach).is_ok()).then_some(self)
+    }
+
+    /// The taps inside the input at output position `at`, which is below `output`.
+    #[inline]
+    pub(crate) fn taps(&self, at: usize) -> Taps {
+        let start = at * self.stride;
+        let missing = self.pad.saturating_sub(start);
+        let first = self.over_dilation(missing + self.dilation - 1);
+        let input = start - self.pad.min(start) + first * self.dilation - missing;
+        let covered = match self.input.checked_sub(input + 1) {
+            Some(rest) => self.over_dilation(rest) + 1,
+            None => 0,
+        };
+        Taps {
+            input,
+            step: self.dilation,
+            first,
+            count: covered.min(self.filter.saturating_sub(first)),
+        }
+    }
+
+    /// Most windows are not dilated, and a division is dear on small processors.
+    #[inline]
+    fn over_dilation(&self, n: usize) -> usize {
+        match self.dilation {
+            1 => n,
+            dilation => n / dilation,
+        }
+    }
+}
+
+impl Record for WindowAxis {
+    fn write(&self, plan: &mut PlanWriter<'_>) {
+        let words = [
+            self.input,
+            self.output,
+            self.filter,
+            self.stride,
+            self.dilation,
+            self.pad,
+        ];
+        words.write(plan);
+    }
+
+    fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
+        let [input, output, filter, stride, dilation, pad] = <[usize; 6]>::read(plan)?;
+        let axis = Self {
+            input,
+            output,
+            filter,
+            stride,
+            dilation,
+            pad,
+        };
+        axis.checked().ok_or(InvokeError::Plan)
+    }
+}
+
+/// The taps that lie inside the input at one output position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taps {
+    /// The input element of the first of them.
+    pub(crate) input: usize,
+    /// The distance of their input elements.
+    pub(crate) step: usize,
+    /// The first of them.
+    pub(crate) first: usize,
+    /// How many.
+    pub(crate) count: usize,
+}
+
+impl Taps {
+    /// Each tap with its input element.
+    #[inline]
+    pub(crate) fn iter(self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.count).map(move |i| (self.first + i, self.input + i * self.step))
+    }
+}
+
+/// Windows that slide over images: input `[N, H, W, C]`, output `[N, H', W', C']`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageWindow {
+    batch: usize,
+    rows: WindowAxis,
+    columns: WindowAxis,
+    input_channels: usize,
+    output_channels: usize,
+}
+
+impl ImageWindow {
+    /// `batch` images with `rows` along the height and `columns` along the width; `None` when a number is zero or a
+    /// tensor would have 2^31 elements or more.
+    #[must_use]
+    pub fn new(
+        batch: usize,
+        rows: WindowAxis,
+        columns: WindowAxis,
+        input_channels: usize,
+        output_channels: usize,
+    ) -> Option<Self> {
+        let elements = |height: usize, width: usize, channels: usize| {
+            let pixels = batch.checked_mul(height)?.checked_mul(width)?;
+            let elements = pixels.checked_mul(channels)?;
+            (elements > 0 && i32::try_from(elements).is_ok()).then_some(())
+        };
+        elements(rows.input, columns.input, input_channels)?;
+        elements(rows.output, columns.output, output_channels)?;
+        elements(rows.filter, columns.filter, output_channels)?;
+        Some(Self {
+            batch,
+            rows,
+            columns,
+            input_channels,
+            output_channels,
+        })
+    }
+
+    /// The axis of height.
+    #[must_use]
+    pub const fn rows(&self) -> &WindowAxis {
+        &self.rows
+    }
+
+    /// The axis of width.
+    #[must_use]
+    pub const fn columns(&self) -> &WindowAxis {
+        &self.columns
+    }
+
+    /// Channels of the input.
+    #[must_use]
+    pub const fn input_channels(&self) -> usize {
+        self.input_channels
+    }
+
+    /// Channels of the output.
+    #[must_use]
+    pub const fn output_channels(&self) -> usize {
+        self.output_channels
+    }
+
+    /// Elements of one image of the input.
+    pub(crate) const fn image_len(&self) -> usize {
+        self.rows.input * self.columns.input * self.input_channels
+    }
+
+    /// Elements of one image of the output.
+    pub(crate) const fn output_image_len(&self) -> usize {
+        self.rows.output * self.output_row_len()
+    }
+
+    /// Elements of one row of the output.
+    pub(crate) const fn output_row_len(&self) -> usize {
+        self.columns.output * self.output_channels
+    }
+
+    /// The element of an image where pixel `(y, x)` begins.
+    #[inline]
+    pub(crate) const fn pixel(&self, y: usize, x: usize) -> usize {
+        (y * self.columns.input + x) * self.input_channels
+    }
+
+    /// Checks that input and output have the sizes of the geometry.
+    pub(crate) fn check<T, U>(&self, input: &[T], output: &[U]) -> Result<(), InvokeError> {
+        check_len(Memory::input(0), input.len(), self.batch * self.image_len())?;
+        let outputs = self.batch * self.output_image_len();
+        check_len(Memory::output(0), output.len(), outputs)
+    }
+
+    /// Calls `body` for each row of the output with the image it comes from and the taps along the height.
+    #[inline]
+    pub(crate) fn for_each_row<T, U>(
+        &self,
+        input: &[T],
+        output: &mut [U],
+        mut body: impl FnMut(&[T], Taps, &mut [U]),
+    ) {
+        let images = input.chunks_exact(self.image_len());
+        let outputs = output.chunks_exact_mut(self.output_image_len());
+        for (image, output) in images.zip(outputs) {
+            for (y, row) in output.chunks_exact_mut(self.output_row_len()).enumerate() {
+                body(image, self.rows.taps(y), row);
+            }
+        }
+    }
+
+    /// Calls `body` for each pixel of the output with the image it comes from and the taps of both axes.
+    #[inline]
+    pub(crate) fn for_each_pixel<T, U>(
+        &self,
+        input: &[T],
+        output: &mut [U],
+        mut body: impl FnMut(&[T], Taps, Taps, &mut [U]),
+    ) {
+        self.for_each_row(input, output, |image, rows, row| {
+            let pixels = row.chunks_exact_mut(self.output_channels);
+            for (x, pixel) in pixels.enumerate() {
+                body(image, rows, self.columns.taps(x), pixel);
+            }
+        });
+    }
+}
+
+impl Record for ImageWindow {
+    fn write(&self, plan: &mut PlanWriter<'_>) {
+        self.batch.write(plan);
+        self.rows.write(plan);
+        self.columns.write(plan);
+        self.input_channels.write(plan);
+        self.output_channels.write(plan);
+    }
+
+    fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
+        let batch = Record::read(plan)?;
+        let (rows, columns) = (Record::read(plan)?, Record::read(plan)?);
+        let (inputs, outputs) = (Record::read(plan)?, Record::read(plan)?);
+        Self::new(batch, rows, columns, inputs, outputs).ok_or(InvokeError::Plan)
+    }
+}
