@@ -5,5 +5,6 @@ extern crate alloc;
 
 pub mod dataset;
 mod files;
+pub mod networks;
 pub mod npy;
 pub mod npz;
