@@ -3,7 +3,7 @@
 use larun_graph::{Buffer, BufferId, Graph, Subgraph, TensorId};
 
 /// Drops tensors that no node, port or signature names, and buffers that no tensor or metadata names. Ids change, order does not.
-pub(crate) fn remove_unused(graph: &mut Graph) {
+pub fn remove_unused(graph: &mut Graph) {
     // Metadata may hold numbers of tensors (a memory plan does): then they must stay where they are.
     if graph.metadata.is_empty() && graph.metadata_buffers.is_empty() {
         for index in 0..graph.subgraphs.len() {
@@ -38,7 +38,11 @@ fn remove_unused_tensors(graph: &mut Graph, index: usize) {
 /// Visits every place in a subgraph that names a tensor.
 fn for_each_tensor_id(subgraph: &mut Subgraph, mut visit: impl FnMut(&mut TensorId)) {
     for node in &mut subgraph.nodes {
-        let inputs = node.inputs.iter_mut().chain(&mut node.intermediates).flatten();
+        let inputs = node
+            .inputs
+            .iter_mut()
+            .chain(&mut node.intermediates)
+            .flatten();
         inputs.chain(&mut node.outputs).for_each(&mut visit);
     }
     let ports = subgraph.inputs.iter_mut().chain(&mut subgraph.outputs);
@@ -51,19 +55,32 @@ fn remove_unused_buffers(graph: &mut Graph) {
     let named = |graph: &Graph| {
         let tensors = graph.subgraphs.iter().flat_map(|s| &s.tensors);
         let tensors = tensors.map(|tensor| tensor.buffer.index());
-        let metadata = graph.metadata.iter().map(|metadata| metadata.buffer.index());
-        let legacy = graph.metadata_buffers.iter().filter_map(|&buffer| usize::try_from(buffer).ok());
+        let metadata = graph
+            .metadata
+            .iter()
+            .map(|metadata| metadata.buffer.index());
+        let legacy = graph
+            .metadata_buffers
+            .iter()
+            .filter_map(|&buffer| usize::try_from(buffer).ok());
         tensors.chain(metadata).chain(legacy).collect::<Vec<_>>()
     };
-    named(graph).into_iter().for_each(|index| mark(&mut used, index));
+    named(graph)
+        .into_iter()
+        .for_each(|index| mark(&mut used, index));
 
     let renumbered = renumber(&used);
     let mut keep = used.iter();
-    graph.buffers.retain(|_: &Buffer| keep.next() == Some(&true));
+    graph
+        .buffers
+        .retain(|_: &Buffer| keep.next() == Some(&true));
     let tensors = graph.subgraphs.iter_mut().flat_map(|s| &mut s.tensors);
-    let buffers = tensors
-        .map(|tensor| &mut tensor.buffer)
-        .chain(graph.metadata.iter_mut().map(|metadata| &mut metadata.buffer));
+    let buffers = tensors.map(|tensor| &mut tensor.buffer).chain(
+        graph
+            .metadata
+            .iter_mut()
+            .map(|metadata| &mut metadata.buffer),
+    );
     for buffer in buffers {
         *buffer = BufferId::new(new_index(&renumbered, buffer.index()));
     }

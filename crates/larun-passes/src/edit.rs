@@ -1,7 +1,7 @@
 //! Looking things up in a graph and changing it, with errors in place of panics.
 
-use larun_graph::{Element, Graph, GraphError, Node, NodeId, Place, Subgraph, Tensor, TensorId};
 use larun_graph::ops::Shape;
+use larun_graph::{Element, Graph, GraphError, Node, NodeId, Place, Subgraph, Tensor, TensorId};
 
 use crate::PassError;
 
@@ -19,7 +19,10 @@ pub(crate) fn node(subgraph: &Subgraph, id: NodeId) -> Result<&Node, GraphError>
 
 pub(crate) fn node_mut(subgraph: &mut Subgraph, id: NodeId) -> Result<&mut Node, GraphError> {
     node(subgraph, id)?;
-    subgraph.nodes.get_mut(id.index()).ok_or(GraphError::NoSubgraph)
+    subgraph
+        .nodes
+        .get_mut(id.index())
+        .ok_or(GraphError::NoSubgraph)
 }
 
 pub(crate) fn tensor(subgraph: &Subgraph, id: TensorId) -> Result<&Tensor, GraphError> {
@@ -56,7 +59,11 @@ pub(crate) fn add_constant<T: Element>(
 }
 
 /// Adds a constant that is like another but for its values.
-pub(crate) fn add_copy<T: Element>(graph: &mut Graph, like: TensorId, values: &[T]) -> Result<TensorId, PassError> {
+pub(crate) fn add_copy<T: Element>(
+    graph: &mut Graph,
+    like: TensorId,
+    values: &[T],
+) -> Result<TensorId, PassError> {
     let subgraph = main_mut(graph)?;
     let copy = Tensor {
         buffer: Default::default(),

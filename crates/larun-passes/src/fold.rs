@@ -45,10 +45,16 @@ impl ChannelAffine {
         let subgraph = main(graph)?;
         let node = edit::node(subgraph, id)?;
         let Some(&Op::BatchNorm(BatchNormOptions { epsilon, .. })) = node.known() else {
-            return Err(PassError::missing_operand(subgraph, id, "batch normalisation"));
+            return Err(PassError::missing_operand(
+                subgraph,
+                id,
+                "batch normalisation",
+            ));
         };
         let statistic = |index, name| {
-            let tensor = node.input(index).ok_or_else(|| PassError::missing_operand(subgraph, id, name))?;
+            let tensor = node
+                .input(index)
+                .ok_or_else(|| PassError::missing_operand(subgraph, id, name))?;
             Ok::<_, PassError>(graph.values::<f32>(tensor)?)
         };
         let (gamma, beta) = (statistic(1, "gamma")?, statistic(2, "beta")?);
@@ -56,7 +62,9 @@ impl ChannelAffine {
         let factor: Vec<f64> = gamma
             .iter()
             .zip(&variance)
-            .map(|(&gamma, &variance)| f64::from(gamma) / (f64::from(variance) + f64::from(epsilon)).sqrt())
+            .map(|(&gamma, &variance)| {
+                f64::from(gamma) / (f64::from(variance) + f64::from(epsilon)).sqrt()
+            })
             .collect();
         let offset = beta
             .iter()
@@ -93,23 +101,36 @@ fn channel_axis(node: &Node) -> Option<usize> {
 }
 
 /// Scales the weights and bias of `layer`, and makes it compute what the batch normalisation did.
-fn fold_into(graph: &mut Graph, layer: NodeId, batch_norm: NodeId, affine: &ChannelAffine) -> Result<(), PassError> {
+fn fold_into(
+    graph: &mut Graph,
+    layer: NodeId,
+    batch_norm: NodeId,
+    affine: &ChannelAffine,
+) -> Result<(), PassError> {
     let subgraph = main(graph)?;
     let node = edit::node(subgraph, layer)?.clone();
-    let weights = node.input(1).ok_or_else(|| PassError::missing_operand(subgraph, layer, "weights"))?;
+    let weights = node
+        .input(1)
+        .ok_or_else(|| PassError::missing_operand(subgraph, layer, "weights"))?;
     let output = edit::output(subgraph, batch_norm)?;
     let name = edit::tensor(subgraph, output)?.name.clone();
     let axis = channel_axis(&node).unwrap_or_default();
 
     let scaled = scale_channels(graph, weights, axis, &affine.factor)?;
-    let old_bias = node.input(2).map(|bias| graph.values::<f32>(bias)).transpose()?;
+    let old_bias = node
+        .input(2)
+        .map(|bias| graph.values::<f32>(bias))
+        .transpose()?;
     let bias: Vec<f32> = affine
         .factor
         .iter()
         .zip(&affine.offset)
         .enumerate()
         .map(|(channel, (factor, offset))| {
-            let old = old_bias.as_ref().and_then(|bias| bias.get(channel)).copied();
+            let old = old_bias
+                .as_ref()
+                .and_then(|bias| bias.get(channel))
+                .copied();
             (f64::from(old.unwrap_or(0.0)) * factor + offset) as f32
         })
         .collect();
@@ -129,11 +150,20 @@ fn fold_into(graph: &mut Graph, layer: NodeId, batch_norm: NodeId, affine: &Chan
 }
 
 /// The values of a constant, each multiplied by the factor of its channel.
-fn scale_channels(graph: &Graph, id: TensorId, axis: usize, factors: &[f64]) -> Result<Vec<f32>, PassError> {
+fn scale_channels(
+    graph: &Graph,
+    id: TensorId,
+    axis: usize,
+    factors: &[f64],
+) -> Result<Vec<f32>, PassError> {
     let shape = edit::tensor(main(graph)?, id)?.shape;
     let inner: usize = shape.dims().iter().skip(axis + 1).product();
     let values = graph.values::<f32>(id)?;
-    let factor = |i: usize| factors.get(i / inner.max(1) % factors.len().max(1)).copied();
+    let factor = |i: usize| {
+        factors
+            .get(i / inner.max(1) % factors.len().max(1))
+            .copied()
+    };
     let scale = |(i, value): (usize, f32)| (f64::from(value) * factor(i).unwrap_or(1.0)) as f32;
     Ok(values.into_iter().enumerate().map(scale).collect())
 }
@@ -142,20 +172,36 @@ fn scale_channels(graph: &Graph, id: TensorId, axis: usize, factors: &[f64]) -> 
 fn lower(graph: &mut Graph, id: NodeId, affine: &ChannelAffine) -> Result<(), PassError> {
     let subgraph = main(graph)?;
     let node = edit::node(subgraph, id)?;
-    let input = node.input(0).ok_or_else(|| PassError::missing_operand(subgraph, id, "input"))?;
+    let input = node
+        .input(0)
+        .ok_or_else(|| PassError::missing_operand(subgraph, id, "input"))?;
     let output = edit::output(subgraph, id)?;
     let template = edit::tensor(subgraph, output)?.clone();
     let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<_>>();
     let channels = affine.factor.len();
-    let factor = edit::add_constant(graph, &format!("{}/factor", template.name), &[channels], &narrow(&affine.factor))?;
-    let offset = edit::add_constant(graph, &format!("{}/offset", template.name), &[channels], &narrow(&affine.offset))?;
+    let factor = edit::add_constant(
+        graph,
+        &format!("{}/factor", template.name),
+        &[channels],
+        &narrow(&affine.factor),
+    )?;
+    let offset = edit::add_constant(
+        graph,
+        &format!("{}/offset", template.name),
+        &[channels],
+        &narrow(&affine.offset),
+    )?;
     let subgraph = edit::main_mut(graph)?;
     let product = subgraph.add_tensor(Tensor {
         name: format!("{}/product", template.name),
         ..template
     });
     let mul = Node::new(Op::Mul(MulOptions::default()), &[input, factor], &[product]);
-    let add = Node::new(Op::Add(AddOptions::default()), &[product, offset], &[output]);
+    let add = Node::new(
+        Op::Add(AddOptions::default()),
+        &[product, offset],
+        &[output],
+    );
     subgraph.nodes.splice(id.index()..=id.index(), [mul, add]);
     Ok(())
 }

@@ -1,1 +1,18 @@
-//! Graph to graph: batch-norm folding, activation fusion, calibration and integer quantisation
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod calibrate;
+mod cleanup;
+mod edit;
+mod error;
+mod fold;
+mod fuse;
+mod groups;
+mod quantize;
+
+pub use calibrate::{Calibration, Calibrator};
+pub use cleanup::remove_unused;
+pub use error::PassError;
+pub use fold::fold_batch_norm;
+pub use fuse::fuse_activations;
+pub use quantize::{Border, DenseWeights, QuantizeOptions, quantize_int8};
