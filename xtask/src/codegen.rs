@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let text = read(&schema_path)?;
     let files = [
         ("schema.rs", flatc::bindings(&schema_path)?),
-        ("fields.rs", fields::render(&schema::parse(&text)?)),
+        ("fields.rs", fields::render(&schema::Schema::parse(&text)?)),
     ];
     let folder = root.join(GENERATED);
     if args.check {

@@ -148,7 +148,8 @@ impl Tensor {
 pub struct Node {
     /// What it computes.
     pub op: NodeOp,
-    /// The operator's version as read from a file; a writer raises it where the node needs more.
+    /// The operator's version, which a file is given as it stands here; see
+    /// [`Graph::raise_versions`].
     pub version: i32,
     /// Its inputs, `None` for an optional one that is absent.
     pub inputs: Vec<Option<TensorId>>,

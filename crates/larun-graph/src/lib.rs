@@ -12,6 +12,7 @@ mod order;
 mod quantization;
 mod stats;
 mod validate;
+mod version;
 
 pub use builder::GraphBuilder;
 pub use constant::Element;

@@ -2,5 +2,24 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(not(feature = "std"), forbid(unsafe_code))]
 
+#[cfg(all(test, feature = "std"))]
+mod agreement;
 mod generated;
+#[cfg(feature = "std")]
+mod raw;
+#[cfg(feature = "std")]
+mod read;
 pub mod view;
+#[cfg(feature = "std")]
+mod write;
+
+#[cfg(feature = "std")]
+pub use read::{Place, ReadError, ReadErrorKind, read};
+#[cfg(feature = "std")]
+pub use write::{WriteError, write};
+
+/// The name that the format gives to a builtin operator, such as `CONV_2D` for 3.
+#[cfg(feature = "std")]
+pub fn builtin_name(code: i32) -> Option<&'static str> {
+    generated::schema::BuiltinOperator(code).variant_name()
+}

@@ -20,8 +20,10 @@ pub use model::{
 };
 pub use operator::{Operator, OptionsTable, OptionsUnion};
 pub use quantization::{Quantization, QuantizationDetails};
-pub use sparsity::{DimensionMetadata, IndexVector, Sparsity};
+pub use sparsity::{DimensionFormat, DimensionMetadata, IndexVector, Sparsity};
 pub use subgraph::Subgraph;
 pub use tensor::{Tensor, VariantType};
 
 pub(crate) use error::Field;
+#[cfg(feature = "std")]
+pub(crate) use flatbuffer::Table;

@@ -1,46 +1,52 @@
-//! fields.rs: the ids of the fields that the zero-copy view reads, and their names for its errors.
+//! fields.rs: the numbers of the fields that the zero-copy view reads, their names for its errors,
+//! and the layouts of the tables that are carried over without being understood.
 
 use core::fmt::Write;
 
 use super::header;
-use super::schema::Table;
+use super::schema::{Schema, Table, Wire};
+
+/// The unions whose tables hold nothing but numbers, vectors of numbers and strings.
+const FLAT_UNIONS: [&str; 3] = ["BuiltinOptions", "BuiltinOptions2", "QuantizationDetails"];
 
 /// The generated file.
-pub(super) fn render(tables: &[Table]) -> String {
-    let (options, structure): (Vec<&Table>, Vec<&Table>) =
-        tables.iter().partition(|table| is_options(table));
-    let mut out = header("");
-    out.push_str("\nuse crate::view::Field;\n");
-    for (number, table) in structure
+pub(super) fn render(schema: &Schema) -> String {
+    let structure: Vec<&Table> = schema
+        .tables
         .iter()
-        .enumerate()
-        .filter(|(_, table)| !table.fields.is_empty())
-    {
+        .filter(|table| !is_options(table))
+        .collect();
+    let mut out = header("");
+    out.push_str("\n#[cfg(feature = \"std\")]\nuse crate::raw::{Layout, Wire};\n");
+    out.push_str("use crate::view::Field;\n");
+    for (number, table) in structure.iter().enumerate() {
         constants(&mut out, number, table);
     }
     names(&mut out, &structure);
-    agreement(&mut out, &structure, &options);
+    for union in FLAT_UNIONS {
+        layouts(&mut out, schema, union);
+    }
+    agreement(&mut out, schema);
     out
 }
 
-/// Whether operators carry this table: the view reads those by ids from the operator table.
+/// Whether operators carry this table: the view reads those by the numbers of the operator table.
 fn is_options(table: &Table) -> bool {
     table.name.ends_with("Options")
 }
 
 /// A module of constants for one table.
 fn constants(out: &mut String, number: usize, table: &Table) {
+    let module = snake(&table.name);
     let _ = write!(
         out,
-        "\npub(crate) mod {} {{\n    use super::Field;\n\n",
-        snake(&table.name)
+        "\npub(crate) mod {module} {{\n    use super::Field;\n\n"
     );
     for field in &table.fields {
-        let name = field.name.to_uppercase();
+        let (name, id) = (field.name.to_uppercase(), field.id);
         let _ = writeln!(
             out,
-            "    pub(crate) const {name}: Field = Field::new({number}, {});",
-            field.id
+            "    pub(crate) const {name}: Field = Field::new({number}, {id});"
         );
     }
     out.push_str("}\n");
@@ -51,55 +57,78 @@ fn names(out: &mut String, tables: &[&Table]) {
     out.push_str("\n/// Name of each table, and of its fields by id.\n");
     out.push_str("pub(crate) const NAMES: &[(&str, &[&str])] = &[\n");
     for table in tables {
-        let count = table
-            .fields
-            .iter()
-            .map(|field| usize::from(field.id) + 1)
-            .max()
-            .unwrap_or(0);
-        let by_id: Vec<String> = (0..count)
-            .map(|id| format!("{:?}", name_of(table, id)))
-            .collect();
-        let _ = writeln!(out, "    ({:?}, &[{}]),", table.name, by_id.join(", "));
+        let ids = table.fields.iter().map(|field| usize::from(field.id) + 1);
+        let names = (0..ids.max().unwrap_or(0)).map(|id| format!("{:?}", name_of(table, id)));
+        let names: Vec<String> = names.collect();
+        let _ = writeln!(out, "    ({:?}, &[{}]),", table.name, names.join(", "));
     }
     out.push_str("];\n");
 }
 
 fn name_of(table: &Table, id: usize) -> String {
-    let named = |id: usize| {
+    let named = |id| {
         table
             .fields
             .iter()
             .find(|field| usize::from(field.id) == id)
-            .map(|field| &field.name)
     };
-    named(id)
-        .cloned()
-        .or_else(|| named(id + 1).map(|union| format!("{union}_type")))
-        .unwrap_or_default()
+    match (named(id), named(id + 1)) {
+        (Some(field), _) => field.name.clone(),
+        (None, Some(union)) => format!("{}_type", union.name),
+        (None, None) => String::new(),
+    }
+}
+
+/// The layouts of a union's tables, by number.
+fn layouts(out: &mut String, schema: &Schema, name: &str) {
+    let union = schema.unions.iter().find(|union| union.name == name);
+    let members = union.map_or(&[][..], |union| &union.members);
+    let constant = snake(name).to_uppercase();
+    let _ = writeln!(
+        out,
+        "\n/// The tables of `{name}` by number, and how their fields are stored."
+    );
+    out.push_str("#[cfg(feature = \"std\")]\n");
+    let _ = writeln!(out, "pub(crate) const {constant}: &[Layout] = &[");
+    for (member, number) in members {
+        let table = schema.tables.iter().find(|table| table.name == *member);
+        let fields = table.map_or(&[][..], |table| &table.fields).iter();
+        let fields = fields.filter_map(|field| {
+            let wire = match schema.wire(&field.kind)? {
+                Wire::Scalar(size) => format!("Wire::Scalar{}", 8 * size),
+                Wire::Vector(size) => format!("Wire::Vector{}", 8 * size),
+                Wire::Text => "Wire::Text".to_owned(),
+            };
+            Some(format!("({}, {wire})", field.id))
+        });
+        let fields: Vec<String> = fields.collect();
+        let fields = fields.join(", ");
+        let _ = writeln!(
+            out,
+            "    Layout {{ number: {number}, name: {member:?}, fields: &[{fields}] }},"
+        );
+    }
+    out.push_str("];\n");
 }
 
 /// Every field with the slot that flatc gives it, for a test that the two agree.
-fn agreement(out: &mut String, structure: &[&Table], options: &[&Table]) {
+fn agreement(out: &mut String, schema: &Schema) {
     out.push_str("\n/// Table, field and id as in the schema, and the slot that flatc gives it.\n");
     out.push_str("#[cfg(all(test, feature = \"std\"))]\n");
     out.push_str("pub(crate) const SLOTS: &[(&str, &str, u8, u16)] = &[\n");
-    for table in structure.iter().chain(options) {
+    for table in &schema.tables {
         for field in &table.fields {
-            let (table, name) = (&table.name, &field.name);
+            let (table, name, id) = (&table.name, &field.name, field.id);
             let keyword = if name == "type" { "_" } else { "" };
             let constant = format!("VT_{}{keyword}", name.to_uppercase());
-            let _ = writeln!(
-                out,
-                "    ({table:?}, {name:?}, {}, super::schema::{table}::{constant}),",
-                field.id
-            );
+            let slot = format!("super::schema::{table}::{constant}");
+            let _ = writeln!(out, "    ({table:?}, {name:?}, {id}, {slot}),");
         }
     }
     out.push_str("];\n");
 }
 
-/// `SubGraph` as `sub_graph`.
+/// `SubGraph` as `sub_graph`; a digit does not begin a word.
 fn snake(name: &str) -> String {
     let mut out = String::new();
     for letter in name.chars() {
@@ -114,25 +143,22 @@ fn snake(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codegen::schema::parse;
 
     #[test]
-    fn constants_and_names_follow_the_ids() {
-        let schema = "table SubGraph {\n  u: U (id: 1);\n  type: int (id: 2);\n}\ntable AddOptions {\n  x: int (id: 0);\n}\n";
-        let text = render(&parse(schema).unwrap());
-        assert!(text.contains("mod sub_graph {"), "{text}");
-        assert!(
-            text.contains("const U: Field = Field::new(0, 1);"),
-            "{text}"
-        );
-        assert!(
-            text.contains("(\"SubGraph\", &[\"u_type\", \"u\", \"type\"]),"),
-            "{text}"
-        );
-        assert!(
-            text.contains("(\"SubGraph\", \"type\", 2, super::schema::SubGraph::VT_TYPE_),"),
-            "{text}"
-        );
-        assert!(!text.contains("mod add_options"), "{text}");
+    fn constants_names_and_layouts_follow_the_ids() {
+        let text = "union BuiltinOptions {\n  AddOptions = 11,\n}\n\
+            table SubGraph {\n  u: U (id: 1);\n  type: int (id: 2);\n}\n\
+            table AddOptions {\n  x: [int] (id: 0);\n  y: bool (id: 1);\n}\n";
+        let out = render(&Schema::parse(text).unwrap());
+        for expected in [
+            "mod sub_graph {",
+            "const U: Field = Field::new(0, 1);",
+            "(\"SubGraph\", &[\"u_type\", \"u\", \"type\"]),",
+            "(\"SubGraph\", \"type\", 2, super::schema::SubGraph::VT_TYPE_),",
+            "number: 11, name: \"AddOptions\", fields: &[(0, Wire::Vector32), (1, Wire::Scalar8)]",
+        ] {
+            assert!(out.contains(expected), "{expected}\n{out}");
+        }
+        assert!(!out.contains("mod add_options"), "{out}");
     }
 }

@@ -1,8 +1,19 @@
-//! The part of the schema language that tflite.fbs uses, read strictly: a line that is not understood is an error.
+//! The part of the schema language that tflite.fbs uses, read strictly: a line that is not
+//! understood is an error.
 //!
-//! flatc has the say on what the schema means; this reads only the names and ids of fields.
+//! flatc has the say on what the schema means; this takes from it what the view and the writer
+//! need: numbers of fields and union members, and the size of each field on the wire.
 
 use super::Error;
+
+/// A schema.
+#[derive(Debug, Default)]
+pub(super) struct Schema {
+    pub(super) tables: Vec<Table>,
+    pub(super) unions: Vec<Union>,
+    /// Names of the enums and the scalar types that they are stored as.
+    enums: Vec<(String, String)>,
+}
 
 /// A table and its fields.
 #[derive(Debug, PartialEq)]
@@ -15,65 +26,129 @@ pub(super) struct Table {
 #[derive(Debug, PartialEq)]
 pub(super) struct Field {
     pub(super) name: String,
+    pub(super) kind: String,
     pub(super) id: u8,
 }
 
+/// A union and the numbers of the tables that it may hold.
+#[derive(Debug, PartialEq)]
+pub(super) struct Union {
+    pub(super) name: String,
+    pub(super) members: Vec<(String, u8)>,
+}
+
+/// How a field is stored.
+#[derive(Debug, PartialEq)]
+pub(super) enum Wire {
+    /// A number of this many bytes.
+    Scalar(usize),
+    /// A vector of such numbers.
+    Vector(usize),
+    /// A string.
+    Text,
+}
+
+impl Schema {
+    /// The tables of a schema, in its order.
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
+        let mut schema = Self::default();
+        let mut open = Open::Nothing;
+        for (index, line) in text.lines().enumerate() {
+            let line = line.split("//").next().unwrap_or_default().trim();
+            if !line.is_empty() {
+                open = schema.line(open, line).ok_or_else(|| Error::Schema {
+                    line: index + 1,
+                    message: format!("not understood: {line:?}"),
+                })?;
+            }
+        }
+        Ok(schema)
+    }
+
+    /// One line, standing in the declaration `open`.
+    fn line(&mut self, open: Open, line: &str) -> Option<Open> {
+        match (open, line) {
+            (Open::Nothing, _) => {
+                let opened = declaration(line)?;
+                Some(if line.ends_with("{}") {
+                    self.close(opened)
+                } else {
+                    opened
+                })
+            }
+            (open, "}") => Some(self.close(open)),
+            (Open::Table(mut table), _) => {
+                table.fields.push(field(line)?);
+                Some(Open::Table(table))
+            }
+            (Open::Union(mut union), _) => {
+                let (name, number) = value(line)?;
+                union
+                    .members
+                    .push((name.to_owned(), u8::try_from(number).ok()?));
+                Some(Open::Union(union))
+            }
+            (Open::Enum(name, kind), _) => value(line).map(|_| Open::Enum(name, kind)),
+        }
+    }
+
+    fn close(&mut self, open: Open) -> Open {
+        match open {
+            Open::Table(table) => self.tables.push(table),
+            Open::Union(union) => self.unions.push(union),
+            Open::Enum(name, kind) => self.enums.push((name, kind)),
+            Open::Nothing => {}
+        }
+        Open::Nothing
+    }
+
+    /// How a field of this type is stored; `None` for tables, unions and vectors of tables.
+    pub(super) fn wire(&self, kind: &str) -> Option<Wire> {
+        match kind
+            .strip_prefix('[')
+            .and_then(|kind| kind.strip_suffix(']'))
+        {
+            Some(element) => self.size(element).map(Wire::Vector),
+            None if kind == "string" => Some(Wire::Text),
+            None => self.size(kind).map(Wire::Scalar),
+        }
+    }
+
+    fn size(&self, kind: &str) -> Option<usize> {
+        let stored = self.enums.iter().find(|(name, _)| name == kind);
+        match stored.map_or(kind, |(_, stored)| stored) {
+            "byte" | "ubyte" | "bool" => Some(1),
+            "short" | "ushort" => Some(2),
+            "int" | "uint" | "float" => Some(4),
+            "long" | "ulong" | "double" => Some(8),
+            _ => None,
+        }
+    }
+}
+
 /// What the line being read stands in.
-enum Inside {
+enum Open {
     Nothing,
     Table(Table),
-    Values,
+    Union(Union),
+    Enum(String, String),
 }
 
-/// The tables of a schema, in its order.
-pub(super) fn parse(text: &str) -> Result<Vec<Table>, Error> {
-    let mut tables = Vec::new();
-    let mut inside = Inside::Nothing;
-    for (index, line) in text.lines().enumerate() {
-        let line = line.split("//").next().unwrap_or_default().trim();
-        let error = |message: &str| Error::Schema {
-            line: index + 1,
-            message: format!("{message}: {line:?}"),
-        };
-        inside = match inside {
-            _ if line.is_empty() => inside,
-            Inside::Nothing => match opened(line).ok_or_else(|| error("not a declaration"))? {
-                Inside::Table(table) if line.ends_with('}') => {
-                    tables.push(table);
-                    Inside::Nothing
-                }
-                other => other,
-            },
-            Inside::Table(table) if line == "}" => {
-                tables.push(table);
-                Inside::Nothing
-            }
-            Inside::Table(mut table) => {
-                table
-                    .fields
-                    .push(field(line).ok_or_else(|| error("not `name: type (id: n);`"))?);
-                Inside::Table(table)
-            }
-            Inside::Values if line == "}" => Inside::Nothing,
-            Inside::Values => value(line)
-                .map(|()| Inside::Values)
-                .ok_or_else(|| error("not `NAME = n,`"))?,
-        };
-    }
-    Ok(tables)
-}
-
-/// `table X {`, `table X {}`, `enum X : t {`, `union X {`, or a line that ends in a semicolon.
-fn opened(line: &str) -> Option<Inside> {
+/// `table X {`, `table X {}`, `enum X : t {`, `union X {`, or a statement of one line.
+fn declaration(line: &str) -> Option<Open> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
-        ["table", name, "{" | "{}"] => Some(Inside::Table(Table {
+        ["table", name, "{" | "{}"] => Some(Open::Table(Table {
             name: name.to_owned(),
             fields: Vec::new(),
         })),
-        ["enum", _, ":", _, "{"] | ["union", _, "{"] => Some(Inside::Values),
+        ["union", name, "{"] => Some(Open::Union(Union {
+            name: name.to_owned(),
+            members: Vec::new(),
+        })),
+        ["enum", name, ":", kind, "{"] => Some(Open::Enum(name.to_owned(), kind.to_owned())),
         ["file_identifier" | "file_extension" | "root_type", last] if last.ends_with(';') => {
-            Some(Inside::Nothing)
+            Some(Open::Nothing)
         }
         _ => None,
     }
@@ -81,56 +156,70 @@ fn opened(line: &str) -> Option<Inside> {
 
 /// `name: type = default (id: n, attribute);`
 fn field(line: &str) -> Option<Field> {
-    let (name, rest) = line.split_once(':')?;
-    let (_, attributes) = rest.strip_suffix(");")?.split_once("(id: ")?;
+    let (name, rest) = line.split_once(": ")?;
+    let (kind, attributes) = rest.strip_suffix(");")?.split_once(" (id: ")?;
+    let kind = kind.split(" = ").next()?;
     let id = attributes.split(',').next()?.parse().ok()?;
     Some(Field {
         name: name.to_owned(),
+        kind: kind.to_owned(),
         id,
     })
 }
 
 /// `NAME = n,`
-fn value(line: &str) -> Option<()> {
-    let (_, number) = line.strip_suffix(',')?.split_once(" = ")?;
-    number.parse::<u32>().ok().map(|_| ())
+fn value(line: &str) -> Option<(&str, u32)> {
+    let (name, number) = line.strip_suffix(',')?.split_once(" = ")?;
+    Some((name, number.parse().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn field(name: &str, id: u8) -> Field {
-        Field {
-            name: name.to_owned(),
-            id,
-        }
+    const TEXT: &str = "// x\nenum E : byte {\n  A = 0,\n}\ntable None {}\nunion U {\n  None = 3,\n}\n\
+        table T {\n  a: [long] (id: 0); // c\n  b: U = 1 (id: 2, force_align: 16);\n  c: E (id: 3);\n}\n\
+        root_type T;\n";
+
+    #[test]
+    fn declarations_keep_order_names_numbers_and_types() {
+        let schema = Schema::parse(TEXT).unwrap();
+        let names: Vec<&str> = schema
+            .tables
+            .iter()
+            .map(|table| table.name.as_str())
+            .collect();
+        assert_eq!(names, ["None", "T"]);
+        let fields = schema.tables[1].fields.iter();
+        let fields: Vec<_> = fields
+            .map(|f| (f.name.as_str(), f.kind.as_str(), f.id))
+            .collect();
+        assert_eq!(fields, [("a", "[long]", 0), ("b", "U", 2), ("c", "E", 3)]);
+        assert_eq!(schema.unions[0].members, [("None".to_owned(), 3)]);
     }
 
     #[test]
-    fn tables_keep_order_names_and_ids() {
-        let text = "// x\nenum E : byte {\n  A = 0,\n}\ntable None {}\ntable T {\n  a: [int] (id: 0); // c\n  b: U = 1 (id: 2, force_align: 16);\n}\nroot_type T;\n";
-        let tables = parse(text).unwrap();
-        assert_eq!(tables.len(), 2);
-        assert_eq!(
-            tables[0],
-            Table {
-                name: "None".to_owned(),
-                fields: vec![]
-            }
-        );
-        assert_eq!(tables[1].fields, [field("a", 0), field("b", 2)]);
+    fn fields_are_stored_as_their_types_say() {
+        let schema = Schema::parse(TEXT).unwrap();
+        assert_eq!(schema.wire("[long]"), Some(Wire::Vector(8)));
+        assert_eq!(schema.wire("E"), Some(Wire::Scalar(1)));
+        assert_eq!(schema.wire("[E]"), Some(Wire::Vector(1)));
+        assert_eq!(schema.wire("string"), Some(Wire::Text));
+        assert_eq!(schema.wire("U"), None);
+        assert_eq!(schema.wire("[T]"), None);
     }
 
     #[test]
     fn what_is_not_understood_is_an_error_that_names_its_line() {
-        for (text, line) in [
+        let cases = [
             ("table T {\n  a: int;\n}", 2),
             ("struct S {\n}", 1),
             ("enum E : byte {\n  A,\n}", 2),
+            ("union U {\n  A = 256,\n}", 2),
             ("\ninclude \"x\";", 2),
-        ] {
-            match parse(text) {
+        ];
+        for (text, line) in cases {
+            match Schema::parse(text) {
                 Err(Error::Schema { line: found, .. }) => assert_eq!(found, line, "{text}"),
                 other => panic!("{text}: {other:?}"),
             }

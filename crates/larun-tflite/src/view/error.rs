@@ -48,7 +48,7 @@ impl Field {
         ViewError { kind, field: self }
     }
 
-    fn table_name(self) -> &'static str {
+    pub(crate) fn table_name(self) -> &'static str {
         if self.table & OPTIONS == 0 {
             return NAMES
                 .get(usize::from(self.table))
@@ -63,8 +63,14 @@ impl Field {
     }
 
     fn name(self) -> Option<&'static str> {
-        let (_, fields) = NAMES.get(usize::from(self.table))?;
-        fields.get(self.id()).copied()
+        self.siblings().get(self.id()).copied()
+    }
+
+    /// The names of the fields of its table, by id; none for options.
+    pub(crate) fn siblings(self) -> &'static [&'static str] {
+        NAMES
+            .get(usize::from(self.table))
+            .map_or(&[], |(_, fields)| fields)
     }
 }
 

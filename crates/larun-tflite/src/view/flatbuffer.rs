@@ -144,6 +144,13 @@ impl<'a> Table<'a> {
         Some(Self { file, at, slots })
     }
 
+    /// The ids of the fields that are there.
+    #[cfg(feature = "std")]
+    pub(crate) fn present(&self) -> impl Iterator<Item = usize> + use<'a> {
+        let slots = self.slots.chunks_exact(2).enumerate();
+        slots.filter(|(_, slot)| slot != &[0, 0]).map(|(id, _)| id)
+    }
+
     /// The file that the table stands in.
     pub(crate) const fn file(&self) -> &'a [u8] {
         self.file

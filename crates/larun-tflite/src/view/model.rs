@@ -3,7 +3,7 @@
 use larun_ops::OpKind;
 
 use super::Subgraph;
-use super::error::{ViewError, ViewErrorKind};
+use super::error::{Field, ViewError, ViewErrorKind};
 use super::flatbuffer::{List, Table, Tables};
 use crate::generated::fields::{
     buffer, external_buffer, external_buffer_group, metadata, model, operator_code, signature_def,
@@ -52,6 +52,12 @@ impl<'a> Model<'a> {
             subgraphs: table.tables(model::SUBGRAPHS)?,
             buffers: table.tables(model::BUFFERS)?,
         })
+    }
+
+    /// The table itself.
+    #[cfg(feature = "std")]
+    pub(crate) const fn table(&self) -> &Table<'a> {
+        &self.table
     }
 
     /// The bytes that the view is of.
@@ -112,14 +118,27 @@ impl<'a> Model<'a> {
             // Files beyond 2 GB have their constants behind the flatbuffer.
             offset @ 2.. => {
                 let size = table.scalar_or(buffer::SIZE, 0)?;
-                let error = || {
-                    let at = u32::try_from(offset).unwrap_or(u32::MAX);
-                    buffer::OFFSET.error(ViewErrorKind::OutOfBounds(at))
-                };
-                slice(self.file(), offset, size).ok_or_else(error)
+                self.behind(buffer::OFFSET, offset, size)
             }
             _ => Ok(table.bytes(buffer::DATA)?.unwrap_or_default()),
         }
+    }
+
+    /// The `size` bytes at `offset` in the file, for which `field` asks.
+    pub(crate) fn behind(
+        &self,
+        field: Field,
+        offset: u64,
+        size: u64,
+    ) -> Result<&'a [u8], ViewError> {
+        let found = usize::try_from(offset).ok().and_then(|start| {
+            let end = start.checked_add(usize::try_from(size).ok()?)?;
+            self.file().get(start..end)
+        });
+        found.ok_or_else(|| {
+            let at = u32::try_from(offset).unwrap_or(u32::MAX);
+            field.error(ViewErrorKind::OutOfBounds(at))
+        })
     }
 
     /// How many pieces of metadata there are.
@@ -224,12 +243,6 @@ impl<'a> Model<'a> {
             packing: table.bytes(external_buffer::PACKING)?,
         })
     }
-}
-
-/// `size` bytes at `offset`.
-fn slice(file: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
-    let start = usize::try_from(offset).ok()?;
-    file.get(start..start.checked_add(usize::try_from(size).ok()?)?)
 }
 
 /// An operator that occurs in the file.

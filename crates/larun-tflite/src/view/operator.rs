@@ -17,6 +17,12 @@ impl<'a> Operator<'a> {
         Self { table }
     }
 
+    /// The table itself.
+    #[cfg(feature = "std")]
+    pub(crate) const fn table(&self) -> &Table<'a> {
+        &self.table
+    }
+
     /// The number of its operator code.
     ///
     /// # Errors
@@ -171,7 +177,13 @@ pub struct OptionsTable<'a> {
     table: Table<'a>,
 }
 
-impl OptionsTable<'_> {
+impl<'a> OptionsTable<'a> {
+    /// The table itself.
+    #[cfg(feature = "std")]
+    pub(crate) const fn table(&self) -> &Table<'a> {
+        &self.table
+    }
+
     /// The union it is in.
     #[inline]
     pub const fn union(&self) -> OptionsUnion {

@@ -18,6 +18,12 @@ impl<'a> Quantization<'a> {
         Self { table }
     }
 
+    /// The table itself.
+    #[cfg(feature = "std")]
+    pub(crate) const fn table(&self) -> &Table<'a> {
+        &self.table
+    }
+
     /// One scale, or one for each index along [`axis`](Self::axis); none in a tensor that carries
     /// only a range.
     ///
@@ -57,6 +63,12 @@ impl<'a> Quantization<'a> {
     /// When the file is damaged there.
     pub fn max(&self) -> Result<List<'a, f32>, ViewError> {
         self.table.list_or_empty(parameters::MAX)
+    }
+
+    /// The number and table of a scheme, whether or not it is known.
+    #[cfg(feature = "std")]
+    pub(crate) fn details_table(&self) -> Result<Option<(u8, Table<'a>)>, ViewError> {
+        self.table.union(parameters::DETAILS)
     }
 
     /// A scheme that stands in place of scales and zero points.

@@ -21,6 +21,12 @@ impl<'a> Sparsity<'a> {
         Ok(Self { table, dimensions })
     }
 
+    /// The table itself.
+    #[cfg(feature = "std")]
+    pub(crate) const fn table(&self) -> &Table<'a> {
+        &self.table
+    }
+
     /// The order in which dimensions are stored, those of a block last.
     ///
     /// # Errors
@@ -51,34 +57,48 @@ impl<'a> Sparsity<'a> {
     pub fn dimension(&self, index: usize) -> Result<DimensionMetadata<'a>, ViewError> {
         use dimension_metadata as dimension;
         let table = self.dimensions.get(index)?;
-        match table.scalar_or(dimension::FORMAT, 0i8)? {
-            0 => Ok(DimensionMetadata::Dense {
-                size: table.scalar_or(dimension::DENSE_SIZE, 0)?,
-            }),
-            1 => Ok(DimensionMetadata::SparseCsr {
-                segments: indices(&table, dimension::ARRAY_SEGMENTS)?,
-                indices: indices(&table, dimension::ARRAY_INDICES)?,
-            }),
-            other => Err(dimension::FORMAT.error(ViewErrorKind::Unknown(other.into()))),
-        }
+        let number = table.scalar_or(dimension::FORMAT, 0i8)?;
+        let unknown = || dimension::FORMAT.error(ViewErrorKind::Unknown(number.into()));
+        Ok(DimensionMetadata {
+            format: DimensionFormat::from_code(number).ok_or_else(unknown)?,
+            dense_size: table.scalar_or(dimension::DENSE_SIZE, 0)?,
+            segments: indices(&table, dimension::ARRAY_SEGMENTS)?,
+            indices: indices(&table, dimension::ARRAY_INDICES)?,
+        })
     }
 }
 
 /// How one dimension is stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum DimensionMetadata<'a> {
-    /// Every index.
-    Dense {
-        /// How many there are.
-        size: i32,
-    },
-    /// The indices that hold anything.
-    SparseCsr {
-        /// Where the indices of each outer entry begin, and where the last ends.
-        segments: IndexVector<'a>,
-        /// The indices.
-        indices: IndexVector<'a>,
-    },
+pub struct DimensionMetadata<'a> {
+    /// Dense or compressed.
+    pub format: DimensionFormat,
+    /// How many indices a dense dimension has.
+    pub dense_size: i32,
+    /// Where the indices of each outer entry of a compressed dimension begin, and where the last
+    /// ends.
+    pub segments: IndexVector<'a>,
+    /// The indices of a compressed dimension.
+    pub indices: IndexVector<'a>,
+}
+
+/// Which indices of a dimension are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DimensionFormat {
+    /// Every one.
+    Dense,
+    /// Those that hold anything, as in the compressed rows of a sparse matrix.
+    SparseCsr,
+}
+
+impl DimensionFormat {
+    const fn from_code(code: i8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Dense),
+            1 => Some(Self::SparseCsr),
+            _ => None,
+        }
+    }
 }
 
 /// Indices in the narrowest type that holds them.

@@ -22,6 +22,12 @@ impl<'a> Subgraph<'a> {
         })
     }
 
+    /// The table itself.
+    #[cfg(feature = "std")]
+    pub(crate) const fn table(&self) -> &Table<'a> {
+        &self.table
+    }
+
     /// Its name.
     ///
     /// # Errors

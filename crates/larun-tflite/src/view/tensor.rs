@@ -18,6 +18,12 @@ impl<'a> Tensor<'a> {
         Self { table }
     }
 
+    /// The table itself.
+    #[cfg(feature = "std")]
+    pub(crate) const fn table(&self) -> &Table<'a> {
+        &self.table
+    }
+
     /// Its name, for messages.
     ///
     /// # Errors

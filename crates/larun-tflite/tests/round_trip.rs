@@ -1,0 +1,168 @@
+//! What is read and written again is the same graph.
+
+mod support;
+
+use larun_graph::ops::OpKind;
+use larun_graph::{Node, NodeOp, OpaqueOp, OpaqueOptions, OptionsUnion, QuantizationDetails};
+use larun_tflite::view::Model;
+use larun_tflite::{WriteError, read, write};
+
+#[test]
+fn a_built_graph_survives() {
+    let graph = support::small();
+    let file = write(&graph).unwrap();
+    assert_eq!(read(&file).unwrap(), graph);
+}
+
+#[test]
+fn nothing_is_lost() {
+    let graph = support::everything();
+    let file = write(&graph).unwrap();
+    assert_eq!(read(&file).unwrap(), graph);
+}
+
+#[test]
+fn the_same_graph_gives_the_same_bytes() {
+    let graph = support::everything();
+    assert_eq!(write(&graph).unwrap(), write(&graph).unwrap());
+}
+
+#[test]
+fn an_empty_graph_gets_the_empty_buffer_that_files_begin_with() {
+    let file = write(&Default::default()).unwrap();
+    let model = Model::new(&file).unwrap();
+    assert_eq!(model.buffer_count(), 1);
+    assert_eq!(model.buffer(0).unwrap(), b"");
+}
+
+#[test]
+fn buffers_begin_at_multiples_of_16() {
+    let mut graph = support::everything();
+    for len in 0..40 {
+        graph.add_buffer(vec![7; len]);
+    }
+    let file = write(&graph).unwrap();
+    let model = Model::new(&file).unwrap();
+    for index in 0..model.buffer_count() {
+        let buffer = model.buffer(index).unwrap();
+        if !buffer.is_empty() {
+            let at = buffer.as_ptr() as usize - file.as_ptr() as usize;
+            assert_eq!(at % 16, 0, "buffer {index} at {at}");
+        }
+    }
+}
+
+/// The node of `code`, without options.
+fn opaque(code: i32) -> Node {
+    Node {
+        op: NodeOp::Opaque(Box::new(OpaqueOp {
+            code,
+            ..OpaqueOp::default()
+        })),
+        version: 1,
+        debug_metadata: -1,
+        ..Node::default()
+    }
+}
+
+#[test]
+fn operators_above_127_fill_both_fields_of_their_code() {
+    for code in [0, 126, 127, 128, 209, 100_000] {
+        let mut graph = support::small();
+        graph.subgraphs[0].nodes = vec![opaque(code)];
+        let file = write(&graph).unwrap();
+        let table = flat_operator_code(&file);
+        assert_eq!(table, (code.min(127) as i8, code));
+        let known = OpKind::from_code(code).is_some();
+        let node = &read(&file).unwrap().subgraphs[0].nodes[0];
+        match &node.op {
+            NodeOp::Opaque(op) if !known => assert_eq!(op.code, code),
+            NodeOp::Known(op) if known => assert_eq!(op.kind().info().code, Some(code)),
+            other => panic!("{code}: {other:?}"),
+        }
+    }
+}
+
+/// The two numbers of the first operator code, found by hand: the fields have ids 0 and 3.
+fn flat_operator_code(file: &[u8]) -> (i8, i32) {
+    let u16_at = |at: usize| u16::from_le_bytes([file[at], file[at + 1]]) as usize;
+    let i32_at = |at: usize| i32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+    let follow = |at: usize| at + i32_at(at) as usize;
+    let field = |table: usize, id: usize| {
+        let vtable = (table as i32 - i32_at(table)) as usize;
+        let slot = vtable + 4 + 2 * id;
+        let present = 4 + 2 * id < u16_at(vtable) && u16_at(slot) != 0;
+        present.then(|| table + u16_at(slot))
+    };
+    let model = follow(0);
+    let codes = follow(field(model, 1).unwrap());
+    let code = follow(codes + 4);
+    let old = field(code, 0).map_or(0, |at| file[at].cast_signed());
+    (old, field(code, 3).map_or(0, i32_at))
+}
+
+#[test]
+fn what_no_file_can_hold_is_refused() {
+    let mut graph = support::small();
+    let training = Node::new(OpKind::BatchNorm.with_default_options(), &[], &[]);
+    graph.subgraphs[0].nodes.push(training);
+    let error = write(&graph).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            WriteError::TrainingOnly {
+                name: "BATCH_NORM",
+                ..
+            }
+        ),
+        "{error}"
+    );
+
+    let mut graph = support::small();
+    let mut node = opaque(39);
+    if let NodeOp::Opaque(op) = &mut node.op {
+        op.options = Some(OpaqueOptions {
+            union: OptionsUnion::First,
+            kind: 26,
+            table: vec![1, 2, 3],
+        });
+    }
+    graph.subgraphs[0].nodes.push(node);
+    let error = write(&graph).unwrap_err();
+    assert!(
+        matches!(error, WriteError::Opaque { number: 26, .. }),
+        "{error}"
+    );
+
+    let mut graph = support::everything();
+    let quantization = graph.subgraphs[0].tensors[0].quantization.as_mut().unwrap();
+    quantization.details = Some(QuantizationDetails::Opaque {
+        kind: 200,
+        table: vec![],
+    });
+    let error = write(&graph).unwrap_err();
+    assert!(
+        matches!(error, WriteError::Opaque { number: 200, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn every_model_of_the_corpus_survives() {
+    let Some(corpus) = support::corpus("every_model_of_the_corpus_survives") else {
+        return;
+    };
+    let models = support::corpus_models(&corpus);
+    assert!(models.len() > 2700, "{} models", models.len());
+    for (name, file) in models {
+        let graph = read(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let written = write(&graph).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let again = read(&written).unwrap_or_else(|error| panic!("{name}, written: {error}"));
+        assert!(again == graph, "{name}: another graph after writing");
+        assert_eq!(
+            write(&again).unwrap(),
+            written,
+            "{name}: other bytes the second time"
+        );
+    }
+}
