@@ -24,7 +24,13 @@ impl Kernel for op::Conv2D {
                 Precision::Int8.write(plan);
                 geometry.write(plan);
                 plan.request_scratch(2 * conv2d_i8_scratch_len(&geometry));
-                weighted_int8(node, options.activation, 0, geometry.output_channels(), plan)
+                weighted_int8(
+                    node,
+                    options.activation,
+                    0,
+                    geometry.output_channels(),
+                    plan,
+                )
             }
             _ => {
                 Operand::all_have_type(node, ElementType::Float32)?;
@@ -45,7 +51,15 @@ impl Kernel for op::Conv2D {
                 let (output, scratch) = (io.output(0)?, io.scratch()?);
                 let io = io.freeze();
                 let bias = io.optional_input(2)?;
-                conv2d_i8(&geometry, &quantization, io.input(0)?, io.input(1)?, bias, output, scratch)
+                conv2d_i8(
+                    &geometry,
+                    &quantization,
+                    io.input(0)?,
+                    io.input(1)?,
+                    bias,
+                    output,
+                    scratch,
+                )
             }
             Precision::Float32 => {
                 let clamp = Clamp::read(&mut plan)?;
@@ -132,7 +146,13 @@ impl ConvGeometry {
         }
     }
 
-    fn check<T, B>(&self, input: &[T], filter: &[T], bias: Option<&[B]>, output: &[T]) -> Result<(), InvokeError> {
+    fn check<T, B>(
+        &self,
+        input: &[T],
+        filter: &[T],
+        bias: Option<&[B]>,
+        output: &[T],
+    ) -> Result<(), InvokeError> {
         self.window.check(input, output)?;
         let filters = self.patch_len() * self.output_channels();
         check_len(Memory::input(1), filter.len(), filters)?;
@@ -238,13 +258,14 @@ impl Layer<'_> {
             patch.fill(0);
         }
         let zero_point = self.quantization.input_zero_point as i16;
-        self.geometry.for_each_run(rows, columns, group, |from, to, len| {
-            let source = image.get(from..from + len).unwrap_or(&[]);
-            let place = patch.get_mut(to..to + len).unwrap_or_default();
-            for (place, &value) in place.iter_mut().zip(source) {
-                *place = i16::from(value).wrapping_sub(zero_point);
-            }
-        });
+        self.geometry
+            .for_each_run(rows, columns, group, |from, to, len| {
+                let source = image.get(from..from + len).unwrap_or(&[]);
+                let place = patch.get_mut(to..to + len).unwrap_or_default();
+                for (place, &value) in place.iter_mut().zip(source) {
+                    *place = i16::from(value).wrapping_sub(zero_point);
+                }
+            });
     }
 
     fn two_pixels(
@@ -328,8 +349,7 @@ pub fn conv2d_f32(
             let blocks = outputs.chunks_mut(4).zip(filters.chunks(4 * patch_len));
             for (block, (outputs, filters)) in blocks.enumerate() {
                 let first = group * in_group + 4 * block;
-                for ((lane, output), sum) in
-                    outputs.iter_mut().enumerate().zip(patch.sums(filters))
+                for ((lane, output), sum) in outputs.iter_mut().enumerate().zip(patch.sums(filters))
                 {
                     let bias = bias.get(first + lane).copied().unwrap_or(0.0);
                     *output = clamp.apply(sum + bias);

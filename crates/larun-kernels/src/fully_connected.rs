@@ -82,8 +82,16 @@ impl DenseGeometry {
     ) -> Result<(), InvokeError> {
         let len = |a: usize, b: usize| a.checked_mul(b).ok_or(InvokeError::Plan);
         check_len(Memory::input(0), input.len(), len(self.batch, self.inputs)?)?;
-        check_len(Memory::input(1), weights.len(), len(self.units, self.inputs)?)?;
-        check_len(Memory::output(0), output.len(), len(self.batch, self.units)?)?;
+        check_len(
+            Memory::input(1),
+            weights.len(),
+            len(self.units, self.inputs)?,
+        )?;
+        check_len(
+            Memory::output(0),
+            output.len(),
+            len(self.batch, self.units)?,
+        )?;
         check_bias(bias, self.units)
     }
 

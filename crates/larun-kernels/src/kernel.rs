@@ -1,6 +1,6 @@
 //! What a kernel is, and the table of all of them.
 
-use larun_ops::{OpKind, Operator, Shape, op};
+use larun_ops::{OpKind, Operator, Shape, ShapeError, op};
 
 use crate::node::ShapeView;
 use crate::{InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal, TensorInfo};
@@ -73,14 +73,15 @@ fn check_node(node: &dyn NodeView, kind: OpKind) -> Result<(), Refusal> {
     }
     check_operands(node, kind)?;
     for index in 0..node.output_count() {
-        let expected = node
-            .op()
-            .infer_shape(&ShapeView(node), index)
-            .map_err(|error| Refusal::options(Reason::Shape(error)))?;
-        let output = node
-            .output(index)
-            .ok_or(Refusal::output(index, Reason::Missing))?;
-        check_shape(&output.shape, &expected).map_err(|reason| Refusal::output(index, reason))?;
+        let output = node.output(index);
+        let output = output.ok_or(Refusal::output(index, Reason::Missing))?;
+        match node.op().infer_shape(&ShapeView(node), index) {
+            Ok(expected) => check_shape(&output.shape, &expected)
+                .map_err(|reason| Refusal::output(index, reason))?,
+            // A shape given at run time: the file's is taken, and the kernel checks the number of elements.
+            Err(ShapeError::Unknown { .. }) if kind == OpKind::Reshape => {}
+            Err(error) => return Err(Refusal::options(Reason::Shape(error))),
+        }
     }
     Ok(())
 }

@@ -2,30 +2,44 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+mod activation;
+mod axes;
+mod binary;
 mod conv;
 mod depthwise;
+mod divide;
 mod dot;
 mod fully_connected;
 mod io;
 mod kernel;
 mod lanes;
+mod layout;
+mod mean;
 mod node;
 mod operand;
 mod plan;
+mod pool;
+mod quantize;
 mod refusal;
 mod requantize;
-mod todo_kernels;
+mod softmax;
 mod window;
 
+pub use activation::{ReluQuantization, logistic_f32, logistic_i8, relu_f32, relu_i8};
+pub use binary::{AddQuantization, Broadcast, MulQuantization, add_f32, add_i8, mul_f32, mul_i8};
 pub use conv::{ConvGeometry, conv2d_f32, conv2d_i8, conv2d_i8_scratch_len};
 pub use depthwise::{depthwise_conv2d_f32, depthwise_conv2d_i8};
 pub use fully_connected::{DenseGeometry, fully_connected_f32, fully_connected_i8};
 pub use io::{Element, FrozenIo, InvokeError, Io, Locate, Location, MAX_REGIONS, Memory};
 pub use kernel::{ALL, Kernel, Registration};
+pub use mean::{MeanQuantization, Reduction, mean_f32, mean_i8};
 pub use node::{NodeView, QuantizationView, TensorInfo};
 pub use plan::{PlanReader, PlanWriter};
+pub use pool::{average_pool_f32, average_pool_i8, max_pool_f32, max_pool_i8};
+pub use quantize::{Requantization, dequantize_i8, quantize_i8, quantize_i16, requantize_i8};
 pub use refusal::{Reason, Refusal, Site};
 pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
+pub use softmax::{softmax_f32, softmax_i8};
 pub use window::{ImageWindow, WindowAxis};
 
 pub(crate) use io::{check_bias, check_len};

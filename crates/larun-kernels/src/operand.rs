@@ -12,6 +12,22 @@ use crate::{NodeView, PlanWriter, Reason, Refusal, Site, TensorInfo};
 /// The types that most kernels compute with.
 pub(crate) const INT8_OR_FLOAT32: &[ElementType] = &[ElementType::Int8, ElementType::Float32];
 
+/// The types that are moved as whole bytes.
+const BYTE_SIZED: &[ElementType] = &[
+    ElementType::Bool,
+    ElementType::Int8,
+    ElementType::UInt8,
+    ElementType::Int16,
+    ElementType::UInt16,
+    ElementType::Float16,
+    ElementType::Int32,
+    ElementType::UInt32,
+    ElementType::Float32,
+    ElementType::Int64,
+    ElementType::UInt64,
+    ElementType::Float64,
+];
+
 /// A tensor and which operand it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operand<'m> {
@@ -49,6 +65,14 @@ impl<'m> Operand<'m> {
     pub(crate) fn elements(&self) -> Result<usize, Refusal> {
         let elements = self.info.shape.elements();
         elements.ok_or(self.refuse(Reason::TooLarge))
+    }
+
+    /// The bytes of one element, where elements are not packed.
+    pub(crate) fn element_len(&self) -> Result<usize, Refusal> {
+        let found = self.info.element_type;
+        let bytes = found.bits().filter(|bits| *bits >= 8).map(|bits| bits / 8);
+        let supported = BYTE_SIZED;
+        bytes.ok_or(self.refuse(Reason::ElementType { found, supported }))
     }
 
     /// The dimensions of a rank-4 tensor.
@@ -97,8 +121,13 @@ impl<'m> Operand<'m> {
         if self.info.quantization.channels() > 1 {
             return Err(self.refuse(Reason::PerChannel));
         }
-        let scale = self.scale(0)?;
-        let zero_point = self.zero_point(0)?;
+        self.channel_affine(0)
+    }
+
+    /// The parameters of a channel.
+    pub(crate) fn channel_affine(&self, channel: usize) -> Result<Affine, Refusal> {
+        let scale = self.scale(channel)?;
+        let zero_point = self.zero_point(channel)?;
         let (min, max) = match self.info.element_type {
             ElementType::Int8 => (-128, 127),
             ElementType::UInt8 => (0, 255),
@@ -161,6 +190,11 @@ impl<'m> Operand<'m> {
         }
     }
 
+    /// Checks the parameters that SOFTMAX and LOGISTIC fix: scale 1/256, zero point -128.
+    pub(crate) fn is_unit_interval(&self) -> Result<(), Refusal> {
+        self.has_affine(Affine::new(1.0 / 256.0, -128), 0.0)
+    }
+
     /// Checks that values can be moved here from a tensor of these parameters without rescaling.
     pub(crate) fn has_affine(&self, expected: Affine, tolerance: f32) -> Result<(), Refusal> {
         let found = self.affine()?;
@@ -173,10 +207,7 @@ impl<'m> Operand<'m> {
 }
 
 /// The clamp of a quantised output.
-pub(crate) fn output_stage(
-    activation: Activation,
-    output: Affine,
-) -> Result<OutputStage, Refusal> {
+pub(crate) fn output_stage(activation: Activation, output: Affine) -> Result<OutputStage, Refusal> {
     let (low, high) = clamp_range(activation)?;
     let (min, max) = activation_range_i8(finite(low), finite(high), output);
     Ok(OutputStage {

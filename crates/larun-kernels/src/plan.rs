@@ -74,6 +74,15 @@ impl<'m> PlanWriter<'m> {
         self.push_i32(value.shift);
     }
 
+    /// Writes bytes, packed four a word, the last word filled up with zeros.
+    pub fn push_i8s(&mut self, bytes: impl IntoIterator<Item = i8>) {
+        let mut bytes = bytes.into_iter().map(|byte| byte as u8);
+        while let Some(first) = bytes.next() {
+            let [b, c, d] = core::array::from_fn(|_| bytes.next().unwrap_or(0));
+            self.push_u32(u32::from_ne_bytes([first, b, c, d]));
+        }
+    }
+
     /// Writes a table of multipliers: `count` words, then `count` shifts packed four a word. `multiplier` is asked once
     /// a channel.
     ///
@@ -138,7 +147,7 @@ impl<'m> PlanReader<'m> {
     ///
     /// # Errors
     /// [`InvokeError::Plan`] when the plan is shorter.
-    pub fn take_bytes(&mut self, len: usize) -> Result<&'m [i8], InvokeError> {
+    pub fn take_i8s(&mut self, len: usize) -> Result<&'m [i8], InvokeError> {
         let bytes: &[i8] = bytemuck::cast_slice(self.take_words(len.div_ceil(4))?);
         bytes.get(..len).ok_or(InvokeError::Plan)
     }

@@ -122,12 +122,12 @@ pub enum Reason {
         /// The size expected.
         expected: usize,
     },
-    /// More dimensions than the kernel takes.
-    RankAbove {
-        /// Dimensions found.
+    /// A number of elements other than that of the input.
+    Elements {
+        /// Elements found.
         found: usize,
-        /// The most that are supported.
-        most: usize,
+        /// Elements of the input.
+        expected: usize,
     },
     /// A tensor of 2 GiB or more, or a size that does not fit a machine word.
     TooLarge,
@@ -237,8 +237,8 @@ impl fmt::Display for Reason {
                 found,
                 expected,
             } => write!(f, "dimension {axis} must be {expected}, is {found}"),
-            Self::RankAbove { found, most } => {
-                write!(f, "has {found} dimensions, at most {most} are supported")
+            Self::Elements { found, expected } => {
+                write!(f, "must have {expected} elements, has {found}")
             }
             Self::TooLarge => f.write_str("is 2 GiB or more"),
             Self::Empty => f.write_str("has no elements"),

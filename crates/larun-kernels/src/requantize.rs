@@ -45,7 +45,7 @@ impl<'a> Multipliers<'a> {
         let count = plan.read_usize()?;
         Ok(Self {
             multipliers: plan.take_i32s(count)?,
-            shifts: plan.take_bytes(count)?,
+            shifts: plan.take_i8s(count)?,
         })
     }
 }

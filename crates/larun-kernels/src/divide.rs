@@ -1,0 +1,69 @@
+//! Division by a number that stays the same, without a division instruction.
+
+/// Rounds quotients by one divisor to the nearest integer, ties away from zero.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoundedDivision {
+    divisor: u32,
+    half: u32,
+    /// `floor(2^32 / divisor) + 1`, or 0 where the product with it would not be exact.
+    reciprocal: u64,
+}
+
+impl RoundedDivision {
+    /// Divides sums of at most `divisor` values of an INT8, so that the dividend is at most `128 * divisor`.
+    pub(crate) fn new(divisor: usize) -> Self {
+        let divisor = u32::try_from(divisor).unwrap_or(u32::MAX).max(1);
+        // With n <= 128.5 d and a reciprocal too large by at most d / 2^32, the quotient n / d is off by less than
+        // the distance 1 / d to the next one as long as 128.5 d^2 < 2^32.
+        let exact = divisor < 5_000;
+        Self {
+            divisor,
+            half: divisor / 2,
+            reciprocal: if exact {
+                (1 << 32) / u64::from(divisor) + 1
+            } else {
+                0
+            },
+        }
+    }
+
+    #[inline]
+    pub(crate) fn divide(self, sum: i32) -> i32 {
+        let dividend = sum.unsigned_abs().saturating_add(self.half);
+        let quotient = match self.reciprocal {
+            0 => dividend / self.divisor,
+            reciprocal => ((u64::from(dividend) * reciprocal) >> 32) as u32,
+        };
+        let magnitude = quotient as i32;
+        if sum < 0 {
+            magnitude.wrapping_neg()
+        } else {
+            magnitude
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RoundedDivision;
+
+    #[test]
+    fn equals_a_division() {
+        for divisor in (1..300).chain([4_998, 4_999, 5_000, 5_001, 70_000]) {
+            let division = RoundedDivision::new(divisor as usize);
+            let step = (divisor / 40).max(1);
+            for sum in (-128 * divisor..=128 * divisor).step_by(step as usize) {
+                for sum in [sum - 1, sum, sum + 1] {
+                    let away = if sum < 0 { -divisor / 2 } else { divisor / 2 };
+                    if sum.abs() <= 128 * divisor {
+                        assert_eq!(
+                            division.divide(sum),
+                            (sum + away) / divisor,
+                            "{sum} / {divisor}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! AVERAGE_POOL_2D and MAX_POOL_2D.
+
+use larun_ops::{ElementType, Op, Pool2DOptions, ShapeError, op};
+
+use crate::divide::RoundedDivision;
+use crate::lanes::{Block, for_each_block, lanes, lanes_mut};
+use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, image_window, output_stage, wrong_op};
+use crate::plan::{Precision, Record};
+use crate::requantize::{Clamp, OutputStage};
+use crate::window::{ImageWindow, Taps};
+use crate::{
+    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
+};
+
+impl Kernel for op::AveragePool2D {
+    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        match node.op() {
+            Op::AveragePool2D(options) => prepare(&options, node, plan),
+            _ => Err(wrong_op::<Self>(node)),
+        }
+    }
+
+    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+        match Precision::read(&mut plan)? {
+            Precision::Int8 => {
+                let (window, stage) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
+                let output = io.output(0)?;
+                average_pool_i8(&window, &stage, io.freeze().input(0)?, output)
+            }
+            Precision::Float32 => {
+                let (window, clamp) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
+                let output = io.output(0)?;
+                average_pool_f32(&window, &clamp, io.freeze().input(0)?, output)
+            }
+        }
+    }
+}
+
+impl Kernel for op::MaxPool2D {
+    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        match node.op() {
+            Op::MaxPool2D(options) => prepare(&options, node, plan),
+            _ => Err(wrong_op::<Self>(node)),
+        }
+    }
+
+    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+        match Precision::read(&mut plan)? {
+            Precision::Int8 => {
+                let (window, stage) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
+                let output = io.output(0)?;
+                max_pool_i8(&window, &stage, io.freeze().input(0)?, output)
+            }
+            Precision::Float32 => {
+                let (window, clamp) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
+                let output = io.output(0)?;
+                max_pool_f32(&window, &clamp, io.freeze().input(0)?, output)
+            }
+        }
+    }
+}
+
+fn prepare(
+    options: &Pool2DOptions,
+    node: &dyn NodeView,
+    plan: &mut PlanWriter<'_>,
+) -> Result<(), Refusal> {
+    let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
+    let element_type = input.one_of(INT8_OR_FLOAT32)?;
+    output.has_type(element_type)?;
+    let window = window(options, &input)?;
+    match element_type {
+        ElementType::Int8 => {
+            // TFLM's tolerance.
+            output.has_affine(input.affine()?, 1e-6)?;
+            Precision::Int8.write(plan);
+            window.write(plan);
+            output_stage(options.activation, output.affine()?)?.write(plan);
+        }
+        _ => {
+            Precision::Float32.write(plan);
+            window.write(plan);
+            clamp(options.activation)?.write(plan);
+        }
+    }
+    Ok(())
+}
+
+fn window(options: &Pool2DOptions, input: &Operand<'_>) -> Result<ImageWindow, Refusal> {
+    let size = |value: i32| {
+        usize::try_from(value).map_err(|_| Refusal::options(Reason::Shape(ShapeError::Window)))
+    };
+    let shape = input.nhwc()?;
+    image_window(
+        shape,
+        [size(options.filter_h)?, size(options.filter_w)?],
+        [options.stride_h, options.stride_w],
+        [1, 1],
+        options.padding,
+        shape[3],
+    )
+}
+
+/// INT8 mean of each window, rounded, ties away from zero: input `[N, H, W, C]`, output `[N, H', W', C]`.
+///
+/// Input and output have the same scale and zero point. The border does not count. As TFLM's
+/// `reference_integer_ops::AveragePool`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the geometry says.
+pub fn average_pool_i8(
+    window: &ImageWindow,
+    stage: &OutputStage,
+    input: &[i8],
+    output: &mut [i8],
+) -> Result<(), InvokeError> {
+    let add = |sum: i32, value: i8| sum.wrapping_add(i32::from(value));
+    pool(window, input, output, 0, add, |count| {
+        let division = RoundedDivision::new(count);
+        move |sum| division.divide(sum).max(stage.min).min(stage.max) as i8
+    })
+}
+
+/// INT8 largest value of each window: input `[N, H, W, C]`, output `[N, H', W', C]`.
+///
+/// Input and output have the same scale and zero point. As TFLM's `reference_integer_ops::MaxPool`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the geometry says.
+pub fn max_pool_i8(
+    window: &ImageWindow,
+    stage: &OutputStage,
+    input: &[i8],
+    output: &mut [i8],
+) -> Result<(), InvokeError> {
+    pool(window, input, output, i8::MIN, i8::max, |_| {
+        move |largest| i32::from(largest).max(stage.min).min(stage.max) as i8
+    })
+}
+
+/// Real mean of each window, summed over height, then width: input `[N, H, W, C]`, output `[N, H', W', C]`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the geometry says.
+pub fn average_pool_f32(
+    window: &ImageWindow,
+    clamp: &Clamp,
+    input: &[f32],
+    output: &mut [f32],
+) -> Result<(), InvokeError> {
+    let add = |sum: f32, value: f32| sum + value;
+    pool(window, input, output, 0.0, add, |count| {
+        move |sum| clamp.apply(sum / count as f32)
+    })
+}
+
+/// Real largest value of each window: input `[N, H, W, C]`, output `[N, H', W', C]`. NaN never is the largest.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the geometry says.
+pub fn max_pool_f32(
+    window: &ImageWindow,
+    clamp: &Clamp,
+    input: &[f32],
+    output: &mut [f32],
+) -> Result<(), InvokeError> {
+    let larger = |largest: f32, value: f32| if largest < value { value } else { largest };
+    pool(window, input, output, f32::MIN, larger, |_| {
+        move |largest| clamp.apply(largest)
+    })
+}
+
+/// Folds each window with `add` from `start` on; `finish` is made for each number of elements in a window.
+fn pool<T: Copy, S: Copy, F: Fn(S) -> T>(
+    window: &ImageWindow,
+    input: &[T],
+    output: &mut [T],
+    start: S,
+    add: impl Fn(S, T) -> S,
+    finish: impl Fn(usize) -> F,
+) -> Result<(), InvokeError> {
+    window.check(input, output)?;
+    let channels = window.output_channels();
+    check_len(Memory::output(0), channels, window.input_channels())?;
+    window.for_each_pixel(input, output, |image, rows, columns, pixel| {
+        let mut block = PoolBlock {
+            window,
+            image,
+            rows,
+            columns,
+            pixel,
+            start,
+            add: &add,
+            finish: finish(rows.count * columns.count),
+        };
+        for_each_block(0..channels, &mut block);
+    });
+    Ok(())
+}
+
+/// One output pixel of a pool.
+struct PoolBlock<'a, T, S, A, F> {
+    window: &'a ImageWindow,
+    image: &'a [T],
+    rows: Taps,
+    columns: Taps,
+    pixel: &'a mut [T],
+    start: S,
+    add: &'a A,
+    finish: F,
+}
+
+impl<T: Copy, S: Copy, A: Fn(S, T) -> S, F: Fn(S) -> T> Block for PoolBlock<'_, T, S, A, F> {
+    #[inline]
+    fn run<const L: usize>(&mut self, channel: usize) {
+        let mut sums = [self.start; L];
+        for (_, y) in self.rows.iter() {
+            for (_, x) in self.columns.iter() {
+                let at = self.window.pixel(y, x) + channel;
+                if let Some(values) = lanes::<_, L>(self.image, at) {
+                    for (sum, &value) in sums.iter_mut().zip(values) {
+                        *sum = (self.add)(*sum, value);
+                    }
+                }
+            }
+        }
+        if let Some(outputs) = lanes_mut::<_, L>(self.pixel, channel) {
+            for (output, sum) in outputs.iter_mut().zip(sums) {
+                *output = (self.finish)(sum);
+            }
+        }
+    }
+}

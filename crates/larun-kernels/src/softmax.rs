@@ -1,0 +1,128 @@
+//! SOFTMAX along the innermost axis.
+
+use larun_ops::{ElementType, Op, op};
+use larun_quant::fixed_point::{
+    SoftmaxInput, reciprocal, rescale, rounding_divide_by_pot,
+    saturating_rounding_doubling_high_mul,
+};
+
+use crate::operand::{INT8_OR_FLOAT32, Operand, wrong_op};
+use crate::plan::{Precision, Record};
+use crate::{
+    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
+};
+
+/// Integer bits of the sum of exponentials.
+const SUM_INTEGER_BITS: u32 = 12;
+
+impl Kernel for op::Softmax {
+    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        let Op::Softmax(options) = node.op() else {
+            return Err(wrong_op::<Self>(node));
+        };
+        let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
+        let element_type = input.one_of(INT8_OR_FLOAT32)?;
+        output.has_type(element_type)?;
+        let depth = input.info.shape.last();
+        match element_type {
+            ElementType::Int8 => {
+                output.is_unit_interval()?;
+                let scale = input.affine()?.scale;
+                let softmax = SoftmaxInput::new(options.beta, scale);
+                let softmax = softmax.ok_or(Refusal::options(Reason::ScaleRatio))?;
+                Precision::Int8.write(plan);
+                depth.write(plan);
+                softmax.multiplier.write(plan);
+                softmax.diff_min.write(plan);
+            }
+            _ => {
+                Precision::Float32.write(plan);
+                depth.write(plan);
+                options.beta.write(plan);
+            }
+        }
+        Ok(())
+    }
+
+    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+        let precision = Precision::read(&mut plan)?;
+        let depth = plan.read_usize()?;
+        match precision {
+            Precision::Int8 => {
+                let quantization = SoftmaxInput {
+                    multiplier: Record::read(&mut plan)?,
+                    diff_min: Record::read(&mut plan)?,
+                };
+                let output = io.output(0)?;
+                softmax_i8(depth, &quantization, io.freeze().input(0)?, output)
+            }
+            Precision::Float32 => {
+                let beta = plan.read_f32()?;
+                let output = io.output(0)?;
+                softmax_f32(depth, beta, io.freeze().input(0)?, output)
+            }
+        }
+    }
+}
+
+/// INT8 softmax of rows of `depth` values, with output scale 1/256 and zero point -128, as TFLM's
+/// `reference_ops::Softmax`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when the slices' lengths differ.
+pub fn softmax_i8(
+    depth: usize,
+    quantization: &SoftmaxInput,
+    input: &[i8],
+    output: &mut [i8],
+) -> Result<(), InvokeError> {
+    check_len(Memory::output(0), output.len(), input.len())?;
+    let rows = input.chunks_exact(depth.max(1));
+    for (row, outputs) in rows.zip(output.chunks_exact_mut(depth.max(1))) {
+        let largest = row.iter().copied().fold(i8::MIN, i8::max);
+        let exp = |x: i8| {
+            let difference = i32::from(x) - i32::from(largest);
+            (difference >= quantization.diff_min).then(|| quantization.exp(difference))
+        };
+        let sum = row.iter().filter_map(|&x| exp(x)).fold(0i32, |sum, exp| {
+            sum.wrapping_add(rescale::<0, SUM_INTEGER_BITS>(exp))
+        });
+        let (significand, exponent) = reciprocal::<SUM_INTEGER_BITS>(sum);
+        let to_output = exponent + 31 - 8;
+        for (output, &x) in outputs.iter_mut().zip(row) {
+            let share = exp(x).map_or(0, |exp| {
+                let product = saturating_rounding_doubling_high_mul(significand, exp);
+                rounding_divide_by_pot(product, to_output)
+            });
+            *output = share.saturating_sub(128).max(-128).min(127) as i8;
+        }
+    }
+    Ok(())
+}
+
+/// Real softmax of rows of `depth` values: `exp(beta (x - max)) / sum`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when the slices' lengths differ.
+pub fn softmax_f32(
+    depth: usize,
+    beta: f32,
+    input: &[f32],
+    output: &mut [f32],
+) -> Result<(), InvokeError> {
+    check_len(Memory::output(0), output.len(), input.len())?;
+    let rows = input.chunks_exact(depth.max(1));
+    for (row, outputs) in rows.zip(output.chunks_exact_mut(depth.max(1))) {
+        let larger = |largest: f32, x: &f32| if largest < *x { *x } else { largest };
+        let largest = row.iter().fold(f32::MIN, larger);
+        let mut sum = 0.0;
+        for (output, &x) in outputs.iter_mut().zip(row) {
+            *output = libm::expf((x - largest) * beta);
+            sum += *output;
+        }
+        for output in outputs {
+            *output /= sum;
+        }
+    }
+    Ok(())
+}
