@@ -90,11 +90,11 @@ pub fn softmax_i8(
         let (significand, exponent) = reciprocal::<SUM_INTEGER_BITS>(sum);
         let to_output = exponent + 31 - 8;
         for (output, &x) in outputs.iter_mut().zip(row) {
-            let share = exp(x).map_or(0, |exp| {
+            let share: i32 = exp(x).map_or(0, |exp| {
                 let product = saturating_rounding_doubling_high_mul(significand, exp);
                 rounding_divide_by_pot(product, to_output)
             });
-            *output = share.saturating_sub(128).max(-128).min(127) as i8;
+            *output = share.saturating_sub(128).clamp(-128, 127) as i8;
         }
     }
     Ok(())
