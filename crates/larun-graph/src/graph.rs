@@ -148,8 +148,7 @@ impl Tensor {
 pub struct Node {
     /// What it computes.
     pub op: NodeOp,
-    /// The operator's version, which a file is given as it stands here; see
-    /// [`Graph::raise_versions`].
+    /// The version of the operator's semantics, which a file is given as it stands here.
     pub version: i32,
     /// Its inputs, `None` for an optional one that is absent.
     pub inputs: Vec<Option<TensorId>>,

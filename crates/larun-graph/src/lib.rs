@@ -12,7 +12,6 @@ mod order;
 mod quantization;
 mod stats;
 mod validate;
-mod version;
 
 pub use builder::GraphBuilder;
 pub use constant::Element;

@@ -24,7 +24,9 @@ fn residual() -> Graph {
     let y = net.node("relu", Op::Relu(NoOptions {}), &[y]).unwrap();
     let w2 = net.constant("w2", &[4, 3, 3, 4], &[0.1f32; 144]).unwrap();
     let z = net.node("conv2", conv, &[y, w2]).unwrap();
-    let s = net.node("add", Op::Add(AddOptions::default()), &[y, z]).unwrap();
+    let s = net
+        .node("add", Op::Add(AddOptions::default()), &[y, z])
+        .unwrap();
     let axes = net.constant("axes", &[2], &[1i32, 2]).unwrap();
     let mean = Op::Mean(ReducerOptions { keep_dims: false });
     let m = net.node("mean", mean, &[s, axes]).unwrap();
@@ -65,7 +67,10 @@ fn nodes_are_put_into_order() {
     let mut graph = residual();
     let sorted = graph.clone();
     graph.subgraphs[0].nodes.reverse();
-    assert!(matches!(graph.validate(), Err(GraphError::ReadBeforeWritten { .. })));
+    assert!(matches!(
+        graph.validate(),
+        Err(GraphError::ReadBeforeWritten { .. })
+    ));
     graph.subgraphs[0].sort_topologically().unwrap();
     assert_eq!(graph, sorted);
 }
@@ -94,15 +99,24 @@ fn errors_name_the_place() {
 fn wrong_constants_and_scales_are_refused() {
     let mut graph = residual();
     graph.buffers[1].data.pop();
-    assert!(matches!(graph.validate(), Err(GraphError::ConstantSize { .. })));
+    assert!(matches!(
+        graph.validate(),
+        Err(GraphError::ConstantSize { .. })
+    ));
 
     let mut graph = residual();
     graph.subgraphs[0].tensors[0].buffer = BufferId(50);
-    assert!(matches!(graph.validate(), Err(GraphError::DanglingBuffer { .. })));
+    assert!(matches!(
+        graph.validate(),
+        Err(GraphError::DanglingBuffer { .. })
+    ));
 
     let mut graph = residual();
     graph.subgraphs[0].tensors[1].quantization = Some(Quantization::per_channel(vec![0.1; 3], 0));
-    assert!(matches!(graph.validate(), Err(GraphError::Quantization { .. })));
+    assert!(matches!(
+        graph.validate(),
+        Err(GraphError::Quantization { .. })
+    ));
 }
 
 #[test]
@@ -123,10 +137,15 @@ fn reshape_fills_its_wildcard() {
     let mut net = GraphBuilder::new("reshape");
     let x = net.input("x", &[1, 4, 6], ElementType::Float32).unwrap();
     let shape = net.constant("shape", &[3], &[2i32, -1, 3]).unwrap();
-    let y = net.node("y", Op::Reshape(ReshapeOptions::default()), &[x, shape]).unwrap();
+    let y = net
+        .node("y", Op::Reshape(ReshapeOptions::default()), &[x, shape])
+        .unwrap();
     assert_eq!(net.shape(y).unwrap().dims(), [2, 4, 3]);
     let bad = net.constant("bad", &[1], &[7i32]).unwrap();
-    assert!(net.node("z", Op::Reshape(ReshapeOptions::default()), &[x, bad]).is_err());
+    assert!(
+        net.node("z", Op::Reshape(ReshapeOptions::default()), &[x, bad])
+            .is_err()
+    );
 }
 
 #[test]
@@ -136,7 +155,10 @@ fn shapes_follow_a_change_upstream() {
     graph.infer_shapes().unwrap();
     graph.validate().unwrap();
     let relu = graph.main().unwrap().node(NodeId(1)).unwrap().outputs[0];
-    assert_eq!(graph.main().unwrap().tensor(relu).unwrap().shape.dims(), [1, 16, 8, 4]);
+    assert_eq!(
+        graph.main().unwrap().tensor(relu).unwrap().shape.dims(),
+        [1, 16, 8, 4]
+    );
 }
 
 proptest! {
