@@ -3,10 +3,13 @@
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
+use larun_arena::Buffer;
 use larun_kernels::Registration;
+use larun_tflite::view::Model;
 
 use crate::Interpreter;
 use crate::error::LoadError;
+use crate::load::planned_buffers;
 
 /// Bytes on the heap at an address that is a multiple of 16.
 #[derive(Clone, Debug, Default)]
@@ -72,4 +75,47 @@ pub fn arena_for<'m>(
         }
         arena = AlignedBytes::zeroed(needed);
     }
+}
+
+/// What a planned buffer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The value of a tensor.
+    Tensor(usize),
+    /// The scratch memory of a node.
+    Scratch(usize),
+}
+
+/// A buffer of the activations, with the place that the interpreter gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedBuffer {
+    /// What it is for.
+    pub owner: Owner,
+    /// Its size in bytes, and the first and last node at which it is alive.
+    pub buffer: Buffer,
+    /// Its offset in the activations, in bytes.
+    pub offset: u32,
+}
+
+/// Where the interpreter puts each value and scratch buffer of a model.
+///
+/// # Errors
+/// When the model cannot be loaded.
+pub fn memory_plan<'m>(
+    model: &'m [u8],
+    kernels: &'m [Registration],
+) -> Result<Vec<PlannedBuffer>, LoadError<'m>> {
+    let mut arena = arena_for(model, kernels)?;
+    let model = Model::new(model)?;
+    let subgraph = model.subgraph(0)?;
+    let words = bytemuck::try_cast_slice_mut(&mut arena).unwrap_or_default();
+    let mut plan = Vec::new();
+    planned_buffers(model, subgraph, kernels, words, |owner, buffer, offset| {
+        plan.push(PlannedBuffer {
+            owner,
+            buffer,
+            offset,
+        });
+    })?;
+    Ok(plan)
 }

@@ -32,19 +32,7 @@ pub(crate) fn load<'m>(
     kernels: &[Registration],
     words: &mut [u32],
 ) -> Result<Loaded, LoadError<'m>> {
-    let (tensors, nodes) = (subgraph.tensor_count(), subgraph.operator_count());
-    if tensors >= usize::from(ABSENT) || nodes >= usize::from(ABSENT) {
-        return Err(LoadError::TooLarge {
-            tensors,
-            operators: nodes,
-        });
-    }
-    let source = Source {
-        model,
-        subgraph,
-        tensors,
-        nodes,
-    };
+    let source = Source::new(model, subgraph)?;
     let given = words.len();
     let persistent_words = match prepare(&source, kernels, words) {
         Ok(used) => used,
@@ -73,6 +61,40 @@ pub(crate) fn load<'m>(
         activation_bytes,
         needed,
     })
+}
+
+/// The buffers that loading plans for, with the tensor or node that each belongs to: what
+/// [`host::memory_plan`](crate::host::memory_plan) shows.
+#[cfg(feature = "alloc")]
+pub(crate) fn planned_buffers<'m>(
+    model: Model<'m>,
+    subgraph: Subgraph<'m>,
+    kernels: &[Registration],
+    words: &mut [u32],
+    mut each: impl FnMut(crate::host::Owner, Buffer, u32),
+) -> Result<(), LoadError<'m>> {
+    let loaded = load(model, subgraph, kernels, words)?;
+    let source = Source::new(model, subgraph)?;
+    let (persistent, notes) = words.split_at_mut(loaded.persistent_words.min(words.len()));
+    let Some(notes) = Notes::new(notes, &source) else {
+        return Ok(());
+    };
+    let problem = Activations {
+        spans: notes.spans,
+        persistent,
+        source: &source,
+    };
+    for (i, &offset) in notes.offsets.iter().enumerate() {
+        let buffer = problem.buffer(i);
+        let owner = match i.checked_sub(source.tensors) {
+            None => crate::host::Owner::Tensor(i),
+            Some(node) => crate::host::Owner::Scratch(node),
+        };
+        if buffer.size > 0 {
+            each(owner, buffer, offset);
+        }
+    }
+    Ok(())
 }
 
 /// Why preparing ended early.
@@ -133,6 +155,22 @@ fn measure<'m>(source: &Source<'m>, kernels: &[Registration]) -> Result<usize, L
 }
 
 impl<'m> Source<'m> {
+    fn new(model: Model<'m>, subgraph: Subgraph<'m>) -> Result<Self, LoadError<'m>> {
+        let (tensors, nodes) = (subgraph.tensor_count(), subgraph.operator_count());
+        if tensors >= usize::from(ABSENT) || nodes >= usize::from(ABSENT) {
+            return Err(LoadError::TooLarge {
+                tensors,
+                operators: nodes,
+            });
+        }
+        Ok(Self {
+            model,
+            subgraph,
+            tensors,
+            nodes,
+        })
+    }
+
     /// Checks a tensor and says where it is; the offset of a value is not known yet.
     fn place(&self, index: usize) -> Result<Place, LoadError<'m>> {
         let tensor = self.subgraph.tensor(index)?;
