@@ -4,6 +4,8 @@
 
 #[cfg(all(test, feature = "std"))]
 mod agreement;
+#[cfg(all(test, feature = "std"))]
+mod faithful;
 mod generated;
 #[cfg(feature = "std")]
 mod raw;

@@ -5,7 +5,7 @@ mod support;
 use larun_graph::ops::OpKind;
 use larun_graph::{Node, NodeOp, OpaqueOp, OpaqueOptions, OptionsUnion, QuantizationDetails};
 use larun_tflite::view::Model;
-use larun_tflite::{WriteError, read, write};
+use larun_tflite::{ReadErrorKind, WriteError, read, write};
 
 #[test]
 fn a_built_graph_survives() {
@@ -83,22 +83,30 @@ fn operators_above_127_fill_both_fields_of_their_code() {
     }
 }
 
-/// The two numbers of the first operator code, found by hand: the fields have ids 0 and 3.
+/// The two numbers of the first operator code.
 fn flat_operator_code(file: &[u8]) -> (i8, i32) {
-    let u16_at = |at: usize| u16::from_le_bytes([file[at], file[at + 1]]) as usize;
-    let i32_at = |at: usize| i32::from_le_bytes(file[at..at + 4].try_into().unwrap());
-    let follow = |at: usize| at + i32_at(at) as usize;
-    let field = |table: usize, id: usize| {
-        let vtable = (table as i32 - i32_at(table)) as usize;
-        let slot = vtable + 4 + 2 * id;
-        let present = 4 + 2 * id < u16_at(vtable) && u16_at(slot) != 0;
-        present.then(|| table + u16_at(slot))
-    };
-    let model = follow(0);
-    let codes = follow(field(model, 1).unwrap());
-    let code = follow(codes + 4);
-    let old = field(code, 0).map_or(0, |at| file[at].cast_signed());
-    (old, field(code, 3).map_or(0, i32_at))
+    let codes = follow(file, field(file, follow(file, 0), 1).unwrap());
+    let code = follow(file, codes + 4);
+    let old = field(file, code, 0).map_or(0, |at| file[at].cast_signed());
+    (old, field(file, code, 3).map_or(0, |at| i32_at(file, at)))
+}
+
+fn i32_at(file: &[u8], at: usize) -> i32 {
+    i32::from_le_bytes(file[at..at + 4].try_into().unwrap())
+}
+
+/// Where an offset leads.
+fn follow(file: &[u8], at: usize) -> usize {
+    at + i32_at(file, at) as usize
+}
+
+/// Where field `id` of a table stands.
+fn field(file: &[u8], table: usize, id: usize) -> Option<usize> {
+    let u16_at = |at: usize| usize::from(u16::from_le_bytes([file[at], file[at + 1]]));
+    let vtable = (table as i32 - i32_at(file, table)) as usize;
+    let slot = 4 + 2 * id;
+    let present = slot < u16_at(vtable) && u16_at(vtable + slot) != 0;
+    present.then(|| table + u16_at(vtable + slot))
 }
 
 #[test]
@@ -165,4 +173,64 @@ fn every_model_of_the_corpus_survives() {
             "{name}: other bytes the second time"
         );
     }
+}
+
+/// The graph's file with another number for the options of its first operator.
+fn with_options_of(graph: &larun_graph::Graph, from: u8, to: u8) -> Vec<u8> {
+    let file = write(graph).unwrap();
+    let at = options_number(&file);
+    assert_eq!(file[at], from);
+    let mut file = file;
+    file[at] = to;
+    file
+}
+
+/// Where the number of the first operator's options stands: field 3 of its table.
+fn options_number(file: &[u8]) -> usize {
+    let subgraph = follow(
+        file,
+        follow(file, field(file, follow(file, 0), 2).unwrap()) + 4,
+    );
+    let operators = follow(file, field(file, subgraph, 3).unwrap());
+    field(file, follow(file, operators + 4), 3).unwrap()
+}
+
+#[test]
+fn options_that_are_not_the_operator_s_own_are_kept_as_they_are() {
+    // CONV_2D with the options of CONV_3D, which mean other things.
+    let file = with_options_of(&support::small(), 1, 106);
+    let graph = read(&file).unwrap();
+    let node = &graph.subgraphs[0].nodes[0];
+    let NodeOp::Opaque(op) = &node.op else {
+        panic!("{node:?}");
+    };
+    assert_eq!((op.code, op.options.as_ref().unwrap().kind), (3, 106));
+    assert_eq!(read(&write(&graph).unwrap()).unwrap(), graph);
+}
+
+#[test]
+fn what_came_into_the_format_later_is_refused_rather_than_lost() {
+    // A table that does not exist yet.
+    let file = with_options_of(&support::small(), 1, 127);
+    let error = read(&file).unwrap_err();
+    let newer = ReadErrorKind::NewerTable {
+        union: "BuiltinOptions",
+        number: 127,
+    };
+    assert_eq!(*error.kind(), newer);
+    let place = error.place().to_string();
+    assert_eq!(place, "subgraph 0, operator 0 (CONV_2D): ");
+    // A table with more fields than it has: CONV_2D's under the number of PAD's.
+    let file = with_options_of(&support::small(), 1, 22);
+    let error = read(&file).unwrap_err();
+    assert!(
+        matches!(
+            error.kind(),
+            ReadErrorKind::NewerField {
+                table: "PadOptions",
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
