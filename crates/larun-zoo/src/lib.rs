@@ -8,3 +8,4 @@ mod files;
 pub mod networks;
 pub mod npy;
 pub mod npz;
+pub mod simulate;
