@@ -1,8 +1,8 @@
 //! The interpreter: a loaded model in an arena.
 
-use larun_kernels::{Element, InvokeError, Io, PlanReader, Registration};
+use larun_kernels::{Element, InvokeError, Io, PlanReader, QuantizationView, Registration};
 use larun_ops::ElementType;
-use larun_tflite::view::{List, Model, Subgraph};
+use larun_tflite::view::{List, Model, Subgraph, ViewError};
 
 use crate::error::{ArenaTooSmall, LoadError, Name, RunError};
 use crate::layout::{Place, Record};
@@ -70,7 +70,7 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         };
         let (words, activations) = arena.split_at_mut_checked(start).ok_or_else(corrupt)?;
         let words: &[u32] = bytemuck::try_cast_slice(words).unwrap_or_default();
-        Ok(Self {
+        let mut interpreter = Self {
             model,
             subgraph,
             inputs: subgraph.inputs()?,
@@ -81,7 +81,36 @@ impl<'m, 'a> Interpreter<'m, 'a> {
                 .get_mut(..loaded.activation_bytes)
                 .ok_or_else(corrupt)?,
             arena_bytes: skipped + loaded.needed,
-        })
+        };
+        interpreter.reset()?;
+        Ok(interpreter)
+    }
+
+    /// Clears what variables remember of earlier inferences: each element becomes zero, a
+    /// quantised one its zero point.
+    ///
+    /// # Errors
+    /// Never on a model that loaded.
+    pub fn reset(&mut self) -> Result<(), ViewError> {
+        for index in 0..self.subgraph.tensor_count() {
+            let tensor = self.subgraph.tensor(index)?;
+            if tensor.is_variable()? {
+                self.clear(index, describe(&self.model, &tensor)?.quantization);
+            }
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, tensor: usize, quantization: QuantizationView<'_>) {
+        let Some(place) = Place::read(self.words, tensor).filter(|place| !place.is_constant())
+        else {
+            return;
+        };
+        let bytes = self.activations.get_mut(place.at as usize..);
+        let bytes = bytes.and_then(|rest| rest.get_mut(..place.len() as usize));
+        // Only INT8 variables have a zero point other than 0.
+        let zero = quantization.zero_point(0).unwrap_or(0) as u8;
+        bytes.unwrap_or_default().fill(zero);
     }
 
     /// Bytes of the smallest arena of this alignment in which the model loads and runs.
