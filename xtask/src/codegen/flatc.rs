@@ -36,13 +36,14 @@ pub(super) fn bindings(schema: &Path) -> Result<String, Error> {
 /// The program, once its version is known to be the right one.
 fn find() -> Result<OsString, Error> {
     let flatc = env::var_os("FLATC").unwrap_or_else(|| "flatc".into());
-    let found = said(&run(&flatc, Command::new(&flatc).arg("--version"))?);
+    let said = said(&run(&flatc, Command::new(&flatc).arg("--version"))?);
+    let found = said.lines().next().unwrap_or_default();
     if found == format!("flatc version {VERSION}") {
         Ok(flatc)
     } else {
         Err(Error::FlatcVersion {
             path: flatc.display().to_string(),
-            found,
+            found: found.to_owned(),
             wanted: VERSION,
         })
     }
