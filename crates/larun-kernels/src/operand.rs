@@ -1,6 +1,6 @@
 //! Checks that `prepare` makes of single operands.
 
-use larun_ops::{Activation, ElementType, Op, Operator, Padding, ShapeError};
+use larun_ops::{Activation, ElementType, Operator, Padding, ShapeError};
 use larun_quant::fixed_point::FixedMultiplier;
 use larun_quant::{Affine, activation_range_i8};
 
@@ -295,15 +295,7 @@ pub(crate) fn weighted_int8(
     output_stage(activation, output)?.write(plan);
     plan.push_usize(count);
     plan.push_multipliers(count, |channel| {
-        let product = scale_product(node.op(), count, input.scale, weights.scale(channel)?);
+        let product = f64::from(input.scale) * f64::from(weights.scale(channel)?);
         multiplier(product / f64::from(output.scale))
     })
-}
-
-/// The scale of the accumulators. TFLM rounds that of a dense layer to single precision, unless it is per channel.
-fn scale_product(op: Op, count: usize, input: f32, weights: f32) -> f64 {
-    match op {
-        Op::FullyConnected(_) if count == 1 => f64::from(input * weights),
-        _ => f64::from(input) * f64::from(weights),
-    }
 }

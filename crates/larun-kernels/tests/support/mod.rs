@@ -1,0 +1,251 @@
+//! Nodes made in tests, run as an interpreter runs them: measured, prepared, placed in an arena, invoked.
+
+#![allow(
+    dead_code,
+    reason = "each test file compiles this module and uses a part of it"
+)]
+
+use larun_kernels::{
+    ALL, InvokeError, Io, Locate, Location, NodeView, PlanReader, PlanWriter, QuantizationView,
+    Refusal, Registration, TensorInfo,
+};
+use larun_ops::{ElementType, Op, Shape};
+
+/// An operand with its value.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    pub element_type: ElementType,
+    pub shape: Shape,
+    pub scales: Vec<u8>,
+    pub zero_points: Vec<u8>,
+    pub axis: usize,
+    pub constant: bool,
+    /// The value: of an output, the one expected or nothing.
+    pub bytes: Vec<u8>,
+}
+
+impl Tensor {
+    pub fn new(element_type: ElementType, dims: &[usize], bytes: Vec<u8>) -> Self {
+        Self {
+            element_type,
+            shape: Shape::new(dims).unwrap(),
+            scales: Vec::new(),
+            zero_points: Vec::new(),
+            axis: 0,
+            constant: false,
+            bytes,
+        }
+    }
+
+    pub fn int8(dims: &[usize], values: &[i8], scale: f32, zero_point: i64) -> Self {
+        let bytes = values.iter().map(|&v| v as u8).collect();
+        Self::new(ElementType::Int8, dims, bytes).quantized(&[scale], &[zero_point])
+    }
+
+    pub fn int32(dims: &[usize], values: &[i32]) -> Self {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Self::new(ElementType::Int32, dims, bytes)
+    }
+
+    pub fn float(dims: &[usize], values: &[f32]) -> Self {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Self::new(ElementType::Float32, dims, bytes)
+    }
+
+    pub fn quantized(mut self, scales: &[f32], zero_points: &[i64]) -> Self {
+        self.scales = scales.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.zero_points = zero_points.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self
+    }
+
+    pub fn along(mut self, axis: usize) -> Self {
+        self.axis = axis;
+        self
+    }
+
+    pub fn constant(mut self) -> Self {
+        self.constant = true;
+        self
+    }
+
+    fn info(&self) -> TensorInfo<'_> {
+        TensorInfo {
+            element_type: self.element_type,
+            shape: self.shape,
+            quantization: QuantizationView::new(&self.scales, &self.zero_points, self.axis),
+            constant: self.constant.then_some(&self.bytes),
+            is_variable: false,
+        }
+    }
+}
+
+/// An operator with its operands.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub op: Op,
+    pub inputs: Vec<Option<Tensor>>,
+    pub outputs: Vec<Tensor>,
+}
+
+impl NodeView for Node {
+    fn op(&self) -> Op {
+        self.op
+    }
+
+    fn input_count(&self) -> usize {
+        self.inputs.len()
+    }
+
+    fn output_count(&self) -> usize {
+        self.outputs.len()
+    }
+
+    fn input(&self, index: usize) -> Option<TensorInfo<'_>> {
+        self.inputs.get(index)?.as_ref().map(Tensor::info)
+    }
+
+    fn output(&self, index: usize) -> Option<TensorInfo<'_>> {
+        self.outputs.get(index).map(Tensor::info)
+    }
+}
+
+impl Node {
+    pub fn registration(&self) -> &'static Registration {
+        let kind = self.op.kind();
+        ALL.iter().find(|row| row.kind == kind).unwrap()
+    }
+
+    /// The plan's words and the bytes of scratch memory.
+    pub fn prepare(&self) -> Result<(Vec<u32>, usize), Refusal> {
+        let prepare = self.registration().prepare;
+        let mut measure = PlanWriter::new(&mut []);
+        prepare(self, &mut measure)?;
+        let mut words = vec![u32::MAX; measure.words_needed()];
+        let scratch = measure.scratch_bytes();
+        let mut writer = PlanWriter::new(&mut words);
+        prepare(self, &mut writer)?;
+        assert!(writer.fits(), "measured and written plans differ");
+        assert_eq!(writer.words_needed(), measure.words_needed());
+        assert_eq!(writer.scratch_bytes(), scratch);
+        Ok((words, scratch))
+    }
+
+    /// The bytes of every output.
+    pub fn run(&self) -> Result<Vec<Vec<u8>>, Refusal> {
+        let (words, scratch) = self.prepare()?;
+        Ok(self.invoke(&words, scratch).unwrap())
+    }
+
+    pub fn invoke(&self, words: &[u32], scratch: usize) -> Result<Vec<Vec<u8>>, InvokeError> {
+        let mut layout = Layout::default();
+        for input in &self.inputs {
+            let place = match input {
+                None => Place::Absent,
+                Some(tensor) if tensor.constant => aligned(&tensor.bytes),
+                Some(tensor) => layout.place(tensor.bytes.len()),
+            };
+            layout.inputs.push(place);
+        }
+        for output in &self.outputs {
+            let place = layout.place(output.info().byte_len().unwrap());
+            layout.outputs.push(place);
+        }
+        layout.scratch = layout.place(scratch);
+        // Memory holds what earlier nodes left.
+        let mut arena = vec![0xA5A5_A5A5_A5A5_A5A5_A5A5_A5A5_A5A5_A5A5_u128; layout.end / 16 + 1];
+        let arena: &mut [u8] = bytemuck::cast_slice_mut(&mut arena);
+        for (place, input) in layout.inputs.iter().zip(&self.inputs) {
+            if let (&Place::Arena(at, len), Some(tensor)) = (place, input) {
+                arena[at..at + len].copy_from_slice(&tensor.bytes);
+            }
+        }
+        let io = Io::new(arena, &layout);
+        (self.registration().invoke)(PlanReader::new(words), io)?;
+        let outputs = layout.outputs.iter().map(|place| match *place {
+            Place::Arena(at, len) => arena[at..at + len].to_vec(),
+            _ => Vec::new(),
+        });
+        Ok(outputs.collect())
+    }
+
+    pub fn run_i8(&self) -> Result<Vec<i8>, Refusal> {
+        let bytes = self.run()?.swap_remove(0);
+        Ok(bytes.into_iter().map(|byte| byte as i8).collect())
+    }
+
+    pub fn run_f32(&self) -> Result<Vec<f32>, Refusal> {
+        let bytes = self.run()?.swap_remove(0);
+        Ok(bytes
+            .chunks_exact(4)
+            .map(|word| f32::from_le_bytes(word.try_into().unwrap()))
+            .collect())
+    }
+}
+
+enum Place {
+    Absent,
+    Arena(usize, usize),
+    Constant(Vec<u128>, usize),
+}
+
+fn aligned(bytes: &[u8]) -> Place {
+    let mut blocks = vec![0u128; bytes.len().div_ceil(16)];
+    bytemuck::cast_slice_mut(&mut blocks)[..bytes.len()].copy_from_slice(bytes);
+    Place::Constant(blocks, bytes.len())
+}
+
+/// Operands one behind the other, each at a multiple of 16.
+struct Layout {
+    inputs: Vec<Place>,
+    outputs: Vec<Place>,
+    scratch: Place,
+    end: usize,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            scratch: Place::Absent,
+            end: 0,
+        }
+    }
+}
+
+impl Layout {
+    fn place(&mut self, len: usize) -> Place {
+        let at = self.end;
+        self.end += len.next_multiple_of(16);
+        Place::Arena(at, len)
+    }
+}
+
+impl Place {
+    fn location(&self) -> Location<'_> {
+        match *self {
+            Self::Absent => Location::Absent,
+            Self::Arena(offset, len) => Location::Arena { offset, len },
+            Self::Constant(ref blocks, len) => {
+                let bytes: &[u8] = bytemuck::cast_slice(blocks);
+                Location::Constant(&bytes[..len])
+            }
+        }
+    }
+}
+
+impl Locate for Layout {
+    fn input(&self, index: usize) -> Location<'_> {
+        let place = self.inputs.get(index);
+        place.map_or(Location::Absent, Place::location)
+    }
+
+    fn output(&self, index: usize) -> Location<'_> {
+        let place = self.outputs.get(index);
+        place.map_or(Location::Absent, Place::location)
+    }
+
+    fn scratch(&self) -> Location<'_> {
+        self.scratch.location()
+    }
+}
