@@ -33,7 +33,7 @@ pub(crate) fn load<'m>(
     words: &mut [u32],
 ) -> Result<Loaded, LoadError<'m>> {
     let source = Source::new(model, subgraph)?;
-    let given = words.len();
+    let given = size_of_val(words);
     let persistent_words = match prepare(&source, kernels, words) {
         Ok(used) => used,
         Err(Stop::Refused(error)) => return Err(error),
@@ -49,10 +49,10 @@ pub(crate) fn load<'m>(
     source.find_lifetimes(persistent, notes.spans)?;
     let activation_bytes = notes.plan(&source, persistent)?;
     let needed = source.needed(persistent_words, activation_bytes);
-    if needed > given * size_of::<u32>() {
+    if needed > given {
         return Err(LoadError::Arena(ArenaTooSmall {
             needed,
-            given: given * size_of::<u32>(),
+            given,
             exact: true,
         }));
     }
@@ -430,8 +430,7 @@ impl<'m> Source<'m> {
 
     /// The error for an arena in which nothing can be planned: as much as is alive at once, at least.
     #[cold]
-    fn too_small(&self, persistent_words: usize, given_words: usize) -> LoadError<'m> {
-        let given = given_words * size_of::<u32>();
+    fn too_small(&self, persistent_words: usize, given: usize) -> LoadError<'m> {
         let most = (0..self.nodes).map(|node| self.alive_at(node)).max();
         LoadError::Arena(ArenaTooSmall {
             needed: self.needed(persistent_words, most.unwrap_or(0)),
