@@ -7,6 +7,7 @@
 //! [`candle`] turns any of them into a candle operator, for use on candle's own tape.
 
 use core::fmt;
+use std::sync::Arc;
 
 pub use activation::{Clamp, Identity, Logistic};
 pub use batch_norm::{BatchNorm, Statistics};
@@ -22,6 +23,8 @@ pub use pool::{AveragePool2d, MaxPool2d};
 pub use reshape::Reshape;
 pub use softmax::Softmax;
 pub use window::Window2d;
+
+pub(crate) use parallel::accumulate;
 
 pub mod candle;
 
@@ -85,6 +88,24 @@ pub trait Differentiable: fmt::Debug + Send + Sync {
 
     /// Computes the gradient of each input that is asked for; overwrites what is there.
     fn backward(&self, tape: Tape<'_>, gradients: &mut [Option<&mut [f32]>]);
+}
+
+impl<O: Differentiable + ?Sized> Differentiable for Arc<O> {
+    fn name(&self) -> &'static str {
+        self.as_ref().name()
+    }
+
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
+        self.as_ref().output_shape(inputs)
+    }
+
+    fn forward(&self, inputs: &[View<'_>], output: &mut [f32], saved: &mut Vec<f32>) {
+        self.as_ref().forward(inputs, output, saved);
+    }
+
+    fn backward(&self, tape: Tape<'_>, gradients: &mut [Option<&mut [f32]>]) {
+        self.as_ref().backward(tape, gradients);
+    }
 }
 
 /// Inputs that an operator cannot take.

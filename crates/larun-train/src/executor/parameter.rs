@@ -1,0 +1,119 @@
+//! Trained constants of a graph as candle variables.
+
+use core::cell::RefCell;
+
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Storage, Var};
+use larun_graph::TensorId;
+use larun_graph::ops::Role;
+
+use crate::TrainError;
+
+/// A trained constant of a graph: weights, bias or scale.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    tensor: TensorId,
+    name: String,
+    role: Role,
+    var: Var,
+}
+
+impl Parameter {
+    pub(super) fn new(
+        tensor: TensorId,
+        name: &str,
+        role: Role,
+        shape: &[usize],
+        values: Vec<f32>,
+    ) -> Result<Self, TrainError> {
+        Ok(Self {
+            tensor,
+            name: name.to_owned(),
+            role,
+            var: Var::from_vec(values, shape, &Device::Cpu)?,
+        })
+    }
+
+    /// The constant in the graph.
+    pub fn tensor(&self) -> TensorId {
+        self.tensor
+    }
+
+    /// The name of the constant in the graph.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the constant is for.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The candle variable that holds the values, in the shape of the constant.
+    pub fn var(&self) -> &Var {
+        &self.var
+    }
+
+    /// The number of values.
+    pub fn len(&self) -> usize {
+        self.var.elem_count()
+    }
+
+    /// Whether there is no value at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A copy of the values.
+    pub fn values(&self) -> Vec<f32> {
+        read(core::slice::from_ref(self), |values| values[0].to_vec())
+    }
+
+    /// Changes the values in place. All executors and tensors that share the variable see it.
+    ///
+    /// # Errors
+    /// When the variable was replaced by one that is not a float tensor on the CPU.
+    pub fn update(&self, f: impl FnOnce(&mut [f32])) -> Result<(), TrainError> {
+        self.var.inplace_op1(&Update(RefCell::new(Some(f))))?;
+        Ok(())
+    }
+}
+
+/// Calls `f` with the values of all parameters, in order.
+pub(super) fn read<R>(parameters: &[Parameter], f: impl FnOnce(&[&[f32]]) -> R) -> R {
+    let guards: Vec<_> = parameters
+        .iter()
+        .map(|p| p.var.storage_and_layout())
+        .collect();
+    let values: Vec<&[f32]> = guards
+        .iter()
+        .map(|(storage, layout)| match &**storage {
+            Storage::Cpu(CpuStorage::F32(values)) => {
+                &values[layout.start_offset()..][..layout.shape().elem_count()]
+            }
+            _ => &[],
+        })
+        .collect();
+    f(&values)
+}
+
+/// A change in place as a candle operator: the only way to a variable's own memory.
+struct Update<F>(RefCell<Option<F>>);
+
+impl<F: FnOnce(&mut [f32])> InplaceOp1 for Update<F> {
+    fn name(&self) -> &'static str {
+        "parameter update"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets())
+        else {
+            return Err(candle_core::Error::Msg(
+                "a parameter must be a contiguous float tensor".to_owned(),
+            ));
+        };
+        if let Some(f) = self.0.take() {
+            f(&mut values[start..end]);
+        }
+        Ok(())
+    }
+}

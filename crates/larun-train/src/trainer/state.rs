@@ -1,0 +1,114 @@
+//! Where a training stands, apart from the weights.
+
+use serde::{Deserialize, Serialize};
+
+use super::metrics::Tally;
+use super::{EpochMetrics, Monitor, Schedule, TrainConfig};
+
+/// Where a training stands, apart from the weights and the optimiser's moments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Epochs that are over.
+    pub(super) epoch: usize,
+    /// Batches of the current epoch that are over.
+    pub(super) batch: usize,
+    /// Steps taken.
+    pub(super) step: u64,
+    /// The training split so far in this epoch.
+    pub(super) tally: Tally,
+    /// The factor by which plateaus have reduced the learning rate.
+    reduction: f32,
+    /// Smallest validation loss, and epochs since then or since the last reduction.
+    plateau: (Option<f64>, usize),
+    /// The number of the best epoch in the history.
+    best: Option<usize>,
+    /// The epochs that are over.
+    pub(super) history: Vec<EpochMetrics>,
+}
+
+impl State {
+    pub(super) fn new(classes: usize) -> Self {
+        Self {
+            epoch: 0,
+            batch: 0,
+            step: 0,
+            tally: Tally::new(classes),
+            reduction: 1.0,
+            plateau: (None, 0),
+            best: None,
+            history: Vec::new(),
+        }
+    }
+
+    /// The learning rate of the step after `batch` of `batches`.
+    pub(super) fn learning_rate(&self, config: &TrainConfig, batches: usize) -> f32 {
+        let greatest = config.learning_rate;
+        match config.schedule {
+            Schedule::Constant => greatest,
+            Schedule::Plateau { least, .. } => (greatest * self.reduction).max(least),
+            Schedule::Cosine { least } => {
+                let steps = (config.epochs * batches) as f64;
+                let done = (self.epoch * batches + self.batch) as f64 / steps;
+                let height = 0.5 * (1.0 + libm::cos(core::f64::consts::PI * done));
+                least + (greatest - least) * height as f32
+            }
+        }
+    }
+
+    /// Ends an epoch. Returns whether it is the best so far.
+    pub(super) fn finish_epoch(&mut self, metrics: EpochMetrics, config: &TrainConfig) -> bool {
+        let is_best = self
+            .best()
+            .is_none_or(|best| is_better(&metrics, best, config.monitor));
+        if is_best {
+            self.best = Some(self.history.len());
+        }
+        self.reduce_on_plateau(metrics.validation.loss, config.schedule);
+        self.history.push(metrics);
+        self.epoch += 1;
+        self.batch = 0;
+        is_best
+    }
+
+    /// The figures of the best epoch.
+    pub(super) fn best(&self) -> Option<&EpochMetrics> {
+        self.history.get(self.best?)
+    }
+
+    /// Whether the best epoch lies longer back than patience allows.
+    pub(super) fn has_lost_patience(&self, config: &TrainConfig) -> bool {
+        match (config.patience, self.best()) {
+            (Some(patience), Some(best)) => self.epoch - best.epoch >= patience.max(1),
+            _ => false,
+        }
+    }
+
+    fn reduce_on_plateau(&mut self, loss: f64, schedule: Schedule) {
+        let (best, waited) = &mut self.plateau;
+        if best.is_none_or(|best| loss < best) {
+            *best = Some(loss);
+            *waited = 0;
+            return;
+        }
+        *waited += 1;
+        if let Schedule::Plateau {
+            factor, patience, ..
+        } = schedule
+        {
+            if *waited >= patience {
+                self.reduction *= factor;
+                *waited = 0;
+            }
+        }
+    }
+}
+
+fn is_better(new: &EpochMetrics, old: &EpochMetrics, monitor: Monitor) -> bool {
+    let (new, old) = (new.validation, old.validation);
+    match monitor {
+        Monitor::Loss => new.loss < old.loss,
+        Monitor::Accuracy => {
+            new.accuracy > old.accuracy || (new.accuracy == old.accuracy && new.loss < old.loss)
+        }
+    }
+}
