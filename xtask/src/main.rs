@@ -1,6 +1,7 @@
 //! Chores of the workspace, run as `cargo xtask <command>`.
 
 mod codegen;
+mod conformance;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,19 +21,22 @@ struct Cli {
 enum Command {
     /// Turn crates/larun-tflite/schema/tflite.fbs into crates/larun-tflite/src/generated
     Codegen(codegen::Args),
+    /// Run the operator cases and models of the corpus through the micro-interpreter
+    #[command(disable_help_flag = true)]
+    Conformance(conformance::Args),
 }
 
 fn main() -> ExitCode {
-    let result: Result<(), Box<dyn core::error::Error>> = match Cli::parse().command {
-        Command::Codegen(args) => codegen::run(&args).map_err(Into::into),
+    let result: Result<ExitCode, Box<dyn core::error::Error>> = match Cli::parse().command {
+        Command::Codegen(args) => codegen::run(&args)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
+        Command::Conformance(args) => conformance::run(&args).map_err(Into::into),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
 }
 
 /// The folder of the workspace, whatever folder the command was started in.

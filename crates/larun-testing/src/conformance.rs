@@ -1,10 +1,12 @@
 //! Running cases through the interpreter, and counting.
 
+use core::fmt;
 use std::collections::BTreeMap;
 
 use larun_micro::host::{AlignedBytes, arena_for};
-use larun_micro::{Interpreter, LoadError, Registration};
-use serde::Serialize;
+use larun_micro::kernels::{Reason, Refusal};
+use larun_micro::{ElementType, Interpreter, LoadError, OpKind, Registration};
+use serde::{Serialize, Serializer};
 
 use crate::case::{Case, Set};
 
@@ -13,37 +15,99 @@ use crate::case::{Case, Set};
 pub enum Outcome {
     /// Every output is as expected.
     Passed,
-    /// An output is not, or the model could not be run: why.
+    /// An output is not, or a model that should run could not be run: why.
     Failed(String),
-    /// The interpreter does not have the operator or the element type yet: which.
-    Skipped(String),
+    /// The model is not one that LARUN runs yet.
+    Skipped(Skip),
+}
+
+/// Why a case does not count. Nothing else that the interpreter refuses is excused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// The operator table lacks the operator.
+    NoOperator(String),
+    /// The operator is there, but not for elements of this type; never said of INT8 and FLOAT32.
+    NoElementType(OpKind, ElementType),
+    /// A tensor is stored sparsely.
+    Sparse,
+    /// TensorFlow Lite for Microcontrollers refuses the model as well.
+    RefusedByTflm(OpKind),
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoOperator(name) => write!(f, "no operator {name}"),
+            Self::NoElementType(kind, found) => write!(f, "no {kind} of {found}"),
+            Self::Sparse => f.write_str("sparse tensors"),
+            Self::RefusedByTflm(kind) => write!(f, "{kind} that TFLM refuses as well"),
+        }
+    }
+}
+
+impl Serialize for Skip {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// Runs a case.
 pub fn run(case: &Case, kernels: &[Registration]) -> Outcome {
     let model = AlignedBytes::copy_of(&case.model);
-    let mut arena = match arena_for(&model, kernels) {
-        Ok(arena) => arena,
-        Err(
-            error @ (LoadError::UnsupportedOperator { .. }
-            | LoadError::NotLinked { .. }
-            | LoadError::Refused { .. }
-            | LoadError::Sparse { .. }),
-        ) => return Outcome::Skipped(error.to_string()),
-        Err(error) => return Outcome::Failed(error.to_string()),
-    };
-    match Interpreter::new(&model, kernels, &mut arena) {
-        Ok(mut interpreter) => match run_sets(case, &mut interpreter) {
+    match arena_for(&model, kernels) {
+        Ok(arena) => match run_sets(case, &model, kernels, arena) {
             Ok(()) => Outcome::Passed,
             Err(why) => Outcome::Failed(why),
         },
-        Err(error) => Outcome::Failed(error.to_string()),
+        Err(error) => match excuse(case, &error) {
+            Some(skip) => Outcome::Skipped(skip),
+            None => Outcome::Failed(error.to_string()),
+        },
     }
 }
 
-fn run_sets(case: &Case, interpreter: &mut Interpreter<'_, '_>) -> Result<(), String> {
-    for (number, set) in case.sets.iter().enumerate() {
-        run_set(case, set, number, interpreter).map_err(|why| format!("set {number}: {why}"))?;
+fn excuse(case: &Case, error: &LoadError<'_>) -> Option<Skip> {
+    match *error {
+        LoadError::UnsupportedOperator { code, name, .. } => {
+            let builtin = larun_tflite::builtin_name(code).filter(|_| name.0.is_empty());
+            let name = builtin.map_or_else(|| name.to_string(), str::to_owned);
+            Some(Skip::NoOperator(name))
+        }
+        LoadError::Refused { kind, refusal, .. } => match missing_type(&refusal) {
+            Some(found) => Some(Skip::NoElementType(kind, found)),
+            None => case.refused_by_tflm.then_some(Skip::RefusedByTflm(kind)),
+        },
+        LoadError::Sparse { .. } => Some(Skip::Sparse),
+        _ => None,
+    }
+}
+
+/// The element type that a refusal is about, other than those that every kernel computes with.
+fn missing_type(refusal: &Refusal) -> Option<ElementType> {
+    let types = match refusal.reason {
+        Reason::ElementType { found, .. } => [found, found],
+        Reason::TypeDiffers { found, expected } => [found, expected],
+        _ => return None,
+    };
+    let required = [ElementType::Int8, ElementType::Float32];
+    types.into_iter().find(|found| !required.contains(found))
+}
+
+fn run_sets(
+    case: &Case,
+    model: &[u8],
+    kernels: &[Registration],
+    mut arena: AlignedBytes,
+) -> Result<(), String> {
+    // State lives in the interpreter: a new one for every set clears it.
+    let sets_a_run = if case.reset_each { 1 } else { case.sets.len() };
+    for (run, sets) in case.sets.chunks(sets_a_run.max(1)).enumerate() {
+        let mut interpreter =
+            Interpreter::new(model, kernels, &mut arena).map_err(|error| error.to_string())?;
+        for (number, set) in (run * sets_a_run..).zip(sets) {
+            run_set(case, set, number, &mut interpreter)
+                .map_err(|why| format!("set {number}: {why}"))?;
+        }
     }
     Ok(())
 }
@@ -108,7 +172,7 @@ pub struct Report {
     /// Cases that failed, with the reason.
     pub failures: Vec<(String, String)>,
     /// Cases that were skipped, with the reason.
-    pub skips: Vec<(String, String)>,
+    pub skips: Vec<(String, Skip)>,
     /// All counts together.
     pub total: Tally,
 }
@@ -121,6 +185,17 @@ impl Report {
             report.add(case, run(case, kernels));
         }
         report
+    }
+
+    /// How many cases were skipped for each reason, most first.
+    pub fn skip_counts(&self) -> Vec<(String, usize)> {
+        let mut counts = BTreeMap::new();
+        for (_, skip) in &self.skips {
+            *counts.entry(skip.to_string()).or_default() += 1;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|&(_, count)| core::cmp::Reverse(count));
+        counts
     }
 
     fn add(&mut self, case: &Case, outcome: Outcome) {
