@@ -63,6 +63,15 @@ impl<const N: usize> Axes<N> {
         (self, self.axes.get(last).copied().unwrap_or(Axis::POINT))
     }
 
+    /// The axes without the innermost, and the length of that one, where its elements are neighbours in every tensor;
+    /// else all axes, and 1.
+    pub(crate) fn split_run(self) -> (Self, usize) {
+        match self.split_innermost() {
+            (outer, inner) if inner.strides == [1; N] => (outer, inner.len),
+            _ => (self, 1),
+        }
+    }
+
     /// The number of points, or `None` when it does not fit.
     pub(crate) fn points(&self) -> Option<usize> {
         let mut lens = self.as_slice().iter().map(|axis| axis.len);

@@ -23,7 +23,9 @@ impl Kernel for op::Conv2D {
             ElementType::Int8 => {
                 Precision::Int8.write(plan);
                 geometry.write(plan);
-                plan.request_scratch(2 * conv2d_i8_scratch_len(&geometry));
+                plan.request_scratch(
+                    conv2d_i8_scratch_len(&geometry).saturating_mul(size_of::<i16>()),
+                );
                 weighted_int8(
                     node,
                     options.activation,

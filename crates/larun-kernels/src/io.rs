@@ -245,8 +245,9 @@ impl<'a> FrozenIo<'a> {
         let memory = Memory::input(index);
         let bytes = match self.locate.input(index) {
             Location::Absent => return Ok(None),
+            Location::Constant([]) => return Ok(Some(&[])),
             Location::Constant(bytes) => bytes,
-            Location::Arena { len: 0, .. } => &[],
+            Location::Arena { len: 0, .. } => return Ok(Some(&[])),
             Location::Arena { offset, len } => {
                 let piece = self.free.get(offset, len, memory)?;
                 piece

@@ -72,8 +72,8 @@ impl Kernel for op::Concatenation {
             if element_type == ElementType::Int8 && output.info.quantization.channels() > 0 {
                 input.has_affine(output.affine()?, 0.0)?;
             }
-            let joined = input.info.shape.dims().iter().skip(axis.unwrap_or(0));
-            plan.push_usize(joined.product::<usize>() * element);
+            let run = input.inner_len(axis.unwrap_or(0))?.checked_mul(element);
+            plan.push_usize(run.ok_or(input.refuse(Reason::TooLarge))?);
         }
         Ok(())
     }
@@ -150,17 +150,17 @@ impl Kernel for op::Pad {
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
         let zero = plan.read_u32()? as u8;
         let start = plan.read_usize()?;
-        let (rows, run) = Axes::<1>::read(&mut plan)?.split_innermost();
+        let (rows, run_len) = Axes::<1>::read(&mut plan)?.split_run();
         let output = io.output::<u8>(0)?;
         let input = io.freeze().input::<u8>(0)?;
-        let points = rows.points().and_then(|rows| rows.checked_mul(run.len));
+        let points = rows.points().and_then(|rows| rows.checked_mul(run_len));
         check_len(
             Memory::input(0),
             input.len(),
             points.ok_or(InvokeError::Plan)?,
         )?;
         output.fill(zero);
-        let runs = input.chunks_exact(run.len.max(1));
+        let runs = input.chunks_exact(run_len.max(1));
         for (run, [from]) in runs.zip(rows.walk()) {
             let place = from
                 .checked_add(start)

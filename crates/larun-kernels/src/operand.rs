@@ -67,6 +67,13 @@ impl<'m> Operand<'m> {
         elements.ok_or(self.refuse(Reason::TooLarge))
     }
 
+    /// The elements of the axes from `axis` on.
+    pub(crate) fn inner_len(&self, axis: usize) -> Result<usize, Refusal> {
+        let mut dims = self.info.shape.dims().iter().skip(axis);
+        let len = dims.try_fold(1usize, |len, &dim| len.checked_mul(dim));
+        len.ok_or(self.refuse(Reason::TooLarge))
+    }
+
     /// The bytes of one element, where elements are not packed.
     pub(crate) fn element_len(&self) -> Result<usize, Refusal> {
         let found = self.info.element_type;

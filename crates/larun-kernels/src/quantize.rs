@@ -230,8 +230,7 @@ fn inner_len(input: &Operand<'_>, channels: usize) -> Result<usize, Refusal> {
     if found != expected {
         return Err(input.refuse(Reason::ChannelCount { found, expected }));
     }
-    let inner = dims.iter().skip(axis + 1).product();
-    Ok(inner)
+    input.inner_len(axis.saturating_add(1))
 }
 
 /// Runs of `inner` elements have the parameters of one channel after the other.

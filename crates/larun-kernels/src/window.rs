@@ -175,14 +175,14 @@ impl ImageWindow {
         input_channels: usize,
         output_channels: usize,
     ) -> Option<Self> {
-        let elements = |height: usize, width: usize, channels: usize| {
-            let pixels = batch.checked_mul(height)?.checked_mul(width)?;
+        let fits = |count: usize, height: usize, width: usize, channels: usize| {
+            let pixels = count.checked_mul(height)?.checked_mul(width)?;
             let elements = pixels.checked_mul(channels)?;
             (elements > 0 && i32::try_from(elements).is_ok()).then_some(())
         };
-        elements(rows.input, columns.input, input_channels)?;
-        elements(rows.output, columns.output, output_channels)?;
-        elements(rows.filter, columns.filter, output_channels)?;
+        fits(batch, rows.input, columns.input, input_channels)?;
+        fits(batch, rows.output, columns.output, output_channels)?;
+        fits(1, rows.filter, columns.filter, output_channels)?;
         Some(Self {
             batch,
             rows,

@@ -1,10 +1,5 @@
 //! Nodes made in tests, run as an interpreter runs them: measured, prepared, placed in an arena, invoked.
 
-#![allow(
-    dead_code,
-    reason = "each test file compiles this module and uses a part of it"
-)]
-
 use larun_kernels::{
     ALL, InvokeError, Io, Locate, Location, NodeView, PlanReader, PlanWriter, QuantizationView,
     Refusal, Registration, TensorInfo,
@@ -13,19 +8,19 @@ use larun_ops::{ElementType, Op, Shape};
 
 /// An operand with its value.
 #[derive(Clone, Debug)]
-pub struct Tensor {
-    pub element_type: ElementType,
-    pub shape: Shape,
-    pub scales: Vec<u8>,
-    pub zero_points: Vec<u8>,
-    pub axis: usize,
-    pub constant: bool,
+pub(crate) struct Tensor {
+    pub(crate) element_type: ElementType,
+    pub(crate) shape: Shape,
+    pub(crate) scales: Vec<u8>,
+    pub(crate) zero_points: Vec<u8>,
+    pub(crate) axis: usize,
+    pub(crate) constant: bool,
     /// The value: of an output, the one expected or nothing.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Tensor {
-    pub fn new(element_type: ElementType, dims: &[usize], bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(element_type: ElementType, dims: &[usize], bytes: Vec<u8>) -> Self {
         Self {
             element_type,
             shape: Shape::new(dims).unwrap(),
@@ -37,33 +32,33 @@ impl Tensor {
         }
     }
 
-    pub fn int8(dims: &[usize], values: &[i8], scale: f32, zero_point: i64) -> Self {
+    pub(crate) fn int8(dims: &[usize], values: &[i8], scale: f32, zero_point: i64) -> Self {
         let bytes = values.iter().map(|&v| v as u8).collect();
         Self::new(ElementType::Int8, dims, bytes).quantized(&[scale], &[zero_point])
     }
 
-    pub fn int32(dims: &[usize], values: &[i32]) -> Self {
+    pub(crate) fn int32(dims: &[usize], values: &[i32]) -> Self {
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         Self::new(ElementType::Int32, dims, bytes)
     }
 
-    pub fn float(dims: &[usize], values: &[f32]) -> Self {
+    pub(crate) fn float(dims: &[usize], values: &[f32]) -> Self {
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         Self::new(ElementType::Float32, dims, bytes)
     }
 
-    pub fn quantized(mut self, scales: &[f32], zero_points: &[i64]) -> Self {
+    pub(crate) fn quantized(mut self, scales: &[f32], zero_points: &[i64]) -> Self {
         self.scales = scales.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.zero_points = zero_points.iter().flat_map(|v| v.to_le_bytes()).collect();
         self
     }
 
-    pub fn along(mut self, axis: usize) -> Self {
+    pub(crate) fn along(mut self, axis: usize) -> Self {
         self.axis = axis;
         self
     }
 
-    pub fn constant(mut self) -> Self {
+    pub(crate) fn constant(mut self) -> Self {
         self.constant = true;
         self
     }
@@ -81,10 +76,10 @@ impl Tensor {
 
 /// An operator with its operands.
 #[derive(Clone, Debug)]
-pub struct Node {
-    pub op: Op,
-    pub inputs: Vec<Option<Tensor>>,
-    pub outputs: Vec<Tensor>,
+pub(crate) struct Node {
+    pub(crate) op: Op,
+    pub(crate) inputs: Vec<Option<Tensor>>,
+    pub(crate) outputs: Vec<Tensor>,
 }
 
 impl NodeView for Node {
@@ -110,13 +105,13 @@ impl NodeView for Node {
 }
 
 impl Node {
-    pub fn registration(&self) -> &'static Registration {
+    pub(crate) fn registration(&self) -> &'static Registration {
         let kind = self.op.kind();
         ALL.iter().find(|row| row.kind == kind).unwrap()
     }
 
     /// The plan's words and the bytes of scratch memory.
-    pub fn prepare(&self) -> Result<(Vec<u32>, usize), Refusal> {
+    pub(crate) fn prepare(&self) -> Result<(Vec<u32>, usize), Refusal> {
         let prepare = self.registration().prepare;
         let mut measure = PlanWriter::new(&mut []);
         prepare(self, &mut measure)?;
@@ -131,12 +126,16 @@ impl Node {
     }
 
     /// The bytes of every output.
-    pub fn run(&self) -> Result<Vec<Vec<u8>>, Refusal> {
+    pub(crate) fn run(&self) -> Result<Vec<Vec<u8>>, Refusal> {
         let (words, scratch) = self.prepare()?;
         Ok(self.invoke(&words, scratch).unwrap())
     }
 
-    pub fn invoke(&self, words: &[u32], scratch: usize) -> Result<Vec<Vec<u8>>, InvokeError> {
+    pub(crate) fn invoke(
+        &self,
+        words: &[u32],
+        scratch: usize,
+    ) -> Result<Vec<Vec<u8>>, InvokeError> {
         let mut layout = Layout::default();
         for input in &self.inputs {
             let place = match input {
@@ -168,12 +167,12 @@ impl Node {
         Ok(outputs.collect())
     }
 
-    pub fn run_i8(&self) -> Result<Vec<i8>, Refusal> {
+    pub(crate) fn run_i8(&self) -> Result<Vec<i8>, Refusal> {
         let bytes = self.run()?.swap_remove(0);
         Ok(bytes.into_iter().map(|byte| byte as i8).collect())
     }
 
-    pub fn run_f32(&self) -> Result<Vec<f32>, Refusal> {
+    pub(crate) fn run_f32(&self) -> Result<Vec<f32>, Refusal> {
         let bytes = self.run()?.swap_remove(0);
         Ok(bytes
             .chunks_exact(4)

@@ -1,19 +1,17 @@
 //! Single nodes against what TensorFlow Lite Micro computes of them (`golden/make.py`).
 
-#[path = "support/mod.rs"]
-pub mod support;
-
 use larun_ops::OptionsSource;
 use larun_ops::{ElementType, IntList, Op, OpKind};
 use serde_json::Value;
-use support::{Node, Tensor};
+
+use crate::support::{Node, Tensor};
 
 /// Units in the last place by which real outputs may differ: the mathematical libraries' exponentials do.
 const ULPS: i64 = 4;
 
 #[test]
 fn outputs_are_those_of_tflm() {
-    let file: Value = serde_json::from_str(include_str!("golden/vectors.json")).unwrap();
+    let file: Value = serde_json::from_str(include_str!("../golden/vectors.json")).unwrap();
     let cases = file["cases"].as_array().unwrap();
     let mut seen = Vec::new();
     for case in cases {

@@ -1,0 +1,10 @@
+//! Tests of the kernels as an interpreter runs them.
+
+mod elementwise;
+mod golden;
+mod io;
+mod layout;
+mod nonsense;
+mod reference;
+mod support;
+mod windows;
