@@ -1,6 +1,6 @@
 //! Reads a `.tflite` file and writes it again: `cargo run --example rewrite -- IN OUT`.
 
-use std::error::Error;
+use core::error::Error;
 use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
