@@ -60,12 +60,18 @@ pub enum LoadError<'m> {
     View(ViewError),
     /// The file has no subgraph.
     NoSubgraph,
-    /// The subgraph has more tensors or operators than an interpreter numbers.
+    /// The subgraph has more tensors or operators than an interpreter numbers, or they need more than
+    /// a gigabyte of persistent memory.
     TooLarge {
         /// How many tensors.
         tensors: usize,
         /// How many operators.
         operators: usize,
+    },
+    /// The operand lists of the operators up to this one have more entries than the file has room for.
+    TooManyOperands {
+        /// Which operator of the subgraph.
+        index: usize,
     },
     /// An operator that no kernel exists for.
     UnsupportedOperator {
@@ -180,7 +186,11 @@ impl fmt::Display for LoadError<'_> {
             Self::NoSubgraph => f.write_str("the model has no subgraph"),
             Self::TooLarge { tensors, operators } => write!(
                 f,
-                "the model has {tensors} tensors and {operators} operators; at most 65534 of each are supported"
+                "the model has {tensors} tensors and {operators} operators; at most 65534 of each, and a gigabyte of memory for them, are supported"
+            ),
+            Self::TooManyOperands { index } => write!(
+                f,
+                "operator {index}: the operators up to here list more operands than the file has room for"
             ),
             Self::UnsupportedOperator { index, code, name } if name.0.is_empty() => {
                 write!(
@@ -295,6 +305,8 @@ pub enum RunError {
     },
     /// The tensor is a constant and cannot be written.
     Constant,
+    /// The tensor is a constant that the file does not align to its elements: its bytes can be read.
+    Misaligned,
     /// The interpreter's memory is not as it was made.
     Corrupt,
 }
@@ -314,6 +326,9 @@ impl fmt::Display for RunError {
                 write!(f, "the tensor has {expected} elements, {found} were given")
             }
             Self::Constant => f.write_str("the tensor is a constant"),
+            Self::Misaligned => f.write_str(
+                "the tensor is a constant that is not aligned to its elements: read it with output_bytes",
+            ),
             Self::Corrupt => f.write_str("the interpreter's memory was changed from outside"),
         }
     }

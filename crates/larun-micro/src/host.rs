@@ -54,10 +54,13 @@ impl DerefMut for AlignedBytes {
     }
 }
 
+/// Bytes of the largest arena that [`arena_for`] makes: a few damaged bytes in a file can ask for any.
+pub const MAX_ARENA: usize = 256 << 20;
+
 /// The smallest arena in which a model loads and runs.
 ///
 /// # Errors
-/// When the model cannot be loaded whatever the arena.
+/// When the model cannot be loaded whatever the arena, or needs one of more than [`MAX_ARENA`] bytes.
 pub fn arena_for<'m>(
     model: &'m [u8],
     kernels: &'m [Registration],
@@ -67,7 +70,11 @@ pub fn arena_for<'m>(
         let needed = match Interpreter::new(model, kernels, &mut arena) {
             Ok(interpreter) => interpreter.arena_bytes(),
             // A lower bound at first, then the exact size: each turn asks for more than the last.
-            Err(LoadError::Arena(error)) if error.needed > error.given => error.needed,
+            Err(LoadError::Arena(error))
+                if error.needed > error.given && error.needed <= MAX_ARENA =>
+            {
+                error.needed
+            }
             Err(error) => return Err(error),
         };
         if needed == arena.len() {

@@ -82,6 +82,8 @@ impl<'m, 'a> Interpreter<'m, 'a> {
                 .ok_or_else(corrupt)?,
             arena_bytes: skipped + loaded.needed,
         };
+        // What the arena held before must not show in an input that is left unset.
+        interpreter.activations.fill(0);
         interpreter.reset()?;
         Ok(interpreter)
     }
@@ -243,7 +245,7 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// When there is no such output or its elements are not `T`.
     pub fn output<T: Typed>(&self, index: usize) -> Result<&[T], RunError> {
         check_type::<T>(self.output_info(index)?.element_type)?;
-        bytemuck::try_cast_slice(self.output_bytes(index)?).map_err(|_| RunError::Corrupt)
+        bytemuck::try_cast_slice(self.output_bytes(index)?).map_err(|_| RunError::Misaligned)
     }
 
     /// The bytes of output `index` of the last inference, little endian.

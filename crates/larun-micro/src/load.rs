@@ -15,6 +15,9 @@ use crate::node::{FileNode, describe};
 /// Alignment of every tensor in the arena, in bytes.
 pub(crate) const ALIGNMENT: usize = 16;
 
+/// A gigabyte: no model in earnest comes near, and its offsets fit a word.
+const MOST_PERSISTENT_WORDS: usize = 1 << 28;
+
 /// What loading worked out, beside the words in the arena.
 pub(crate) struct Loaded {
     /// Words of persistent memory.
@@ -137,6 +140,9 @@ fn prepare<'m>(
             return Err(Stop::OutOfMemory);
         }
         next += used;
+        if next > MOST_PERSISTENT_WORDS {
+            return Err(source.too_large().into());
+        }
     }
     Ok(next)
 }
@@ -150,6 +156,9 @@ fn measure<'m>(source: &Source<'m>, kernels: &[Registration]) -> Result<usize, L
     for index in 0..source.nodes {
         let used = source.prepare_node(kernels, index, &mut [])?;
         words = words.saturating_add(used);
+        if words > MOST_PERSISTENT_WORDS {
+            return Err(source.too_large());
+        }
     }
     Ok(words)
 }
@@ -157,18 +166,31 @@ fn measure<'m>(source: &Source<'m>, kernels: &[Registration]) -> Result<usize, L
 impl<'m> Source<'m> {
     fn new(model: Model<'m>, subgraph: Subgraph<'m>) -> Result<Self, LoadError<'m>> {
         let (tensors, nodes) = (subgraph.tensor_count(), subgraph.operator_count());
-        if tensors >= usize::from(ABSENT) || nodes >= usize::from(ABSENT) {
-            return Err(LoadError::TooLarge {
-                tensors,
-                operators: nodes,
-            });
-        }
-        Ok(Self {
+        let source = Self {
             model,
             subgraph,
             tensors,
             nodes,
-        })
+        };
+        if tensors >= usize::from(ABSENT) || nodes >= usize::from(ABSENT) {
+            return Err(source.too_large());
+        }
+        source.check_operands()?;
+        Ok(source)
+    }
+
+    /// Sees to it that no operand lists share their bytes: a small file could otherwise hold enough
+    /// of them to keep the loader busy for hours.
+    fn check_operands(&self) -> Result<(), LoadError<'m>> {
+        let mut room = self.model.file().len() / size_of::<i32>();
+        for index in 0..self.nodes {
+            let operator = self.subgraph.operator(index)?;
+            let operands = operator.inputs()?.len() + operator.outputs()?.len();
+            room = room
+                .checked_sub(operands)
+                .ok_or(LoadError::TooManyOperands { index })?;
+        }
+        Ok(())
     }
 
     /// Checks a tensor and says where it is; the offset of a value is not known yet.
@@ -212,7 +234,8 @@ impl<'m> Source<'m> {
         data: &[u8],
         element_type: ElementType,
     ) -> Result<(), LoadError<'m>> {
-        let align = element_type.bits().map_or(1, |bits| (bits / 8).clamp(1, 8));
+        // Files in the wild align 64-bit constants to 4 only; kernels read those as pairs of words.
+        let align = element_type.bits().map_or(1, |bits| (bits / 8).clamp(1, 4));
         if data.is_empty() || (data.as_ptr() as usize).is_multiple_of(align) {
             return Ok(());
         }
@@ -309,6 +332,14 @@ impl<'m> Source<'m> {
             tensor: number,
             count,
         })
+    }
+
+    #[cold]
+    const fn too_large(&self) -> LoadError<'m> {
+        LoadError::TooLarge {
+            tensors: self.tensors,
+            operators: self.nodes,
+        }
     }
 
     #[cold]

@@ -1,0 +1,213 @@
+//! Loading, running and asking: what a program does with the interpreter, and what it is told when it errs.
+
+mod support;
+
+use larun_micro::host::{AlignedBytes, arena_for};
+use larun_micro::kernels::{self, Registration};
+use larun_micro::{
+    Arena, ElementType, Interpreter, LoadError, NodeOutputs, Observer, OpKind, RunError, ops,
+};
+use support::{light_curve, load, outputs, transit_file};
+
+const TRANSIT: &[Registration] = ops![Conv2D, MaxPool2D, Reshape, FullyConnected, Softmax];
+
+/// The probability of a transit that the network gives, 256 for certain.
+fn transit_in(curve: &[i8]) -> i32 {
+    let model = transit_file();
+    let mut arena = Arena::<2048>::new();
+    let mut interpreter = Interpreter::new(&model, TRANSIT, &mut arena).unwrap();
+    interpreter.set_input(0, curve).unwrap();
+    interpreter.invoke().unwrap();
+    i32::from(interpreter.output::<i8>(0).unwrap()[1]) + 128
+}
+
+#[test]
+fn a_small_network_computes() {
+    assert!(transit_in(&light_curve(40)) > 250);
+    assert!(transit_in(&[1; support::POINTS]) < 10);
+}
+
+#[test]
+fn tensors_are_described() {
+    let model = transit_file();
+    let mut arena = arena_for(&model, kernels::ALL).unwrap();
+    let interpreter = load(&model, &mut arena).unwrap();
+    assert_eq!(
+        (interpreter.input_count(), interpreter.output_count()),
+        (1, 1)
+    );
+    assert_eq!(interpreter.node_count(), 5);
+
+    let input = interpreter.input_info(0).unwrap();
+    assert_eq!(input.name.to_string(), "flux");
+    assert_eq!(input.element_type, ElementType::Int8);
+    assert_eq!(input.shape.dims(), [1, 1, 32, 1]);
+    assert_eq!(input.scale_and_zero_point(), Some((0.01, 0)));
+    let output = interpreter.output_info(0).unwrap();
+    assert_eq!(output.scale_and_zero_point(), Some((1.0 / 256.0, -128)));
+}
+
+#[test]
+fn an_operator_that_is_not_linked_is_named() {
+    let model = transit_file();
+    let mut arena = Arena::<2048>::new();
+    let kernels = ops![Conv2D, Reshape, FullyConnected, Softmax];
+    let error = Interpreter::new(&model, kernels, &mut arena).err().unwrap();
+    let kind = OpKind::MaxPool2D;
+    assert_eq!(error, LoadError::NotLinked { index: 1, kind });
+    assert_eq!(
+        error.to_string(),
+        "operator 1 is a MAX_POOL_2D, which the program does not link: add MaxPool2D to its ops! list"
+    );
+}
+
+#[test]
+fn accessors_say_what_is_wrong() {
+    let model = transit_file();
+    let mut arena = Arena::<2048>::new();
+    let mut interpreter = load(&model, &mut arena).unwrap();
+    let (index, count) = (1, 1);
+    let no_port = RunError::NoSuchPort { index, count };
+    assert_eq!(interpreter.input_info(1).err(), Some(no_port));
+    assert_eq!(interpreter.input_mut::<i8>(1).err(), Some(no_port));
+    assert_eq!(interpreter.input_bytes_mut(1).err(), Some(no_port));
+    assert_eq!(interpreter.output_info(1).err(), Some(no_port));
+    assert_eq!(interpreter.output::<i8>(1).err(), Some(no_port));
+    assert_eq!(interpreter.output_bytes(1).err(), Some(no_port));
+
+    let found = ElementType::Int8;
+    let wrong_type = RunError::ElementType { found };
+    assert_eq!(interpreter.input_mut::<f32>(0).err(), Some(wrong_type));
+    assert_eq!(interpreter.output::<u8>(0).err(), Some(wrong_type));
+    assert_eq!(interpreter.set_input(0, &[0u8; 32]).err(), Some(wrong_type));
+
+    let length = RunError::Length {
+        expected: 32,
+        found: 31,
+    };
+    assert_eq!(interpreter.set_input(0, &[0i8; 31]).err(), Some(length));
+    assert_eq!(
+        length.to_string(),
+        "the tensor has 32 elements, 31 were given"
+    );
+}
+
+#[test]
+fn the_arena_may_be_anywhere() {
+    let model = transit_file();
+    let mut memory = AlignedBytes::zeroed(4096);
+    let expected = {
+        let mut interpreter = load(&model, &mut memory).unwrap();
+        interpreter.set_input(0, &light_curve(14)).unwrap();
+        interpreter.invoke().unwrap();
+        outputs(&interpreter)
+    };
+    for skipped in 1..32 {
+        memory.fill(0xa5);
+        let mut interpreter = load(&model, &mut memory[skipped..]).unwrap();
+        interpreter.set_input(0, &light_curve(14)).unwrap();
+        interpreter.invoke().unwrap();
+        assert_eq!(outputs(&interpreter), expected, "{skipped} bytes skipped");
+    }
+}
+
+#[test]
+fn a_model_that_is_not_aligned_is_refused_or_runs() {
+    let model = transit_file();
+    let mut memory = AlignedBytes::zeroed(model.len() + 16);
+    let mut arena = AlignedBytes::zeroed(4096);
+    for skipped in 0..16 {
+        let copy = &mut memory[skipped..][..model.len()];
+        copy.copy_from_slice(&model);
+        match load(copy, &mut arena) {
+            Ok(mut interpreter) => {
+                // The largest elements of the model's constants are four bytes.
+                assert_eq!(skipped % 4, 0);
+                interpreter.invoke().unwrap();
+            }
+            Err(LoadError::Misaligned { element_type, .. }) => {
+                assert_ne!(skipped % 4, 0);
+                assert_eq!(element_type, ElementType::Int32);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Notes what it is told.
+#[derive(Default)]
+struct Notes {
+    begun: Vec<(usize, OpKind)>,
+    ended: Vec<(usize, OpKind)>,
+    outputs: Vec<(usize, Vec<u8>)>,
+}
+
+impl Observer for Notes {
+    fn before(&mut self, index: usize, kind: OpKind) {
+        assert_eq!(self.begun.len(), self.ended.len());
+        self.begun.push((index, kind));
+    }
+
+    fn after(&mut self, index: usize, kind: OpKind, outputs: NodeOutputs<'_>) {
+        self.ended.push((index, kind));
+        assert!(!outputs.is_empty());
+        assert!(outputs.get(outputs.len()).is_none());
+        for i in 0..outputs.len() {
+            let (tensor, bytes) = outputs.get(i).unwrap();
+            self.outputs.push((tensor, bytes.to_vec()));
+        }
+    }
+}
+
+#[test]
+fn an_observer_sees_every_node_once() {
+    let model = transit_file();
+    let mut arena = Arena::<2048>::new();
+    let mut interpreter = load(&model, &mut arena).unwrap();
+    interpreter.set_input(0, &light_curve(40)).unwrap();
+    let mut notes = Notes::default();
+    interpreter.invoke_observed(&mut notes).unwrap();
+    let kinds = TRANSIT.iter().map(|kernel| kernel.kind);
+    assert_eq!(notes.begun, kinds.enumerate().collect::<Vec<_>>());
+    assert_eq!(notes.ended, notes.begun);
+    let output = interpreter.output_info(0).unwrap().index;
+    let bytes = interpreter.output_bytes(0).unwrap().to_vec();
+    assert_eq!(notes.outputs.last(), Some(&(output, bytes)));
+    let sizes: Vec<_> = notes.outputs.iter().map(|(_, bytes)| bytes.len()).collect();
+    assert_eq!(sizes, [64, 2, 2, 2, 2]);
+}
+
+#[test]
+fn an_inference_leaves_nothing_behind() {
+    let model = transit_file();
+    let mut arena = Arena::<2048>::new();
+    let mut interpreter = load(&model, &mut arena).unwrap();
+    let mut results = Vec::new();
+    for depth in [10, 14, 10] {
+        interpreter.set_input(0, &light_curve(depth)).unwrap();
+        interpreter.invoke().unwrap();
+        results.push(outputs(&interpreter));
+    }
+    assert_eq!(results[0], results[2]);
+    assert_ne!(results[0], results[1]);
+}
+
+#[test]
+fn what_the_arena_held_before_does_not_show() {
+    let model = transit_file();
+    let run_over = |junk: u8| {
+        let mut arena = AlignedBytes::zeroed(4096);
+        arena.fill(junk);
+        let mut interpreter = load(&model, &mut arena).unwrap();
+        assert!(
+            interpreter
+                .input_mut::<i8>(0)
+                .unwrap()
+                .iter()
+                .all(|&q| q == 0)
+        );
+        interpreter.invoke().unwrap();
+        outputs(&interpreter)
+    };
+    assert_eq!(run_over(0), run_over(0xff));
+}
