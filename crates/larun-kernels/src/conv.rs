@@ -6,7 +6,7 @@ use crate::dot::{add_products, dot, dot_2x2, four_rows};
 use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, image_window, weighted_int8, wrong_op};
 use crate::plan::{Precision, Record};
 use crate::requantize::{Clamp, WeightedQuantization};
-use crate::window::{ImageWindow, Taps};
+use crate::window::{ImageWindow, Taps, nonzero};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_bias,
     check_len,
@@ -112,12 +112,12 @@ impl ConvGeometry {
     /// Elements of one filter: `KH * KW * D`, saturating.
     const fn patch_len(&self) -> usize {
         let taps = self.window.rows().filter() * self.window.columns().filter();
-        taps.saturating_mul(self.filter_depth)
+        nonzero(taps.saturating_mul(self.filter_depth))
     }
 
     const fn filters_in_group(&self) -> usize {
-        let groups = self.window.input_channels() / self.filter_depth;
-        self.output_channels() / groups
+        let groups = self.window.input_channels() / nonzero(self.filter_depth);
+        nonzero(self.output_channels() / nonzero(groups))
     }
 
     /// Calls `body` with each run of neighbouring elements that the window sees of a group's channels: where the run is
@@ -223,12 +223,12 @@ pub fn conv2d_i8(
         bias: bias.unwrap_or(&[]),
     };
     let patch_len = geometry.patch_len();
-    let group_len = patch_len * geometry.filters_in_group();
+    let group_len = nonzero(patch_len * geometry.filters_in_group());
     let (first, second) = scratch.split_at_mut_checked(patch_len).unwrap_or_default();
     let window = &geometry.window;
     let channels = geometry.output_channels();
     window.for_each_row(input, output, |image, rows, row| {
-        for (pair, pixels) in row.chunks_mut(2 * channels).enumerate() {
+        for (pair, pixels) in row.chunks_mut(nonzero(2 * channels)).enumerate() {
             let (left, right) = pixels.split_at_mut_checked(channels).unwrap_or_default();
             for (group, filters) in filter.chunks_exact(group_len).enumerate() {
                 layer.gather(image, rows, 2 * pair, group, first);
@@ -281,7 +281,7 @@ impl Layer<'_> {
         let start = group * self.geometry.filters_in_group();
         let outputs = left.iter_mut().zip(right).enumerate().skip(start);
         let mut outputs = outputs.take(self.geometry.filters_in_group());
-        let mut pairs = filters.chunks_exact(2 * patch_len);
+        let mut pairs = filters.chunks_exact(nonzero(2 * patch_len));
         for pair in &mut pairs {
             let (w0, w1) = pair.split_at_checked(patch_len).unwrap_or_default();
             let [a, b, c, d] = dot_2x2(p0, p1, w0, w1);
@@ -338,7 +338,7 @@ pub fn conv2d_f32(
     let bias = bias.unwrap_or(&[]);
     window.for_each_pixel(input, output, |image, rows, columns, pixel| {
         let groups = pixel.chunks_exact_mut(in_group);
-        let filters = filter.chunks_exact(in_group * patch_len);
+        let filters = filter.chunks_exact(nonzero(in_group * patch_len));
         for (group, (outputs, filters)) in groups.zip(filters).enumerate() {
             let patch = Patch {
                 geometry,
@@ -348,7 +348,9 @@ pub fn conv2d_f32(
                 group,
             };
             // Four filters at a time: the sums of each are a chain, but four chains run side by side.
-            let blocks = outputs.chunks_mut(4).zip(filters.chunks(4 * patch_len));
+            let blocks = outputs
+                .chunks_mut(4)
+                .zip(filters.chunks(nonzero(4 * patch_len)));
             for (block, (outputs, filters)) in blocks.enumerate() {
                 let first = group * in_group + 4 * block;
                 for ((lane, output), sum) in outputs.iter_mut().enumerate().zip(patch.sums(filters))

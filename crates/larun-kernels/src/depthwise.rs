@@ -6,7 +6,7 @@ use crate::lanes::{Block, for_each_block, lanes, lanes_mut};
 use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, image_window, weighted_int8, wrong_op};
 use crate::plan::{Precision, Record};
 use crate::requantize::{Clamp, WeightedQuantization};
-use crate::window::{ImageWindow, Taps};
+use crate::window::{ImageWindow, Taps, nonzero};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Refusal, check_bias,
     check_len,
@@ -124,7 +124,11 @@ fn check<T, B>(
 ) -> Result<(), InvokeError> {
     window.check(input, output)?;
     let (inputs, outputs) = (window.input_channels(), window.output_channels());
-    check_len(Memory::output(0), outputs, inputs * (outputs / inputs))?;
+    check_len(
+        Memory::output(0),
+        outputs,
+        inputs * (outputs / nonzero(inputs)),
+    )?;
     let filters = window.rows().filter() * window.columns().filter() * outputs;
     check_len(Memory::input(1), filter.len(), filters)?;
     check_bias(bias, outputs)
@@ -191,7 +195,7 @@ fn depthwise<A: Arithmetic>(
     output: &mut [A::Value],
 ) {
     let (inputs, outputs) = (window.input_channels(), window.output_channels());
-    let multiplier = outputs / inputs;
+    let multiplier = outputs / nonzero(inputs);
     window.for_each_pixel(input, output, |image, rows, columns, pixel| {
         let mut view = View {
             window,

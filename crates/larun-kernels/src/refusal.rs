@@ -129,7 +129,7 @@ pub enum Reason {
         /// Elements of the input.
         expected: usize,
     },
-    /// A tensor of 2 GiB or more, or a size that does not fit a machine word.
+    /// A tensor of 2 GiB or more, a size that does not fit a machine word, or elements without fixed size.
     TooLarge,
     /// An empty tensor where the operator needs an element.
     Empty,
@@ -240,7 +240,7 @@ impl fmt::Display for Reason {
             Self::Elements { found, expected } => {
                 write!(f, "must have {expected} elements, has {found}")
             }
-            Self::TooLarge => f.write_str("is 2 GiB or more"),
+            Self::TooLarge => f.write_str("is 2 GiB or more, or has elements of no fixed size"),
             Self::Empty => f.write_str("has no elements"),
             Self::ConstantSize { found, expected } => {
                 write!(f, "the constant must have {expected} bytes, has {found}")

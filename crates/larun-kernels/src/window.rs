@@ -101,7 +101,7 @@ impl WindowAxis {
     fn over_dilation(&self, n: usize) -> usize {
         match self.dilation {
             1 => n,
-            dilation => n / dilation,
+            dilation => n / dilation.max(1),
         }
     }
 }
@@ -152,6 +152,12 @@ impl Taps {
     pub(crate) fn iter(self) -> impl Iterator<Item = (usize, usize)> {
         (0..self.count).map(move |i| (self.first + i, self.input + i * self.step))
     }
+}
+
+/// A size that is above zero already, so that the compiler sees it too and leaves out the panic of a division.
+#[inline]
+pub(crate) const fn nonzero(size: usize) -> usize {
+    if size == 0 { 1 } else { size }
 }
 
 /// Windows that slide over images: input `[N, H, W, C]`, output `[N, H', W', C']`.
@@ -217,17 +223,12 @@ impl ImageWindow {
     }
 
     /// Elements of one image of the input.
-    pub(crate) const fn image_len(&self) -> usize {
+    const fn image_len(&self) -> usize {
         self.rows.input * self.columns.input * self.input_channels
     }
 
-    /// Elements of one image of the output.
-    pub(crate) const fn output_image_len(&self) -> usize {
-        self.rows.output * self.output_row_len()
-    }
-
     /// Elements of one row of the output.
-    pub(crate) const fn output_row_len(&self) -> usize {
+    const fn row_len(&self) -> usize {
         self.columns.output * self.output_channels
     }
 
@@ -240,7 +241,7 @@ impl ImageWindow {
     /// Checks that input and output have the sizes of the geometry.
     pub(crate) fn check<T, U>(&self, input: &[T], output: &[U]) -> Result<(), InvokeError> {
         check_len(Memory::input(0), input.len(), self.batch * self.image_len())?;
-        let outputs = self.batch * self.output_image_len();
+        let outputs = self.batch * self.rows.output * self.row_len();
         check_len(Memory::output(0), output.len(), outputs)
     }
 
@@ -252,10 +253,11 @@ impl ImageWindow {
         output: &mut [U],
         mut body: impl FnMut(&[T], Taps, &mut [U]),
     ) {
-        let images = input.chunks_exact(self.image_len());
-        let outputs = output.chunks_exact_mut(self.output_image_len());
+        let row_len = self.row_len();
+        let images = input.chunks_exact(nonzero(self.image_len()));
+        let outputs = output.chunks_exact_mut(nonzero(self.rows.output * row_len));
         for (image, output) in images.zip(outputs) {
-            for (y, row) in output.chunks_exact_mut(self.output_row_len()).enumerate() {
+            for (y, row) in output.chunks_exact_mut(nonzero(row_len)).enumerate() {
                 body(image, self.rows.taps(y), row);
             }
         }
@@ -270,7 +272,7 @@ impl ImageWindow {
         mut body: impl FnMut(&[T], Taps, Taps, &mut [U]),
     ) {
         self.for_each_row(input, output, |image, rows, row| {
-            let pixels = row.chunks_exact_mut(self.output_channels);
+            let pixels = row.chunks_exact_mut(nonzero(self.output_channels));
             for (x, pixel) in pixels.enumerate() {
                 body(image, rows, self.columns.taps(x), pixel);
             }

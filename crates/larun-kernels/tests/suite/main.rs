@@ -6,5 +6,6 @@ mod io;
 mod layout;
 mod nonsense;
 mod reference;
+mod refusals;
 mod support;
 mod windows;
