@@ -90,12 +90,10 @@ fn check_operands(node: &dyn NodeView, kind: OpKind) -> Result<(), Refusal> {
     let info = kind.info();
     let (inputs, outputs) = (node.input_count(), node.output_count());
     if !info.accepts_inputs(inputs) {
-        let reason = Reason::Count { found: inputs };
-        return Err(Refusal::input(inputs, reason));
+        return Err(Refusal::options(Reason::Inputs { found: inputs }));
     }
     if outputs != info.outputs.len() {
-        let reason = Reason::Count { found: outputs };
-        return Err(Refusal::output(outputs, reason));
+        return Err(Refusal::options(Reason::Outputs { found: outputs }));
     }
     for index in 0..inputs {
         match node.input(index) {

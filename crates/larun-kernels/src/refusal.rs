@@ -83,8 +83,13 @@ pub enum Reason {
         /// The node's.
         found: OpKind,
     },
-    /// The node has a number of inputs or outputs that its operator does not take.
-    Count {
+    /// The node has a number of inputs that its operator does not take.
+    Inputs {
+        /// The number found.
+        found: usize,
+    },
+    /// The node has a number of outputs that its operator does not give.
+    Outputs {
         /// The number found.
         found: usize,
     },
@@ -215,7 +220,18 @@ impl fmt::Display for Reason {
                     "the node is a {found}, but the kernel computes {expected}"
                 )
             }
-            Self::Count { found } => write!(f, "the operator does not take {found} of them"),
+            Self::Inputs { found } => {
+                write!(
+                    f,
+                    "the node has {found} inputs, which the operator does not take"
+                )
+            }
+            Self::Outputs { found } => {
+                write!(
+                    f,
+                    "the node has {found} outputs, which the operator does not give"
+                )
+            }
             Self::Missing => f.write_str("it is required but absent"),
             Self::ElementType { found, supported } => {
                 write!(f, "element type {found} is not supported here (supported: ")?;

@@ -104,9 +104,15 @@ fn shapes_and_operands() {
     let said = refusal(|node| node.inputs[1] = None);
     assert_eq!(said, "input 1: it is required but absent");
     let said = refusal(|node| node.inputs.truncate(1));
-    assert_eq!(said, "input 1: the operator does not take 1 of them");
+    assert_eq!(
+        said,
+        "options: the node has 1 inputs, which the operator does not take"
+    );
     let said = refusal(|node| node.outputs.clear());
-    assert_eq!(said, "output 0: the operator does not take 0 of them");
+    assert_eq!(
+        said,
+        "options: the node has 0 outputs, which the operator does not give"
+    );
     let said = refusal(|node| input(node, 2).bytes.push(0));
     assert_eq!(said, "input 2: the constant must have 8 bytes, has 9");
     let said =
