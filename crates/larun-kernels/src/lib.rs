@@ -39,7 +39,7 @@ pub use pool::{average_pool_f32, average_pool_i8, max_pool_f32, max_pool_i8};
 pub use quantize::{Requantization, dequantize_i8, quantize_i8, quantize_i16, requantize_i8};
 pub use refusal::{Reason, Refusal, Site};
 pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
-pub use softmax::{softmax_f32, softmax_i8};
+pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16};
 pub use window::{ImageWindow, WindowAxis};
 
 pub(crate) use io::{check_bias, check_len};

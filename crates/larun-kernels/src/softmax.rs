@@ -1,6 +1,7 @@
 //! SOFTMAX along the innermost axis.
 
 use larun_ops::{ElementType, Op, op};
+use larun_quant::Affine;
 use larun_quant::fixed_point::{
     SoftmaxInput, reciprocal, rescale, rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
@@ -21,12 +22,17 @@ impl Kernel for op::Softmax {
             return Err(wrong_op::<Self>(node));
         };
         let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
-        let element_type = input.one_of(INT8_OR_FLOAT32)?;
-        output.has_type(element_type)?;
         let depth = input.info.shape.last();
-        match element_type {
+        match input.one_of(INT8_OR_FLOAT32)? {
             ElementType::Int8 => {
-                output.is_unit_interval()?;
+                let wide = output.one_of(&[ElementType::Int8, ElementType::Int16])?;
+                let wide = wide == ElementType::Int16;
+                if wide {
+                    // TFLM's tolerance.
+                    output.has_affine(Affine::new(1.0 / 65536.0, -32768), 1e-3 / 65536.0)?;
+                } else {
+                    output.is_unit_interval()?;
+                }
                 let scale = input.affine()?.scale;
                 let softmax = SoftmaxInput::new(options.beta, scale);
                 let softmax = softmax.ok_or(Refusal::options(Reason::ScaleRatio))?;
@@ -34,8 +40,10 @@ impl Kernel for op::Softmax {
                 depth.write(plan);
                 softmax.multiplier.write(plan);
                 softmax.diff_min.write(plan);
+                wide.write(plan);
             }
             _ => {
+                output.has_type(ElementType::Float32)?;
                 Precision::Float32.write(plan);
                 depth.write(plan);
                 options.beta.write(plan);
@@ -53,6 +61,10 @@ impl Kernel for op::Softmax {
                     multiplier: Record::read(&mut plan)?,
                     diff_min: Record::read(&mut plan)?,
                 };
+                if bool::read(&mut plan)? {
+                    let output = io.output(0)?;
+                    return softmax_i8_i16(depth, &quantization, io.freeze().input(0)?, output);
+                }
                 let output = io.output(0)?;
                 softmax_i8(depth, &quantization, io.freeze().input(0)?, output)
             }
@@ -76,6 +88,35 @@ pub fn softmax_i8(
     input: &[i8],
     output: &mut [i8],
 ) -> Result<(), InvokeError> {
+    rows(depth, quantization, input, output, 8, |share| {
+        share.saturating_sub(128).clamp(-128, 127) as i8
+    })
+}
+
+/// As [`softmax_i8`] with INT16 outputs: scale 1/65536, zero point -32768.
+///
+/// # Errors
+/// [`InvokeError::Length`] when the slices' lengths differ.
+pub fn softmax_i8_i16(
+    depth: usize,
+    quantization: &SoftmaxInput,
+    input: &[i8],
+    output: &mut [i16],
+) -> Result<(), InvokeError> {
+    rows(depth, quantization, input, output, 16, |share| {
+        share.saturating_sub(32768).clamp(-32768, 32767) as i16
+    })
+}
+
+/// Calls `store` with each share of its row's sum, in units of `2^-output_bits`.
+fn rows<T>(
+    depth: usize,
+    quantization: &SoftmaxInput,
+    input: &[i8],
+    output: &mut [T],
+    output_bits: i32,
+    store: impl Fn(i32) -> T,
+) -> Result<(), InvokeError> {
     check_len(Memory::output(0), output.len(), input.len())?;
     let rows = input.chunks_exact(depth.max(1));
     for (row, outputs) in rows.zip(output.chunks_exact_mut(depth.max(1))) {
@@ -88,13 +129,12 @@ pub fn softmax_i8(
             sum.wrapping_add(rescale::<0, SUM_INTEGER_BITS>(exp))
         });
         let (significand, exponent) = reciprocal::<SUM_INTEGER_BITS>(sum);
-        let to_output = exponent + 31 - 8;
+        let to_output = exponent + 31 - output_bits;
         for (output, &x) in outputs.iter_mut().zip(row) {
-            let share: i32 = exp(x).map_or(0, |exp| {
+            *output = store(exp(x).map_or(0, |exp| {
                 let product = saturating_rounding_doubling_high_mul(significand, exp);
                 rounding_divide_by_pot(product, to_output)
-            });
-            *output = share.saturating_sub(128).clamp(-128, 127) as i8;
+            }));
         }
     }
     Ok(())

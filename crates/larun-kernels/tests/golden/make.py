@@ -239,6 +239,8 @@ def main():
     for scale, shape, beta in [(0.1, [3, 11], 1.0), (0.02, [2, 2, 6], 0.7), (1.5, [1, 300], 1.0)]:
         y = int8(shape, 1 / 256, -128)
         case(f"softmax int8 {scale}", "SOFTMAX", "SoftmaxOptions", dict(beta=beta), [int8(shape, scale)], [y])
+    y = Tensor("INT16", [3, 11], [1 / 65536], [-32768])
+    case("softmax int8 int16", "SOFTMAX", "SoftmaxOptions", dict(beta=1.0), [int8([3, 11], 0.1)], [y])
     case("softmax float", "SOFTMAX", "SoftmaxOptions", dict(beta=1.3), [real([3, 9])], [real([3, 9])])
 
     for scale, size in [(0.03, 60), (0.15, 300), (2.0, 50)]:
