@@ -1,0 +1,47 @@
+//! The subcommands: one file each.
+
+mod bench;
+mod export;
+mod inspect;
+mod optimize;
+mod plan;
+mod quantize;
+mod run;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// What `larun` can do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Optimize(optimize::Args),
+    Inspect(inspect::Args),
+    Run(run::Args),
+    Quantize(quantize::Args),
+    Plan(plan::Args),
+    Export(export::Args),
+    Bench(bench::Args),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Optimize(args) => args.run(),
+            Self::Inspect(args) => args.run(),
+            Self::Run(args) => args.run(),
+            Self::Quantize(args) => args.run(),
+            Self::Plan(args) => args.run(),
+            Self::Export(args) => args.run(),
+            Self::Bench(args) => args.run(),
+        }
+    }
+}
+
+/// Prints a result as JSON.
+fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
+    anstream::println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}

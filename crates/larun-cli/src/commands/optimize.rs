@@ -1,0 +1,271 @@
+//! `larun optimize`: the whole pipeline.
+
+use std::path::PathBuf;
+
+use larun::device::{self, Budget, FitReport};
+use larun::optimize::{OptimizeRequest, Outcome, Source, optimize};
+use larun::passes::{Border, DenseWeights, QuantizeOptions};
+use larun::report::OptimizeReport;
+use larun::train::TrainConfig;
+
+use super::print_json;
+use crate::failure::Failure;
+use crate::progress::Reporter;
+use crate::render::{bytes, group, pairs, percent, verdict};
+
+/// Train, quantise, validate and write a model for a board
+///
+/// Trains a network of the zoo on your data (or on simulated light curves), quantises it to INT8, measures both
+/// on the test split and writes model.tflite, model_float.tflite, model.h, card.yaml and report.json. Ctrl-C
+/// stops after the current step; --resume goes on from there.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  larun optimize --zoo spectral --device nano33ble -o out
+  larun optimize --zoo spectral --data curves.npz --device esp32 --seed 7 -o out
+  larun optimize my_float.tflite --data samples.npz --device pico -o out")]
+pub(crate) struct Args {
+    /// A float .tflite model to quantise, in place of a network of the zoo
+    #[arg(conflicts_with = "zoo", required_unless_present = "zoo")]
+    model: Option<PathBuf>,
+
+    /// A network to train: spectral or student
+    #[arg(long, value_name = "NAME")]
+    zoo: Option<String>,
+
+    /// Labelled samples: x, y and, if you like, class_names and split (0 train, 1 validation, 2 test)
+    #[arg(long, value_name = "F.npz", required_unless_present = "zoo")]
+    data: Option<PathBuf>,
+
+    /// The board: nano33ble, esp32, pico, stm32f4 or pizero
+    #[arg(long, value_name = "BOARD")]
+    device: String,
+
+    /// The largest file allowed, in KB of 1024 bytes [default: the budget's 100]
+    #[arg(long, value_name = "KB", value_parser = positive)]
+    target_size_kb: Option<f64>,
+
+    /// The folder to write to; made if missing
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+
+    /// Seed of everything random: the same seed gives the same file, byte for byte
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+
+    /// Most epochs to train [default: 60 for the zoo, 0 for a model of yours]
+    #[arg(long)]
+    epochs: Option<usize>,
+
+    /// Samples per training step
+    #[arg(long, default_value_t = TrainConfig::default().batch_size)]
+    batch_size: usize,
+
+    /// Greatest learning rate
+    #[arg(long, default_value_t = TrainConfig::default().learning_rate)]
+    learning_rate: f32,
+
+    /// Epochs without a better validation loss after which training stops
+    #[arg(long, value_name = "EPOCHS")]
+    patience: Option<usize>,
+
+    /// Go on from the checkpoint in the output folder
+    #[arg(long)]
+    resume: bool,
+
+    /// Simulated light curves of each class, where no data are given
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    samples_per_class: usize,
+
+    /// Training samples to calibrate with
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    calibration_samples: usize,
+
+    /// One weight scale per output of dense layers too; runtimes from before 2024 misread such files
+    #[arg(long)]
+    per_channel_dense: bool,
+
+    /// What the model is called in model.h [default: NAME_model]
+    #[arg(long)]
+    name: Option<String>,
+
+    /// The licence that card.yaml names
+    #[arg(long, default_value = "MIT")]
+    license: String,
+
+    /// Threads to train with [default: all cores]; the result does not depend on it
+    #[arg(long)]
+    threads: Option<usize>,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
+        _ => Err("give a number above 0".to_owned()),
+    }
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        if let Some(threads) = self.threads {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build_global()?;
+        }
+        let (json, quiet) = (self.json, self.quiet);
+        let request = self.request()?;
+        let mut reporter = Reporter::new(quiet);
+        match optimize(&request, &mut reporter)? {
+            Outcome::Finished(report) => {
+                match json {
+                    true => print_json(&report)?,
+                    false => print(&request, &report),
+                }
+                exit(&report)
+            }
+            Outcome::Interrupted { checkpoint } => Err(Failure::Interrupted(format!(
+                "stopped; {} is written: the same command with --resume goes on from there",
+                checkpoint.display()
+            ))),
+        }
+    }
+
+    fn request(self) -> Result<OptimizeRequest, Failure> {
+        let source = match (self.zoo, self.model) {
+            (Some(name), _) => Source::Zoo(name),
+            (None, Some(model)) => Source::Model(model),
+            (None, None) => return Err(Failure::Error("give a model or --zoo NAME".to_owned())),
+        };
+        let defaults = TrainConfig::default();
+        let epochs = match source {
+            Source::Zoo(_) => defaults.epochs,
+            Source::Model(_) => 0,
+        };
+        Ok(OptimizeRequest {
+            source,
+            data: self.data,
+            samples_per_class: self.samples_per_class,
+            board: *device::board(&self.device)?,
+            budget: Budget::LARUN,
+            target_size_kb: self.target_size_kb,
+            training: TrainConfig {
+                seed: self.seed,
+                epochs: self.epochs.unwrap_or(epochs),
+                batch_size: self.batch_size,
+                learning_rate: self.learning_rate,
+                patience: self.patience.or(defaults.patience),
+                ..defaults
+            },
+            resume: self.resume,
+            calibration_samples: self.calibration_samples,
+            quantization: QuantizeOptions {
+                border: Border::Integer,
+                dense: match self.per_channel_dense {
+                    true => DenseWeights::PerChannel,
+                    false => DenseWeights::PerTensor,
+                },
+            },
+            name: self.name,
+            license: self.license,
+            out: self.output,
+        })
+    }
+}
+
+fn print(request: &OptimizeRequest, report: &OptimizeReport) {
+    let data = &report.dataset;
+    let simulated = if data.simulated { " (simulated)" } else { "" };
+    let target = format!(
+        "{} ({} of {})",
+        verdict(report.target_met, "met", "not met"),
+        bytes(report.int8_bytes),
+        bytes(report.target_bytes)
+    );
+    anstream::println!(
+        "{}",
+        pairs(&[
+            (
+                "network",
+                format!("{}: {}", report.network, report.architecture)
+            ),
+            (
+                "data",
+                format!(
+                    "{}{simulated}: {} train, {} validation, {} test",
+                    data.name, data.train, data.validation, data.test
+                )
+            ),
+            (
+                "size",
+                format!(
+                    "{} float, {} INT8",
+                    bytes(report.float_bytes),
+                    bytes(report.int8_bytes)
+                )
+            ),
+            (
+                "compression",
+                format!("{:.2} times", report.compression_ratio)
+            ),
+            ("target size", target),
+            (
+                "accuracy",
+                format!(
+                    "{} float, {} INT8",
+                    percent(report.float.accuracy),
+                    percent(report.int8.accuracy)
+                )
+            ),
+            (
+                "macro F1",
+                format!(
+                    "{} float, {} INT8",
+                    percent(report.float.macro_f1),
+                    percent(report.int8.macro_f1)
+                )
+            ),
+            (
+                "arena",
+                format!(
+                    "{} ({} for values)",
+                    bytes(report.arena_bytes),
+                    bytes(report.activation_bytes)
+                )
+            ),
+            (
+                "cost",
+                format!(
+                    "{} parameters, {} MACs",
+                    group(report.parameters),
+                    group(report.macs)
+                )
+            ),
+            ("board", board_line(&report.fit)),
+            ("files", request.out.display().to_string()),
+        ])
+    );
+}
+
+fn board_line(fit: &FitReport) -> String {
+    let (board, ms) = (fit.board.name, fit.latency.milliseconds);
+    let verdict = verdict(fit.fits(), "fits", "does not fit");
+    format!("{board}: {verdict}, about {ms:.1} ms an inference (estimate)")
+}
+
+/// What does not fit is a finding.
+fn exit(report: &OptimizeReport) -> Result<(), Failure> {
+    match report.exceeded.as_slice() {
+        [] => Ok(()),
+        exceeded => Err(Failure::Finding(format!(
+            "does not fit: {}",
+            exceeded.join("; ")
+        ))),
+    }
+}

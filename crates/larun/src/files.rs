@@ -1,0 +1,70 @@
+//! Files that are whole or not there: written beside and renamed.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// Reads a whole file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(Error::io(path))
+}
+
+/// Writes a file under another name beside it and renames it, so that no reader ever sees half of it.
+/// Missing folders are made.
+///
+/// # Errors
+/// When the folder or file cannot be written; an older file of the name is then untouched.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut batch = Batch::default();
+    batch.add(path, bytes)?;
+    batch.commit()
+}
+
+/// Several files that appear together: all are written beside their places first, then renamed.
+#[derive(Debug, Default)]
+pub struct Batch {
+    staged: Vec<(tempfile::NamedTempFile, PathBuf)>,
+}
+
+impl Batch {
+    /// Writes a file beside its place.
+    ///
+    /// # Errors
+    /// When its folder cannot be made or written to.
+    pub fn add(&mut self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let dir = match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".larun-").suffix(".tmp");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // As any program would create the file, less what the user's mask takes away.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.tempfile_in(dir).map_err(Error::io(dir))?;
+        file.write_all(bytes).map_err(Error::io(path))?;
+        file.as_file().sync_all().map_err(Error::io(path))?;
+        self.staged.push((file, path.to_owned()));
+        Ok(())
+    }
+
+    /// Puts all files into their places.
+    ///
+    /// # Errors
+    /// When one cannot be renamed; those before it are then in place, those after it are not.
+    pub fn commit(self) -> Result<(), Error> {
+        for (file, path) in self.staged {
+            file.persist(&path)
+                .map_err(|error| Error::io(&path)(error.error))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! Models in memory, and running them with the interpreter that also runs on the microcontroller.
+
+pub mod run;
+
+use std::path::{Path, PathBuf};
+
+use larun_graph::Graph;
+use larun_micro::host::{AlignedBytes, arena_for};
+use larun_micro::{Interpreter, LoadError, RunError, kernels};
+
+use crate::{Error, files};
+
+/// The bytes of a `.tflite` model, and where they came from.
+#[derive(Clone, Debug)]
+pub struct Model {
+    path: PathBuf,
+    bytes: AlignedBytes,
+}
+
+impl Model {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read. What it holds is looked at when it is loaded.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Ok(Self::new(path, &files::read(path)?))
+    }
+
+    /// A model of these bytes; `path` is what error messages call it.
+    pub fn new(path: &Path, bytes: &[u8]) -> Self {
+        Self {
+            path: path.to_owned(),
+            bytes: AlignedBytes::copy_of(bytes),
+        }
+    }
+
+    /// What error messages call it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The model as a graph.
+    ///
+    /// # Errors
+    /// When the file is damaged or the graph does not hold together.
+    pub fn graph(&self) -> Result<Graph, Error> {
+        let graph = larun_tflite::read(&self.bytes).map_err(|source| Error::Read {
+            path: self.path.clone(),
+            source,
+        })?;
+        graph.validate().map_err(|source| Error::InvalidModel {
+            path: self.path.clone(),
+            source,
+        })?;
+        Ok(graph)
+    }
+
+    /// The smallest arena for the model.
+    ///
+    /// # Errors
+    /// When the interpreter cannot load it.
+    pub fn arena(&self) -> Result<AlignedBytes, Error> {
+        arena_for(&self.bytes, kernels::ALL).map_err(|error| self.load_error(&error))
+    }
+
+    /// An interpreter in an arena from [`Model::arena`].
+    ///
+    /// # Errors
+    /// When the interpreter cannot load the model.
+    pub fn interpreter<'a>(&'a self, arena: &'a mut [u8]) -> Result<Interpreter<'a, 'a>, Error> {
+        Interpreter::new(&self.bytes, kernels::ALL, arena).map_err(|error| self.load_error(&error))
+    }
+
+    pub(crate) fn load_error(&self, error: &LoadError<'_>) -> Error {
+        Error::Load {
+            path: self.path.clone(),
+            reason: error.to_string(),
+        }
+    }
+
+    pub(crate) fn run_error(&self, error: RunError) -> Error {
+        Error::Run {
+            path: self.path.clone(),
+            reason: error.to_string(),
+        }
+    }
+}
