@@ -177,7 +177,7 @@ pub fn write(
     })
 }
 
-/// An archive being written, see [`write`].
+/// An archive being written, see [`write()`].
 pub struct NpzWriter<'f> {
     archive: ZipWriter<&'f mut io::BufWriter<File>>,
 }
