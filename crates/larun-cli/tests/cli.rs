@@ -1,0 +1,530 @@
+//! The command as a user meets it: files, exit statuses, messages.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use assert_cmd::cargo::cargo_bin;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn larun(args: &[&str]) -> Output {
+    Command::new(cargo_bin!("larun"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[track_caller]
+fn succeeds(args: &[&str]) -> String {
+    let output = larun(args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    stdout(&output)
+}
+
+/// The command refuses its input: exit status 2 and a message that holds `parts`.
+#[track_caller]
+fn refuses(args: &[&str], parts: &[&str]) {
+    let output = larun(args);
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    for part in parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The arguments of a short training into `out`.
+fn short<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec![
+        "optimize",
+        "--zoo",
+        "student",
+        "--device",
+        "nano33ble",
+        "-o",
+        out,
+        "-q",
+        "--seed",
+        "3",
+    ];
+    args.extend(["--samples-per-class", "16", "--epochs", "3"]);
+    args.extend(more);
+    args
+}
+
+/// The output folder of one short training, made once.
+fn trained() -> &'static Path {
+    static DIR: OnceLock<TempDir> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        succeeds(&short(path(dir.path()), &["--threads", "2"]));
+        dir
+    })
+    .path()
+}
+
+fn model() -> PathBuf {
+    trained().join("model.tflite")
+}
+
+/// An `.npz` of samples with 64 points in three classes, changed by `change` before it is written.
+fn data(dir: &Path, change: impl FnOnce(&mut larun::zoo::dataset::Dataset)) -> PathBuf {
+    let mut data = larun::zoo::simulate::light_curves(8, 1);
+    change(&mut data);
+    let file = dir.join("data.npz");
+    data.save_npz(&file).unwrap();
+    file
+}
+
+#[test]
+fn the_command_alone_says_what_to_type_first() {
+    let output = larun(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("larun optimize --zoo spectral"));
+    for command in [
+        "optimize", "inspect", "run", "quantize", "plan", "export", "bench",
+    ] {
+        assert!(
+            succeeds(&[command, "--help"]).contains("Example"),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn optimize_writes_all_its_files() {
+    let dir = trained();
+    let report = json(&std::fs::read_to_string(dir.join("report.json")).unwrap());
+    let size = std::fs::metadata(model()).unwrap().len();
+    assert_eq!(report["int8_bytes"], size);
+    assert_eq!(report["int8"]["samples"], report["dataset"]["test"]);
+    assert_eq!(report["fits"], true);
+    let card = std::fs::read_to_string(dir.join("card.yaml")).unwrap();
+    for field in [
+        "model_name: LarunNet-Student",
+        "- planetary_transit",
+        "f1_macro:",
+        "license: MIT",
+    ] {
+        assert!(
+            card.contains(field),
+            "`{field}` is not in the card:\n{card}"
+        );
+    }
+    let header = std::fs::read_to_string(dir.join("model.h")).unwrap();
+    assert!(header.contains("student_model_data[]") && header.contains("student_model_data_len"));
+    let names = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap());
+    assert!(names.into_iter().all(|name| !name.contains("tmp")));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_at_any_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("one");
+    succeeds(&short(path(&out), &["--threads", "1"]));
+    let same = std::fs::read(out.join("model.tflite")).unwrap();
+    assert_eq!(same, std::fs::read(model()).unwrap());
+
+    let out = dir.path().join("other");
+    let args = short(path(&out), &[]);
+    let args: Vec<_> = args
+        .into_iter()
+        .map(|arg| if arg == "3" { "4" } else { arg })
+        .collect();
+    succeeds(&args);
+    assert_ne!(same, std::fs::read(out.join("model.tflite")).unwrap());
+}
+
+/// Kills a training as soon as it has a checkpoint, however often it is asked to.
+#[test]
+fn a_killed_training_resumes_to_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    let args = |out| {
+        let mut args = short(out, &[]);
+        args.extend(["--threads", "2"]);
+        args.into_iter()
+            .map(|arg| if arg == "3" { "12" } else { arg })
+            .collect::<Vec<_>>()
+    };
+    succeeds(&args(path(&whole)));
+
+    let checkpoint = killed.join("checkpoint.safetensors");
+    let mut child = Command::new(cargo_bin!("larun"))
+        .args(args(path(&killed)))
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !checkpoint.exists() && started.elapsed() < Duration::from_secs(300) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // SIGKILL: no handler runs.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(checkpoint.exists());
+
+    let mut resumed = args(path(&killed));
+    resumed.push("--resume");
+    succeeds(&resumed);
+    let read = |dir: &Path| std::fs::read(dir.join("model.tflite")).unwrap();
+    assert_eq!(read(&whole), read(&killed));
+}
+
+#[test]
+fn bad_data_is_named_and_nothing_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let check = |file: &Path, parts: &[&str]| {
+        let more = ["--data", path(file)];
+        refuses(&short(path(&out), &more), parts);
+        assert!(!out.exists(), "a folder was left by {}", file.display());
+    };
+    check(Path::new("no/such/file.npz"), &["no/such/file.npz"]);
+
+    let file = dir.path().join("text.npz");
+    std::fs::write(&file, "no archive").unwrap();
+    check(&file, &["text.npz"]);
+
+    check(
+        &data(dir.path(), |data| data.x[5] = f32::NAN),
+        &["data.npz", "`x`", "NaN"],
+    );
+    check(
+        &data(dir.path(), |data| data.y.fill(2)),
+        &["data.npz", "class"],
+    );
+    let no_test = |data: &mut larun::zoo::dataset::Dataset| {
+        data.split.fill(larun::zoo::dataset::Split::Train);
+    };
+    check(&data(dir.path(), no_test), &["data.npz", "split"]);
+    let short_samples = |data: &mut larun::zoo::dataset::Dataset| {
+        data.sample_shape = vec![8, 128];
+        data.sample_shape[0] = 8;
+    };
+    check(&data(dir.path(), short_samples), &["8"]);
+}
+
+#[test]
+fn bad_use_is_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = path(dir.path());
+    refuses(
+        &[
+            "optimize", "--zoo", "spectrum", "--device", "pico", "-o", out,
+        ],
+        &["spectrum", "spectral, student"],
+    );
+    refuses(
+        &["optimize", "--zoo", "student", "--device", "pic", "-o", out],
+        &["pic", "nano33ble"],
+    );
+    refuses(&short(out, &["--resume"]), &["checkpoint", "--resume"]);
+    refuses(&["optimize", "--device", "pico", "-o", out], &["--zoo"]);
+    refuses(&["inspect", "missing.tflite"], &["missing.tflite"]);
+    refuses(&["bench", path(&model()), "--runs", "0"], &["one run"]);
+}
+
+#[test]
+fn what_does_not_fit_is_a_finding() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let output = larun(&short(path(&out), &["--target-size-kb", "1"]));
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains("does not fit") && message.contains("over the budget of 1024 bytes"),
+        "{message}"
+    );
+    assert!(out.join("model.tflite").exists());
+}
+
+#[test]
+fn inspect_tells_and_lists_operators() {
+    let report = json(&succeeds(&["inspect", "--json", path(&model())]));
+    assert_eq!(
+        report["inputs"][0]["shape"],
+        serde_json::json!([1, 1, 1024, 1])
+    );
+    assert_eq!(
+        report["file_bytes"],
+        std::fs::metadata(model()).unwrap().len()
+    );
+    assert!(
+        report["arena"]["bytes"].as_u64().unwrap()
+            > report["arena"]["activation_bytes"].as_u64().unwrap()
+    );
+    let text = succeeds(&["inspect", "--tensors", path(&model())]);
+    assert!(
+        text.contains("CONV_2D") && text.contains("scales along axis 0"),
+        "{text}"
+    );
+    let ops = succeeds(&["inspect", "--ops", path(&model())]);
+    assert_eq!(
+        ops.trim(),
+        "larun_micro::ops![Conv2D, FullyConnected, MaxPool2D, Softmax, Mean]"
+    );
+}
+
+#[test]
+fn run_takes_integers_reals_and_sets() {
+    use larun::zoo::npy::NpyArray;
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name);
+    let values: Vec<f32> = (0..3 * 1024)
+        .map(|i| ((i % 97) as f32 - 48.0) / 16.0)
+        .collect();
+    NpyArray::from_values(&[3, 1024, 1], &values)
+        .unwrap()
+        .write(&file("sets.npy"))
+        .unwrap();
+    NpyArray::from_values(&[1, 1024, 1], &values[..1024])
+        .unwrap()
+        .write(&file("one.npy"))
+        .unwrap();
+    NpyArray::from_values(&[1, 1, 1024, 1], &[3i8; 1024])
+        .unwrap()
+        .write(&file("integers.npy"))
+        .unwrap();
+    NpyArray::from_values(&[1, 512], &values[..512])
+        .unwrap()
+        .write(&file("short.npy"))
+        .unwrap();
+    let (model, out) = (model(), file("out"));
+    let run = |input: &Path, more: &[&str]| {
+        let mut args = vec![
+            "run",
+            path(&model),
+            "--input",
+            path(input),
+            "--output-dir",
+            path(&out),
+        ];
+        args.extend(more);
+        succeeds(&args);
+        NpyArray::read(&out.join("out0.npy")).unwrap()
+    };
+    let integers = run(&file("integers.npy"), &[]);
+    assert_eq!(
+        (integers.shape(), integers.element_type().name()),
+        (&[1, 6][..], "INT8")
+    );
+    let one = run(&file("one.npy"), &["--float"]);
+    assert_eq!(
+        (one.shape(), one.element_type().name()),
+        (&[1, 6][..], "FLOAT32")
+    );
+    let total: f32 = one.to_f32().unwrap().iter().sum();
+    assert!(
+        (total - 1.0).abs() < 0.05,
+        "probabilities add up to {total}"
+    );
+    let sets = run(&file("sets.npy"), &["--float", "--sets", "--reset"]);
+    assert_eq!(sets.shape(), [3, 1, 6]);
+    assert_eq!(sets.to_f32().unwrap()[..6], one.to_f32().unwrap()[..]);
+
+    let with = |input: &Path, parts: &[&str]| {
+        refuses(
+            &[
+                "run",
+                path(&model),
+                "--input",
+                path(input),
+                "--output-dir",
+                path(&out),
+            ],
+            parts,
+        );
+    };
+    with(&file("one.npy"), &["INT8", "FLOAT32", "--float"]);
+    with(&file("short.npy"), &["FLOAT32"]);
+    let args = [
+        "run",
+        path(&model),
+        "--input",
+        path(&file("short.npy")),
+        "--float",
+        "--output-dir",
+        path(&out),
+    ];
+    refuses(&args, &["[1, 1, 1024, 1]", "[1, 512]"]);
+}
+
+#[test]
+fn quantize_makes_an_integer_model() {
+    use larun::zoo::npy::NpyArray;
+    let dir = tempfile::tempdir().unwrap();
+    let float = trained().join("model_float.tflite");
+    let calibration = dir.path().join("calibration.npy");
+    let values: Vec<f32> = (0..4 * 1024)
+        .map(|i| ((i % 89) as f32 - 44.0) / 15.0)
+        .collect();
+    NpyArray::from_values(&[4, 1024, 1], &values)
+        .unwrap()
+        .write(&calibration)
+        .unwrap();
+    let out = dir.path().join("int8.tflite");
+    let args = |model| {
+        let calibration = path(&calibration);
+        [
+            "quantize",
+            model,
+            "--scheme",
+            "int8",
+            "--calib",
+            calibration,
+            "-o",
+            path(&out),
+            "--json",
+            "-q",
+        ]
+    };
+    let report = json(&succeeds(&args(path(&float))));
+    assert_eq!(report["calibration_samples"], 4);
+    assert_eq!(
+        report["quantized_bytes"],
+        std::fs::metadata(&out).unwrap().len()
+    );
+    refuses(&args(path(&model())), &["INT8 already"]);
+
+    let empty = dir.path().join("empty.npy");
+    NpyArray::from_values::<f32>(&[0, 1024, 1], &[])
+        .unwrap()
+        .write(&empty)
+        .unwrap();
+    let args = [
+        "quantize",
+        path(&float),
+        "--scheme",
+        "int8",
+        "--calib",
+        path(&empty),
+        "-o",
+        path(&out),
+    ];
+    refuses(&args, &["empty.npy", "no samples"]);
+}
+
+#[test]
+fn plan_knows_models_and_tables() {
+    let plan = json(&succeeds(&["plan", "--json", path(&model())]));
+    assert!(plan["peak_bytes"].as_u64() >= plan["lower_bound_bytes"].as_u64());
+    assert_eq!(
+        plan["optimal"],
+        plan["peak_bytes"] == plan["lower_bound_bytes"]
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    let (csv, out) = (dir.path().join("in.csv"), dir.path().join("out.csv"));
+    std::fs::write(&csv, "id,lower,upper,size\na,0,3,4\nb,3,9,4\nc,0,9,4\n").unwrap();
+    let args = [
+        "plan",
+        "--csv",
+        path(&csv),
+        "-o",
+        path(&out),
+        "--json",
+        "--capacity",
+        "8",
+    ];
+    let plan = json(&succeeds(&args));
+    assert_eq!(
+        (&plan["peak_bytes"], &plan["optimal"]),
+        (&Value::from(8), &Value::from(true))
+    );
+    assert_eq!(std::fs::read_to_string(out).unwrap().lines().count(), 4);
+    let output = larun(&["plan", "--csv", path(&csv), "--capacity", "7"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("1 more than the capacity of 7"));
+    std::fs::write(&csv, "id,lower\n").unwrap();
+    refuses(&["plan", "--csv", path(&csv)], &["in.csv"]);
+}
+
+#[test]
+fn export_and_bench() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = [
+        "export",
+        path(&model()),
+        "--format",
+        "c-header",
+        "--name",
+        "net",
+        "-o",
+        path(dir.path()),
+    ];
+    succeeds(&args);
+    assert!(
+        std::fs::read_to_string(dir.path().join("net.h"))
+            .unwrap()
+            .contains("net_data_len")
+    );
+
+    let timing = json(&succeeds(&[
+        "bench",
+        path(&model()),
+        "--runs",
+        "3",
+        "--per-op",
+        "--json",
+    ]));
+    assert_eq!(timing["runs"], 3);
+    for figure in ["mean_ms", "std_ms", "min_ms", "max_ms", "median_ms"] {
+        assert!(timing[figure].is_f64(), "{figure}");
+    }
+    assert_eq!(timing["operators"][0]["op"], "CONV_2D");
+}
+
+#[test]
+fn damaged_models_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("damaged.tflite");
+    let whole = std::fs::read(model()).unwrap();
+    let calibration = dir.path().join("calibration.npy");
+    larun::zoo::npy::NpyArray::from_values(&[1, 4], &[0.0f32; 4])
+        .unwrap()
+        .write(&calibration)
+        .unwrap();
+    for len in [0, 3, 8, 40, whole.len() / 2] {
+        std::fs::write(&file, &whole[..len]).unwrap();
+        let (file, calibration, out) = (path(&file), path(&calibration), path(dir.path()));
+        refuses(&["inspect", file], &["damaged.tflite"]);
+        refuses(
+            &["run", file, "--input", calibration, "--output-dir", out],
+            &["damaged.tflite"],
+        );
+        refuses(
+            &[
+                "quantize",
+                file,
+                "--scheme",
+                "int8",
+                "--calib",
+                calibration,
+                "-o",
+                "x",
+            ],
+            &["damaged.tflite"],
+        );
+    }
+}
