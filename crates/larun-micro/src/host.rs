@@ -8,8 +8,9 @@ use larun_kernels::Registration;
 use larun_tflite::view::Model;
 
 use crate::Interpreter;
+pub use crate::activations::Owner;
 use crate::error::LoadError;
-use crate::load::planned_buffers;
+use crate::load::load;
 
 /// Bytes on the heap at an address that is a multiple of 16.
 #[derive(Clone, Debug, Default)]
@@ -84,15 +85,6 @@ pub fn arena_for<'m>(
     }
 }
 
-/// What a planned buffer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// The value of a tensor.
-    Tensor(usize),
-    /// The scratch memory of a node.
-    Scratch(usize),
-}
-
 /// A buffer of the activations, with the place that the interpreter gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlannedBuffer {
@@ -117,7 +109,7 @@ pub fn memory_plan<'m>(
     let subgraph = model.subgraph(0)?;
     let words = bytemuck::try_cast_slice_mut(&mut arena).unwrap_or_default();
     let mut plan = Vec::new();
-    planned_buffers(model, subgraph, kernels, words, |owner, buffer, offset| {
+    load(model, subgraph, kernels, words, |owner, buffer, offset| {
         plan.push(PlannedBuffer {
             owner,
             buffer,

@@ -4,9 +4,10 @@ use larun_kernels::{Element, InvokeError, Io, PlanReader, QuantizationView, Regi
 use larun_ops::ElementType;
 use larun_tflite::view::{List, Model, Subgraph, ViewError};
 
+use crate::activations::ALIGNMENT;
 use crate::error::{ArenaTooSmall, LoadError, Name, RunError};
 use crate::layout::{Place, Record};
-use crate::load::{ALIGNMENT, load};
+use crate::load::load;
 use crate::node::describe;
 use crate::observe::{NodeOutputs, Observer};
 use crate::tensor::TensorInfo;
@@ -57,6 +58,7 @@ impl<'m, 'a> Interpreter<'m, 'a> {
             subgraph,
             kernels,
             bytemuck::try_cast_slice_mut(arena).unwrap_or_default(),
+            |_, _, _| {},
         )
         .map_err(|error| with_skipped(error, skipped))?;
         let persistent = loaded.persistent_words * size_of::<u32>();

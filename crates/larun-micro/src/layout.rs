@@ -14,6 +14,9 @@ use larun_kernels::{Locate, Location};
 pub(crate) const TENSOR_WORDS: usize = 2;
 /// Words of a record before its operands: header, scratch offset, scratch length.
 pub(crate) const RECORD_WORDS: usize = 3;
+/// Where in a record the scratch offset and the scratch length are.
+pub(crate) const RECORD_SCRATCH_OFFSET: usize = 1;
+pub(crate) const RECORD_SCRATCH_LEN: usize = 2;
 /// The operand that is absent. Tensors are numbered below it.
 pub(crate) const ABSENT: u16 = u16::MAX;
 
@@ -115,6 +118,12 @@ pub(crate) struct Record<'a> {
     file: &'a [u8],
 }
 
+/// Where the record of a node begins.
+pub(crate) fn record_start(words: &[u32], tensors: usize, node: usize) -> Option<usize> {
+    let index = tensors.checked_mul(TENSOR_WORDS)?.checked_add(node)?;
+    words.get(index).map(|&start| start as usize)
+}
+
 impl<'a> Record<'a> {
     /// The record of a node.
     pub(crate) fn read(
@@ -123,8 +132,7 @@ impl<'a> Record<'a> {
         tensors: usize,
         node: usize,
     ) -> Option<Self> {
-        let index = tensors.checked_mul(TENSOR_WORDS)?.checked_add(node)?;
-        let start = *words.get(index)? as usize;
+        let start = record_start(words, tensors, node)?;
         let &[header, at, len, ref rest @ ..] = words.get(start..)? else {
             return None;
         };

@@ -8,6 +8,7 @@ compile_error!("constants are used where they lie in the file, which is little e
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod activations;
 mod arena;
 mod error;
 #[cfg(feature = "alloc")]
@@ -15,9 +16,11 @@ pub mod host;
 mod interpreter;
 mod layout;
 mod load;
+mod measure;
 mod node;
 mod observe;
 mod ops;
+mod source;
 mod tensor;
 
 pub use arena::Arena;
