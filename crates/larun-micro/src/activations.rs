@@ -147,7 +147,7 @@ impl<'w> Notes<'w> {
     pub(crate) fn find_lifetimes<'m>(&mut self, source: &Source<'m>) -> Result<(), LoadError<'m>> {
         let end = source.nodes.saturating_sub(1);
         for tensor in 0..source.tensors {
-            // A variable remembers from one inference to the next.
+            // A variable remembers from one inference to the next. Operators change it as an input.
             if source.subgraph.tensor(tensor)?.is_variable()? {
                 self.touch(tensor, 0);
                 self.touch(tensor, end);
@@ -198,8 +198,7 @@ impl<'w> Notes<'w> {
         index: usize,
         tensor: usize,
     ) -> Result<(), LoadError<'m>> {
-        let is_known = self.span(tensor) != Span::NEVER;
-        if is_known && !source.subgraph.tensor(tensor)?.is_variable()? {
+        if self.span(tensor) != Span::NEVER {
             return Err(LoadError::WrittenTwice {
                 index,
                 tensor,

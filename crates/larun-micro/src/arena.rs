@@ -39,8 +39,10 @@ impl<const N: usize> DerefMut for Arena<N> {
 /// The bytes of a file, included in the program at an address that is a multiple of 16, as an
 /// interpreter needs it.
 ///
-/// ```text
-/// static MODEL: &[u8] = larun_micro::include_model!("model.tflite");
+/// ```
+/// static MODEL: &[u8] =
+///     larun_micro::include_model!(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/transit.tflite"));
+/// assert!(MODEL.as_ptr().addr().is_multiple_of(16));
 /// ```
 #[macro_export]
 macro_rules! include_model {

@@ -120,7 +120,7 @@ pub enum LoadError<'m> {
         /// Its name.
         name: Name<'m>,
     },
-    /// A value is computed twice, or is computed though it is a constant or an input.
+    /// A value is computed twice, or is computed though it is a constant, a variable or an input.
     WrittenTwice {
         /// The operator.
         index: usize,
@@ -245,7 +245,7 @@ impl fmt::Display for LoadError<'_> {
                 name,
             } => write!(
                 f,
-                "operator {index} writes tensor {tensor} `{name}`, which is a constant, an input, or written already"
+                "operator {index} writes tensor {tensor} `{name}`, which is a constant, a variable, an input, or written already"
             ),
             Self::TensorSize { tensor, name } => write!(
                 f,

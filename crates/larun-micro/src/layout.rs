@@ -188,3 +188,59 @@ impl Locate for Record<'_> {
         Place::value(self.scratch.0, self.scratch.1).locate(&[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_what_was_packed() {
+        for (kernel, inputs, outputs) in [(0, 0, 0), (1, 3, 1), (u8::MAX, u16::MAX, u8::MAX)] {
+            let header = Header {
+                kernel,
+                inputs,
+                outputs,
+            };
+            assert_eq!(Header::unpack(header.pack()), header);
+        }
+    }
+
+    #[test]
+    fn a_place_is_what_was_written() {
+        let mut words = [0; 4];
+        let constant = Place::constant(u32::MAX, i32::MAX as u32);
+        let value = Place::value(16, 0);
+        constant.write(&mut words, 0).unwrap();
+        value.write(&mut words, 1).unwrap();
+        assert_eq!(Place::read(&words, 0), Some(constant));
+        assert_eq!(Place::read(&words, 1), Some(value));
+        assert!(constant.is_constant() && !value.is_constant());
+        assert_eq!((constant.len(), value.len()), (i32::MAX as u32, 0));
+        assert_eq!(Place::read(&words, 2), None);
+        assert_eq!(value.write(&mut words, 2), None);
+    }
+
+    #[test]
+    fn a_record_that_is_cut_short_is_none() {
+        // No tensors; one node, whose record begins behind the index: one input, one output, two words of plan.
+        let header = Header {
+            kernel: 7,
+            inputs: 1,
+            outputs: 1,
+        };
+        let words = [1, header.pack(), 32, 16, u32::from(ABSENT), 5, 6];
+        let record = Record::read(&words, &[], 0, 0).unwrap();
+        assert_eq!((record.header, record.plan), (header, &[5, 6][..]));
+        assert_eq!(record.input(0), Location::Absent);
+        assert_eq!(record.output_tensor(0), Some(0));
+        let scratch = Location::Arena {
+            offset: 32,
+            len: 16,
+        };
+        assert_eq!(record.scratch(), scratch);
+        for len in 0..5 {
+            assert!(Record::read(&words[..len], &[], 0, 0).is_none());
+        }
+        assert!(Record::read(&words, &[], 0, usize::MAX).is_none());
+    }
+}

@@ -2,6 +2,8 @@
 
 mod support;
 
+use larun_graph::ops::{AddOptions, Op};
+use larun_graph::{Graph, GraphBuilder, Quantization};
 use larun_micro::host::{AlignedBytes, arena_for};
 use larun_micro::kernels::{self, Registration};
 use larun_micro::{
@@ -58,6 +60,41 @@ fn an_operator_that_is_not_linked_is_named() {
     assert_eq!(
         error.to_string(),
         "operator 1 is a MAX_POOL_2D, which the program does not link: add MaxPool2D to its ops! list"
+    );
+}
+
+#[test]
+fn what_a_kernel_refuses_is_named() {
+    let mut graph = support::transit();
+    let main = graph.main_mut().unwrap();
+    main.tensors[0].quantization = None;
+    let model = AlignedBytes::copy_of(&larun_tflite::write(&graph).unwrap());
+    let error = arena_for(&model, kernels::ALL).err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "operator 0 (CONV_2D), input 0 (tensor 0 `flux`): has no quantisation parameters"
+    );
+}
+
+#[test]
+fn order_is_checked() {
+    let load_error = |graph| {
+        let model = AlignedBytes::copy_of(&larun_tflite::write(&graph).unwrap());
+        let error = arena_for(&model, kernels::ALL).err();
+        error.unwrap().to_string()
+    };
+    let mut graph = support::transit();
+    graph.main_mut().unwrap().nodes.swap(0, 1);
+    assert_eq!(
+        load_error(graph),
+        "operator 0 reads tensor 2 `depths` before anything computes it"
+    );
+    let mut graph = support::transit();
+    let main = graph.main_mut().unwrap();
+    main.nodes.push(main.nodes[4].clone());
+    assert_eq!(
+        load_error(graph),
+        "operator 5 writes tensor 9 `classes`, which is a constant, a variable, an input, or written already"
     );
 }
 
@@ -132,6 +169,55 @@ fn a_model_that_is_not_aligned_is_refused_or_runs() {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// `y = x + state`, with a state that starts at its zero point and that nothing changes.
+fn sum_with_state() -> Graph {
+    let mut net = GraphBuilder::new("sum");
+    let x = net.input("x", &[4], ElementType::Int8).unwrap();
+    let state = net.input("state", &[4], ElementType::Int8).unwrap();
+    let y = net.node("y", Op::Add(AddOptions::default()), &[x, state]);
+    net.output(y.unwrap());
+    let mut graph = net.finish().unwrap();
+    let main = graph.main_mut().unwrap();
+    main.inputs.pop();
+    for (tensor, zero_point) in main.tensors.iter_mut().zip([0, 5, 0]) {
+        tensor.quantization = Some(Quantization {
+            scale: vec![0.5],
+            zero_point: vec![zero_point],
+            ..Quantization::default()
+        });
+    }
+    main.tensors[state.index()].is_variable = true;
+    graph
+}
+
+#[test]
+fn a_variable_starts_at_its_zero_point() {
+    let model = AlignedBytes::copy_of(&larun_tflite::write(&sum_with_state()).unwrap());
+    let mut arena = Arena::<512>::new();
+    arena.fill(0x55);
+    let mut interpreter = load(&model, &mut arena).unwrap();
+    interpreter.set_input(0, &[-3i8, 0, 7, 100]).unwrap();
+    interpreter.invoke().unwrap();
+    assert_eq!(interpreter.output::<i8>(0).unwrap(), [-3, 0, 7, 100]);
+    interpreter.reset().unwrap();
+    interpreter.set_input(0, &[1i8; 4]).unwrap();
+    interpreter.invoke().unwrap();
+    assert_eq!(interpreter.output::<i8>(0).unwrap(), [1; 4]);
+}
+
+#[test]
+fn a_variable_is_not_an_output() {
+    let mut graph = sum_with_state();
+    let main = graph.main_mut().unwrap();
+    main.nodes[0].outputs = vec![main.nodes[0].inputs[1].unwrap()];
+    let model = AlignedBytes::copy_of(&larun_tflite::write(&graph).unwrap());
+    let error = arena_for(&model, kernels::ALL).err().unwrap();
+    assert!(
+        matches!(error, LoadError::WrittenTwice { tensor: 1, .. }),
+        "{error}"
+    );
 }
 
 /// Notes what it is told.
