@@ -135,6 +135,14 @@ fn run_set(
         if unspecified && case.valid_output != Some(i) {
             continue;
         }
+        let info = interpreter.output_info(i).map_err(|e| e.to_string())?;
+        if (info.element_type, info.shape.dims()) != (expected.element_type, &expected.shape) {
+            let (found, shape) = (info.element_type, info.shape.dims());
+            let (wanted, wanted_shape) = (expected.element_type, &expected.shape);
+            return Err(format!(
+                "output {i}: {found} {shape:?}, expected {wanted} {wanted_shape:?}"
+            ));
+        }
         let found = interpreter.output_bytes(i).map_err(|e| e.to_string())?;
         case.tolerance
             .check(expected, found)

@@ -73,10 +73,13 @@ impl Tolerance {
     }
 }
 
-/// The distance from `x` to the next larger number of the same sign.
+/// The distance from `x` to the next larger number of the same sign; for the largest, to the next smaller.
 fn unit_in_last_place(x: f32) -> f64 {
     let x = x.abs();
-    f64::from(x.next_up()) - f64::from(x)
+    match x.next_up() {
+        f32::INFINITY => f64::from(x) - f64::from(x.next_down()),
+        next => f64::from(next) - f64::from(x),
+    }
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
