@@ -67,6 +67,7 @@ impl Tolerance {
         let apart = (f64::from(expected) - f64::from(found)).abs();
         match self {
             Self::Exact => false,
+            _ if apart.is_infinite() => false,
             Self::Float { ulp, abs } => apart <= abs || apart <= ulp * unit_in_last_place(expected),
             Self::Relative { relative } => apart <= relative * f64::from(largest),
         }
