@@ -15,7 +15,8 @@ use std::io::BufReader;
 use std::time::Instant;
 
 use larun_train::{
-    EpochMetrics, Observer, Schedule, TrainConfig, Trainer, TrainingData, evaluate, initialise,
+    Augmentation, EpochMetrics, Observer, Schedule, TrainConfig, Trainer, TrainingData, evaluate,
+    initialise,
 };
 use zip::ZipArchive;
 
@@ -129,6 +130,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             batch_size: option("batch", TrainConfig::default().batch_size),
             learning_rate: rate,
             schedule,
+            augmentation: Augmentation {
+                roll: option("roll", 0) > 0,
+                reverse: option("reverse", 0) > 0,
+            },
+            measured_batches: option("measured", TrainConfig::default().measured_batches),
             patience: Some(option(
                 "patience",
                 TrainConfig::default().patience.unwrap_or(15),

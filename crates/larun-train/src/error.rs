@@ -51,21 +51,22 @@ pub enum TrainError {
     /// Samples that cannot be trained on.
     #[error("training data: {0}")]
     Data(String),
-    /// A loss that is no number.
+    /// A loss or weights that are no numbers.
     #[error(
-        "the training diverged: the loss of epoch {epoch}, batch {batch} is {loss}; the first value that is no number \
-         comes out of {place}. Try a smaller learning rate than {learning_rate}, or scale the input"
+        "the training diverged in epoch {epoch}, batch {batch}: {problem}; the first value that is no number comes out of \
+         {place}. Try a smaller learning rate than {learning_rate}, or scale the input"
     )]
     Diverged {
         /// The epoch, from 1.
         epoch: usize,
         /// The batch, from 1.
         batch: usize,
-        /// The loss.
-        loss: f32,
+        /// What is no number.
+        problem: String,
         /// The learning rate.
         learning_rate: f32,
-        /// The first node with a value that is no number, or the graph's output where only the loss is none.
+        /// The first node with a value that is no number, the weights that are none, or the graph's output
+        /// where only the loss is none.
         place: Place,
     },
     /// A checkpoint that cannot be used.

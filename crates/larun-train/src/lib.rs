@@ -5,8 +5,8 @@ pub use error::TrainError;
 pub use executor::{Executor, Mode, Parameter, Statistic};
 pub use initialise::initialise;
 pub use trainer::{
-    AdamConfig, BatchEvent, CheckpointConfig, Confusion, EpochMetrics, Monitor, Observer, Outcome,
-    Schedule, Scores, Stop, TrainConfig, Trainer, TrainingData, evaluate,
+    AdamConfig, Augmentation, BatchEvent, CheckpointConfig, Confusion, EpochMetrics, Monitor,
+    Observer, Outcome, Schedule, Scores, Stop, TrainConfig, Trainer, TrainingData, evaluate,
 };
 
 pub mod ops;

@@ -18,8 +18,11 @@ mod plan;
 /// What batch normalisation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Uses mean and variance of the batch and updates the running averages.
+    /// Uses mean and variance of the batch and moves the running averages towards them.
     Training,
+    /// As in training, but the averages become the plain mean over this batch and those before it: `0` for
+    /// the first batch, `1` for the second, and so on.
+    Measuring(usize),
     /// Uses the running averages.
     Inference,
 }
@@ -149,7 +152,7 @@ impl Executor {
             saved,
             ..
         } = self;
-        parameter::read(&plan.parameters, |parameters| {
+        parameter::with_values(&plan.parameters, |parameters| {
             for (index, layer) in plan.layers.iter().enumerate() {
                 let (before, rest) = outputs.split_at_mut(index);
                 let values = Values {
@@ -166,14 +169,16 @@ impl Executor {
                     .forward(&views, &mut rest[0], &mut saved[index]);
             }
         });
-        if mode == Mode::Training {
-            self.update_averages();
+        match mode {
+            Mode::Training => self.update_averages(|momentum| 1.0 - momentum),
+            Mode::Measuring(before) => self.update_averages(|_| 1.0 / (before as f32 + 1.0)),
+            Mode::Inference => {}
         }
         Ok(())
     }
 
     /// The value of a tensor of the graph in the last forward pass, samples one after the other; `None` for
-    /// a tensor that nothing computes.
+    /// a tensor that nothing computes, or that the activation after it has taken in.
     pub fn value(&self, tensor: TensorId) -> Option<&[f32]> {
         let value = self.plan.value_of(tensor)?;
         match self.plan.values[value].source {
@@ -223,7 +228,7 @@ impl Executor {
             mode,
             ..
         } = self;
-        parameter::read(&plan.parameters, |parameters| {
+        parameter::with_values(&plan.parameters, |parameters| {
             let values = Values {
                 plan,
                 shapes,
@@ -291,8 +296,9 @@ impl Executor {
         Ok(())
     }
 
-    /// Moves the running averages towards the moments of the batch.
-    fn update_averages(&mut self) {
+    /// Moves the running averages towards the moments of the batch; `weight` turns the momentum of a layer
+    /// into the weight of the batch.
+    fn update_averages(&mut self, weight: impl Fn(f32) -> f32) {
         let Plan {
             layers, statistics, ..
         } = &mut self.plan;
@@ -300,10 +306,11 @@ impl Executor {
             let Operation::BatchNorm(averages) = &layer.operation else {
                 continue;
             };
+            let weight = weight(averages.momentum);
             let (mean, variance) = BatchNorm::batch_moments(saved);
             for (index, batch) in [(averages.mean, mean), (averages.variance, variance)] {
                 for (running, &batch) in statistics[index].values.iter_mut().zip(batch) {
-                    *running = averages.momentum * *running + (1.0 - averages.momentum) * batch;
+                    *running = (1.0 - weight) * *running + weight * batch;
                 }
             }
         }
@@ -426,6 +433,7 @@ fn resolve<'a>(
         Operation::BatchNorm(averages) => Resolved::BatchNorm(BatchNorm {
             epsilon: averages.epsilon,
             statistics: statistics(averages),
+            activation: averages.activation,
         }),
     }
 }
@@ -460,7 +468,7 @@ impl<'a> Values<'a> {
 
     fn operator(&self, layer: &'a Layer, mode: Mode) -> Resolved<'a> {
         resolve(layer, &self.shapes[layer.output], |averages| match mode {
-            Mode::Training => Statistics::Batch,
+            Mode::Training | Mode::Measuring(_) => Statistics::Batch,
             Mode::Inference => self.plan.fixed_statistics(averages),
         })
     }

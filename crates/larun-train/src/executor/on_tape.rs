@@ -72,17 +72,15 @@ fn layer_on_tape(
         }
         Operation::BatchNorm(averages) => {
             let statistics = match mode {
-                Mode::Training => Statistics::Batch,
+                Mode::Training | Mode::Measuring(_) => Statistics::Batch,
                 Mode::Inference => plan.fixed_statistics(averages),
             };
-            let epsilon = averages.epsilon;
-            apply(
-                BatchNorm {
-                    epsilon,
-                    statistics,
-                },
-                &inputs,
-            )?
+            let operator = BatchNorm {
+                epsilon: averages.epsilon,
+                statistics,
+                activation: averages.activation,
+            };
+            apply(operator, &inputs)?
         }
     })
 }

@@ -65,7 +65,8 @@ impl Parameter {
 
     /// A copy of the values.
     pub fn values(&self) -> Vec<f32> {
-        read(core::slice::from_ref(self), |values| values[0].to_vec())
+        let (storage, layout) = self.var.storage_and_layout();
+        slice(&storage, layout).to_vec()
     }
 
     /// Changes the values in place. All executors and tensors that share the variable see it.
@@ -78,22 +79,32 @@ impl Parameter {
     }
 }
 
-/// Calls `f` with the values of all parameters, in order.
-pub(super) fn read<R>(parameters: &[Parameter], f: impl FnOnce(&[&[f32]]) -> R) -> R {
-    let guards: Vec<_> = parameters
-        .iter()
-        .map(|p| p.var.storage_and_layout())
-        .collect();
-    let values: Vec<&[f32]> = guards
-        .iter()
-        .map(|(storage, layout)| match &**storage {
-            Storage::Cpu(CpuStorage::F32(values)) => {
-                &values[layout.start_offset()..][..layout.shape().elem_count()]
-            }
-            _ => &[],
-        })
-        .collect();
-    f(&values)
+/// Calls `f` with the values of all parameters, in order, on a thread of the current pool: there the many
+/// small parallel loops of a pass start without waking another thread first.
+pub(super) fn with_values<R: Send>(
+    parameters: &[Parameter],
+    f: impl FnOnce(&[&[f32]]) -> R + Send,
+) -> R {
+    rayon::scope(|_| {
+        let guards: Vec<_> = parameters
+            .iter()
+            .map(|p| p.var.storage_and_layout())
+            .collect();
+        let values: Vec<&[f32]> = guards
+            .iter()
+            .map(|(storage, layout)| slice(storage, layout))
+            .collect();
+        f(&values)
+    })
+}
+
+fn slice<'a>(storage: &'a Storage, layout: &Layout) -> &'a [f32] {
+    match storage {
+        Storage::Cpu(CpuStorage::F32(values)) => {
+            &values[layout.start_offset()..][..layout.shape().elem_count()]
+        }
+        _ => &[],
+    }
 }
 
 /// A change in place as a candle operator: the only way to a variable's own memory.

@@ -68,6 +68,8 @@ pub(super) enum Operation {
 pub(super) struct Averages {
     pub(super) epsilon: f32,
     pub(super) momentum: f32,
+    /// A RELU or the like that follows and nothing else reads: one pass does both.
+    pub(super) activation: Option<Clamp>,
     /// Numbers of the statistics.
     pub(super) mean: usize,
     pub(super) variance: usize,
@@ -204,6 +206,11 @@ impl Lowering<'_> {
         let Some(op) = self.node.known() else {
             return Err(self.refuse("there is no gradient for this operator"));
         };
+        match op {
+            Op::Relu(_) if self.fuse(Clamp::RELU)? => return Ok(()),
+            Op::Relu6(_) if self.fuse(Clamp::RELU6)? => return Ok(()),
+            _ => {}
+        }
         let operation = self.operation(op)?;
         let mut inputs = self.inputs()?;
         if matches!(
@@ -217,6 +224,37 @@ impl Lowering<'_> {
         }
         let activation = op.activation().unwrap_or(Activation::None);
         self.layers(operation, inputs, activation)
+    }
+
+    /// Joins the node to the batch normalisation that it alone follows. Returns whether there is one.
+    fn fuse(&mut self, clamp: Clamp) -> Result<bool, TrainError> {
+        let (Some(input), &[output]) = (self.node.input(0), self.node.outputs.as_slice()) else {
+            return Ok(false);
+        };
+        let readers = self.subgraph.nodes.iter().flat_map(|node| &node.inputs);
+        let is_read_elsewhere = readers.filter(|&&read| read == Some(input)).count() > 1
+            || self.subgraph.outputs.contains(&input);
+        let source = self
+            .plan
+            .value_of(input)
+            .map(|value| self.plan.values[value].source);
+        let Some(Source::Layer(number)) = source.filter(|_| !is_read_elsewhere) else {
+            return Ok(false);
+        };
+        let Some(Layer {
+            operation: Operation::BatchNorm(averages),
+            ..
+        }) = self.plan.layers.get_mut(number)
+        else {
+            return Ok(false);
+        };
+        averages.activation = Some(clamp);
+        self.plan.by_tensor[input.index()] = None;
+        let value = self
+            .plan
+            .computed(self.subgraph, output, Source::Layer(number), true)?;
+        self.plan.layers[number].output = value;
+        Ok(true)
     }
 
     /// What the node computes, its activation aside.
@@ -266,6 +304,7 @@ impl Lowering<'_> {
             Op::BatchNorm(options) => Operation::BatchNorm(Averages {
                 epsilon: options.epsilon,
                 momentum: options.momentum,
+                activation: None,
                 mean: self.statistic(3)?,
                 variance: self.statistic(4)?,
             }),

@@ -26,12 +26,34 @@ impl Clamp {
         low: 0.0,
         high: 6.0,
     };
+    /// No limit at all.
+    pub(super) const NONE: Self = Self {
+        name: "none",
+        low: f32::NEG_INFINITY,
+        high: f32::INFINITY,
+    };
     /// RELU_N1_TO_1: `min(max(x, -1), 1)`.
     pub const RELU_N1_TO_1: Self = Self {
         name: "RELU_N1_TO_1",
         low: -1.0,
         high: 1.0,
     };
+
+    /// The limited value.
+    ///
+    /// Written so that NaN goes through: a diverged training must not look healthy.
+    #[inline(always)]
+    pub(super) fn apply(self, x: f32) -> f32 {
+        let x = if x < self.low { self.low } else { x };
+        if x > self.high { self.high } else { x }
+    }
+
+    /// The gradient of the input, given the output and its gradient.
+    #[inline(always)]
+    pub(super) fn gradient(self, y: f32, g: f32) -> f32 {
+        let open = (y > self.low) & (y < self.high);
+        f32::from(u8::from(open)) * g
+    }
 }
 
 impl Differentiable for Clamp {
@@ -44,23 +66,14 @@ impl Differentiable for Clamp {
     }
 
     fn forward(&self, inputs: &[View<'_>], output: &mut [f32], _saved: &mut Vec<f32>) {
-        let ([x], Self { low, high, .. }) = (inputs, *self) else {
-            return;
-        };
-        // Written so that NaN goes through: a diverged run must not look healthy.
-        map(x.data, output, |x| {
-            let x = if x < low { low } else { x };
-            if x > high { high } else { x }
-        });
+        let [x] = inputs else { return };
+        map(x.data, output, |x| self.apply(x));
     }
 
     fn backward(&self, tape: Tape<'_>, gradients: &mut [Option<&mut [f32]>]) {
-        let ([Some(dx)], Self { low, high, .. }) = (gradients, *self) else {
-            return;
-        };
+        let [Some(dx)] = gradients else { return };
         zip_map(tape.output.data, tape.gradient, dx, |y, g| {
-            let open = (y > low) & (y < high);
-            f32::from(u8::from(open)) * g
+            self.gradient(y, g)
         });
     }
 }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::lanes::{block, fold, part};
-use super::{Differentiable, ShapeError, Tape, View, arity};
+use super::{Clamp, Differentiable, ShapeError, Tape, View, arity};
 
 const NAME: &str = "BATCH_NORM";
 
@@ -23,16 +23,22 @@ pub enum Statistics {
 
 /// Batch normalisation. Inputs: `[.., C]`, gamma `[C]`, beta `[C]`; output:
 /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta` per channel, with the variance of the batch itself
-/// (divided by the number of elements).
+/// (divided by the number of elements), and then limited where an activation is fused.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
     /// Added to the variance before its root is taken.
     pub epsilon: f32,
     /// Where mean and variance come from.
     pub statistics: Statistics,
+    /// The activation of the result, `None` to leave it as it is.
+    pub activation: Option<Clamp>,
 }
 
 impl BatchNorm {
+    fn clamp(&self) -> Clamp {
+        self.activation.unwrap_or(Clamp::NONE)
+    }
+
     /// Mean and variance of each channel of the batch, out of what a forward pass saved.
     pub fn batch_moments(saved: &[f32]) -> (&[f32], &[f32]) {
         let channels = saved.len() / 3;
@@ -83,7 +89,7 @@ impl Differentiable for BatchNorm {
             .map(|&v| 1.0 / libm::sqrtf(v + self.epsilon))
             .collect();
         let gain: Vec<f32> = scale.iter().zip(gamma.data).map(|(s, g)| s * g).collect();
-        normalise(x.data, output, [&mean, &gain, beta.data]);
+        normalise(x.data, output, [&mean, &gain, beta.data], self.clamp());
         saved.clear();
         saved.extend(mean.iter().chain(&variance).chain(&scale));
     }
@@ -95,7 +101,13 @@ impl Differentiable for BatchNorm {
         let channels = gamma.data.len();
         let mean = &tape.saved[..channels];
         let scale = &tape.saved[2 * channels..];
-        let sums = gradient_sums(x.data, tape.gradient, mean);
+        let pass = Pass {
+            x: x.data,
+            y: tape.output.data,
+            gradient: tape.gradient,
+            clamp: self.clamp(),
+        };
+        let sums = pass.sums(mean);
         let (sum, product) = sums.split_at(channels);
         if let Some(dx) = dx {
             let rows = (x.data.len() / channels) as f64;
@@ -104,7 +116,7 @@ impl Differentiable for BatchNorm {
                 Statistics::Fixed { .. } => (vec![0.0; channels], vec![0.0; channels]),
                 Statistics::Batch => input_correction(sum, product, scale, &gain, rows),
             };
-            input_gradient(x.data, tape.gradient, dx, [mean, &gain, &shift, &slope]);
+            pass.input_gradient(dx, [mean, &gain, &shift, &slope]);
         }
         if let Some(dgamma) = dgamma {
             for ((d, &p), &s) in dgamma.iter_mut().zip(product).zip(scale) {
@@ -189,8 +201,9 @@ fn part_moments(x: &[f32], channels: usize) -> (f64, Vec<f32>, Vec<f32>) {
         *mean = (f64::from(*mean) / rows) as f32;
     }
     sums.fill(0.0);
+    let repeated = repeat(&mean);
     for row in x.chunks(sums.len()) {
-        for ((sum, x), mean) in sums.iter_mut().zip(row).zip(&repeat(&mean)) {
+        for ((sum, x), mean) in sums.iter_mut().zip(row).zip(&repeated) {
             *sum += (x - mean) * (x - mean);
         }
     }
@@ -199,8 +212,8 @@ fn part_moments(x: &[f32], channels: usize) -> (f64, Vec<f32>, Vec<f32>) {
     (rows, mean, squares)
 }
 
-/// `output = (x - mean) * gain + beta`.
-fn normalise(x: &[f32], output: &mut [f32], [mean, gain, beta]: [&[f32]; 3]) {
+/// `output = clamp((x - mean) * gain + beta)`.
+fn normalise(x: &[f32], output: &mut [f32], [mean, gain, beta]: [&[f32]; 3], clamp: Clamp) {
     let [mean, gain, beta] = [repeat(mean), repeat(gain), repeat(beta)];
     let part = part(mean.len());
     output
@@ -210,64 +223,103 @@ fn normalise(x: &[f32], output: &mut [f32], [mean, gain, beta]: [&[f32]; 3]) {
             for (output, x) in output.chunks_mut(mean.len()).zip(x.chunks(mean.len())) {
                 let channels = mean.iter().zip(&gain).zip(&beta);
                 for ((y, &x), ((&mean, &gain), &beta)) in output.iter_mut().zip(x).zip(channels) {
-                    *y = (x - mean) * gain + beta;
+                    *y = clamp.apply((x - mean) * gain + beta);
                 }
             }
         });
 }
 
-/// The sums over each channel of the gradient, and after them of gradient times `x - mean`.
-fn gradient_sums(x: &[f32], gradient: &[f32], mean: &[f32]) -> Vec<f64> {
-    let channels = mean.len();
-    let repeated = repeat(mean);
-    let part = part(channels);
-    let parts: Vec<_> = x
-        .par_chunks(part)
-        .zip(gradient.par_chunks(part))
-        .map(|(x, gradient)| {
-            let mut sums = vec![0.0; repeated.len()];
-            let mut products = vec![0.0; repeated.len()];
-            for (x, gradient) in x.chunks(sums.len()).zip(gradient.chunks(sums.len())) {
-                let totals = sums.iter_mut().zip(&mut products);
-                for (((&x, &g), (sum, product)), &mean) in
-                    x.iter().zip(gradient).zip(totals).zip(&repeated)
-                {
-                    *sum += g;
-                    *product += g * (x - mean);
-                }
+/// What the backward pass reads, element by element.
+struct Pass<'a> {
+    x: &'a [f32],
+    y: &'a [f32],
+    gradient: &'a [f32],
+    clamp: Clamp,
+}
+
+impl Pass<'_> {
+    /// The sums over each channel of the gradient before the activation, and after them of that gradient
+    /// times `x - mean`.
+    fn sums(&self, mean: &[f32]) -> Vec<f64> {
+        let channels = mean.len();
+        let repeated = repeat(mean);
+        let part = part(channels);
+        let inputs = self.x.par_chunks(part).zip(self.y.par_chunks(part));
+        let parts: Vec<_> = inputs
+            .zip(self.gradient.par_chunks(part))
+            .map(|((x, y), gradient)| {
+                let pass = Pass {
+                    x,
+                    y,
+                    gradient,
+                    ..*self
+                };
+                pass.part_sums(channels, &repeated)
+            })
+            .collect();
+        let mut totals = vec![0.0; 2 * channels];
+        for part in parts {
+            for (total, part) in totals.iter_mut().zip(part) {
+                *total += f64::from(part);
             }
-            let mut folded = vec![0.0; 2 * channels];
-            let (sum, product) = folded.split_at_mut(channels);
-            fold(&sums, sum);
-            fold(&products, product);
-            folded
-        })
-        .collect();
-    let mut totals = vec![0.0; 2 * channels];
-    for part in parts {
-        for (total, part) in totals.iter_mut().zip(part) {
-            *total += f64::from(part);
+        }
+        totals
+    }
+
+    fn part_sums(&self, channels: usize, mean: &[f32]) -> Vec<f32> {
+        let mut sums = vec![0.0; mean.len()];
+        let mut products = vec![0.0; mean.len()];
+        let blocks = self.x.chunks(mean.len()).zip(self.y.chunks(mean.len()));
+        for ((x, y), gradient) in blocks.zip(self.gradient.chunks(mean.len())) {
+            let totals = sums.iter_mut().zip(&mut products);
+            for ((((&x, &y), &g), (sum, product)), &mean) in
+                x.iter().zip(y).zip(gradient).zip(totals).zip(mean)
+            {
+                let g = self.clamp.gradient(y, g);
+                *sum += g;
+                *product += g * (x - mean);
+            }
+        }
+        let mut folded = vec![0.0; 2 * channels];
+        let (sum, product) = folded.split_at_mut(channels);
+        fold(&sums, sum);
+        fold(&products, product);
+        folded
+    }
+
+    /// `dx = gradient * gain + shift + (x - mean) * slope`.
+    fn input_gradient(&self, dx: &mut [f32], per_channel: [&[f32]; 4]) {
+        let repeated = per_channel.map(repeat);
+        let part = part(repeated[0].len());
+        dx.par_chunks_mut(part)
+            .zip(self.x.par_chunks(part))
+            .zip(self.y.par_chunks(part))
+            .zip(self.gradient.par_chunks(part))
+            .for_each(|(((dx, x), y), gradient)| {
+                let pass = Pass {
+                    x,
+                    y,
+                    gradient,
+                    ..*self
+                };
+                pass.part_input_gradient(dx, &repeated);
+            });
+    }
+
+    fn part_input_gradient(&self, dx: &mut [f32], [mean, gain, shift, slope]: &[Vec<f32>; 4]) {
+        let block = mean.len();
+        let blocks = self
+            .x
+            .chunks(block)
+            .zip(self.y.chunks(block))
+            .zip(self.gradient.chunks(block));
+        for (dx, ((x, y), gradient)) in dx.chunks_mut(block).zip(blocks) {
+            let channels = mean.iter().zip(gain).zip(shift).zip(slope);
+            for ((((dx, &x), &y), &g), (((&mean, &gain), &shift), &slope)) in
+                dx.iter_mut().zip(x).zip(y).zip(gradient).zip(channels)
+            {
+                *dx = self.clamp.gradient(y, g) * gain + shift + (x - mean) * slope;
+            }
         }
     }
-    totals
-}
-
-/// `dx = gradient * gain + shift + (x - mean) * slope`.
-fn input_gradient(x: &[f32], gradient: &[f32], dx: &mut [f32], per_channel: [&[f32]; 4]) {
-    let [mean, gain, shift, slope] = per_channel.map(repeat);
-    let part = part(mean.len());
-    dx.par_chunks_mut(part)
-        .zip(x.par_chunks(part))
-        .zip(gradient.par_chunks(part))
-        .for_each(|((dx, x), gradient)| {
-            let blocks = x.chunks(mean.len()).zip(gradient.chunks(mean.len()));
-            for (dx, (x, gradient)) in dx.chunks_mut(mean.len()).zip(blocks) {
-                let channels = mean.iter().zip(&gain).zip(&shift).zip(&slope);
-                for (((dx, &x), &g), (((&mean, &gain), &shift), &slope)) in
-                    dx.iter_mut().zip(x).zip(gradient).zip(channels)
-                {
-                    *dx = g * gain + shift + (x - mean) * slope;
-                }
-            }
-        });
 }

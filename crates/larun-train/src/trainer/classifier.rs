@@ -16,6 +16,8 @@ const EVALUATION_BATCH: usize = 128;
 pub(super) struct Classifier {
     pub(super) executor: Executor,
     pub(super) classes: usize,
+    /// Values of one point of a sample.
+    pub(super) channels: usize,
     /// The scores before a final SOFTMAX.
     logits: TensorId,
     /// The node that computes them, for messages.
@@ -31,7 +33,8 @@ impl Classifier {
     pub(super) fn new(graph: &Graph) -> Result<Self, TrainError> {
         let executor = Executor::new(graph)?;
         let subgraph = graph.main().ok_or(GraphError::NoSubgraph)?;
-        let (&[_], &[output]) = (subgraph.inputs.as_slice(), subgraph.outputs.as_slice()) else {
+        let (&[input], &[output]) = (subgraph.inputs.as_slice(), subgraph.outputs.as_slice())
+        else {
             return Err(TrainError::Data(format!(
                 "a classifier has one input and one output, the graph has {} and {}",
                 subgraph.inputs.len(),
@@ -68,6 +71,9 @@ impl Classifier {
         Ok(Self {
             executor,
             classes,
+            channels: subgraph
+                .tensor(input)
+                .map_or(1, |tensor| tensor.shape.last()),
             logits,
             output: place,
             x: Vec::new(),
@@ -85,14 +91,16 @@ impl Classifier {
         }
     }
 
-    /// Runs a batch forwards and backwards. Returns the loss; the executor holds the gradients.
+    /// Runs a batch forwards and backwards. Returns the loss; the executor holds the gradients. `augment` may change the
+    /// values of each sample.
     pub(super) fn train_batch(
         &mut self,
         data: &TrainingData<'_>,
         samples: &[usize],
         tally: &mut Tally,
+        augment: impl Fn(usize, &mut [f32]),
     ) -> Result<f32, TrainError> {
-        let loss = self.forward(data, samples, Mode::Training, tally)?;
+        let loss = self.forward(data, samples, Mode::Training, tally, augment)?;
         let loss_operator = SoftmaxCrossEntropy {
             labels: core::mem::take(&mut self.labels),
         };
@@ -127,9 +135,38 @@ impl Classifier {
     ) -> Result<(Scores, Confusion), TrainError> {
         let mut tally = Tally::new(self.classes);
         for samples in samples.chunks(EVALUATION_BATCH) {
-            self.forward(data, samples, Mode::Inference, &mut tally)?;
+            self.forward(data, samples, Mode::Inference, &mut tally, |_, _| {})?;
         }
         Ok((tally.scores(), tally.confusion))
+    }
+
+    /// Measures the moments of batch normalisation anew on batches of some samples.
+    pub(super) fn measure(
+        &mut self,
+        data: &TrainingData<'_>,
+        batches: core::slice::Chunks<'_, usize>,
+    ) -> Result<(), TrainError> {
+        let mut tally = Tally::new(self.classes);
+        for (before, samples) in batches.enumerate() {
+            self.forward(
+                data,
+                samples,
+                Mode::Measuring(before),
+                &mut tally,
+                |_, _| {},
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The first parameter with a value that is no number.
+    pub(super) fn lost_parameter(&self) -> Option<Place> {
+        let mut parameters = self.executor.parameters().iter();
+        let lost = parameters.find(|p| p.values().iter().any(|value| !value.is_finite()))?;
+        Some(Place::Tensor {
+            index: lost.tensor().0,
+            name: lost.name().to_owned(),
+        })
     }
 
     /// The first node with a value that is no number in the last forward pass.
@@ -146,11 +183,14 @@ impl Classifier {
         samples: &[usize],
         mode: Mode,
         tally: &mut Tally,
+        augment: impl Fn(usize, &mut [f32]),
     ) -> Result<f32, TrainError> {
         self.x.clear();
         self.labels.clear();
         for &sample in samples {
+            let start = self.x.len();
             self.x.extend_from_slice(data.sample(sample));
+            augment(sample, &mut self.x[start..]);
             self.labels.push(data.y[sample]);
         }
         self.executor.forward(samples.len(), &[&self.x], mode)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Augmentation;
 use crate::TrainError;
 
 /// The settings of a training.
@@ -21,9 +22,16 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// The optimiser's constants.
     pub adam: AdamConfig,
+    /// How training samples are changed.
+    #[serde(default)]
+    pub augmentation: Augmentation,
     /// Epochs without a better result on the validation split after which training stops; `None` trains
     /// all epochs. The best weights are restored in either case.
     pub patience: Option<usize>,
+    /// Batches of the training split over which mean and variance of batch normalisation are measured anew
+    /// after each epoch (Wu and Johnson 2021); 0 keeps the running averages, which lag behind the weights
+    /// where epochs are short.
+    pub measured_batches: usize,
     /// What makes an epoch the best.
     pub monitor: Monitor,
     /// Where and how often to write a checkpoint; `None` writes none. Not part of what a checkpoint is
@@ -41,7 +49,9 @@ impl Default for TrainConfig {
             learning_rate: 1e-3,
             schedule: Schedule::default(),
             adam: AdamConfig::default(),
+            augmentation: Augmentation::default(),
             patience: Some(15),
+            measured_batches: 32,
             monitor: Monitor::default(),
             checkpoint: None,
         }

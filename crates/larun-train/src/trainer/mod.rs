@@ -3,8 +3,9 @@
 use core::ops::ControlFlow;
 use std::path::Path;
 
-use larun_graph::Graph;
+use larun_graph::{Graph, Place};
 
+pub use augment::Augmentation;
 pub use config::{AdamConfig, CheckpointConfig, Monitor, Schedule, TrainConfig};
 pub use data::TrainingData;
 pub use metrics::{Confusion, EpochMetrics, Scores};
@@ -20,6 +21,7 @@ use state::State;
 pub(crate) mod adam;
 pub(crate) mod state;
 
+mod augment;
 mod classifier;
 mod config;
 mod data;
@@ -194,7 +196,7 @@ impl<'d> Trainer<'d> {
 
     fn run_epoch(&mut self, observer: &mut dyn Observer) -> Result<ControlFlow<()>, TrainError> {
         let order = order::shuffled(self.data.train, self.config.seed, self.state.epoch);
-        let batches = order.len().div_ceil(self.config.batch_size);
+        let batches = self.batches();
         observer.epoch_started(self.state.epoch + 1, self.config.epochs, batches);
         for samples in order.chunks(self.config.batch_size).skip(self.state.batch) {
             let loss = self.run_batch(samples, batches)?;
@@ -211,8 +213,22 @@ impl<'d> Trainer<'d> {
             }
             self.write_checkpoint_when_due(batches, observer)?;
         }
-        self.finish_epoch(batches, observer)?;
+        self.finish_epoch(&order, observer)?;
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn batches(&self) -> usize {
+        self.data.train.len().div_ceil(self.config.batch_size)
+    }
+
+    fn diverged(&self, batch: usize, problem: String, place: Place) -> TrainError {
+        TrainError::Diverged {
+            epoch: self.state.epoch + 1,
+            batch,
+            problem,
+            learning_rate: self.state.learning_rate(&self.config, self.batches()),
+            place,
+        }
     }
 
     fn run_batch(&mut self, samples: &[usize], batches: usize) -> Result<f32, TrainError> {
@@ -225,15 +241,15 @@ impl<'d> Trainer<'d> {
             ..
         } = self;
         let learning_rate = state.learning_rate(config, batches);
-        let loss = classifier.train_batch(data, samples, &mut state.tally)?;
+        let (seed, epoch, channels) = (config.seed, state.epoch, classifier.channels);
+        let augment = |sample, values: &mut [f32]| {
+            let augmentation = config.augmentation;
+            augmentation.apply(seed, epoch, sample, channels, values);
+        };
+        let loss = classifier.train_batch(data, samples, &mut state.tally, augment)?;
         if !loss.is_finite() {
-            return Err(TrainError::Diverged {
-                epoch: state.epoch + 1,
-                batch: state.batch + 1,
-                loss,
-                learning_rate,
-                place: classifier.culprit(),
-            });
+            let place = classifier.culprit();
+            return Err(self.diverged(self.state.batch + 1, format!("the loss is {loss}"), place));
         }
         state.step += 1;
         state.batch += 1;
@@ -250,14 +266,19 @@ impl<'d> Trainer<'d> {
 
     fn finish_epoch(
         &mut self,
-        batches: usize,
+        order: &[usize],
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
+        self.measure_moments(order)?;
         let (validation, _) = self.classifier.evaluate(&self.data, self.data.validation)?;
+        if !validation.loss.is_finite() {
+            let problem = format!("the validation loss is {}", validation.loss);
+            return Err(self.diverged(self.state.batch, problem, self.classifier.culprit()));
+        }
         let tally = core::mem::replace(&mut self.state.tally, Tally::new(self.classifier.classes));
         let metrics = EpochMetrics {
             epoch: self.state.epoch + 1,
-            learning_rate: self.state.learning_rate(&self.config, batches),
+            learning_rate: self.state.learning_rate(&self.config, self.batches()),
             train: tally.scores(),
             validation,
         };
@@ -267,6 +288,22 @@ impl<'d> Trainer<'d> {
         }
         observer.epoch_finished(&metrics, is_best);
         self.write_checkpoint(observer)
+    }
+
+    /// Measures the moments of batch normalisation anew. Only whole batches take part where there is one, as
+    /// all of them count alike.
+    fn measure_moments(&mut self, order: &[usize]) -> Result<(), TrainError> {
+        let batch = self.config.batch_size;
+        let most = order
+            .len()
+            .min(self.config.measured_batches.saturating_mul(batch));
+        let samples = if most < batch {
+            most
+        } else {
+            most - most % batch
+        };
+        self.classifier
+            .measure(&self.data, order[..samples].chunks(batch))
     }
 
     fn write_checkpoint_when_due(
@@ -292,6 +329,10 @@ impl<'d> Trainer<'d> {
         let Some(CheckpointConfig { path, .. }) = &self.config.checkpoint else {
             return Ok(());
         };
+        // A checkpoint from which no training can go on must not replace one from which it can.
+        if let Some(place) = self.classifier.lost_parameter() {
+            return Err(self.diverged(self.state.batch, "weights are lost".to_owned(), place));
+        }
         let executor = &self.classifier.executor;
         let progress = Progress {
             state: self.state.clone(),

@@ -120,7 +120,7 @@ proptest! {
         let mean = |c: usize| column(c).sum::<f64>() / rows as f64;
         let variance = |c: usize| column(c).map(|x| (x - mean(c)).powi(2)).sum::<f64>() / rows as f64;
         let moments: Vec<_> = (0..channels).map(|c| (mean(c), variance(c))).collect();
-        let operator = BatchNorm { epsilon: 1e-3, statistics: Statistics::Batch };
+        let operator = BatchNorm { epsilon: 1e-3, statistics: Statistics::Batch, activation: None };
         let inputs = [x.clone(), gamma.clone(), beta.clone()];
         compare(&operator, &inputs, |[n, _, _, c]| {
             let (mean, variance) = moments[c];

@@ -213,11 +213,23 @@ proptest! {
         } else {
             Statistics::Batch
         };
-        check(&BatchNorm { epsilon: 1e-3, statistics }, &[
+        let inputs = [
             Array::distinct(&[2, rows, channels], 1),
             Array::distinct(&[channels], 2),
             Array::distinct(&[channels], 3),
-        ], SMOOTH);
+        ];
+        let norm = BatchNorm { epsilon: 1e-3, statistics, activation: None };
+        check(&norm, &inputs, SMOOTH);
+        // Fused, it is the two operators one after the other.
+        for clamp in [Clamp::RELU, Clamp::RELU6] {
+            let weights = Array::distinct(&[inputs[0].data.len()], 99).data;
+            let fused = run(&BatchNorm { activation: Some(clamp), ..norm.clone() }, &inputs, &weights);
+            let (normalised, _) = forward(&norm, &inputs);
+            let clamped = run(&clamp, &[normalised], &weights);
+            let apart = run(&norm, &inputs, &clamped.gradients[0]);
+            prop_assert_eq!(fused.output, clamped.output);
+            prop_assert_eq!(fused.gradients, apart.gradients);
+        }
     }
 
     #[test]
@@ -284,6 +296,7 @@ fn large_tensors() {
     let norm = BatchNorm {
         epsilon: 1e-3,
         statistics: Statistics::Batch,
+        activation: None,
     };
     check(&norm, &[image, bias(8), bias(8)], SMOOTH);
     let rows = Array::distinct(&[700, 50], 1);

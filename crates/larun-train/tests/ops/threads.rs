@@ -45,6 +45,7 @@ fn same_bits_at_any_thread_count() {
     let norm = BatchNorm {
         epsilon: 1e-3,
         statistics: Statistics::Batch,
+        activation: None,
     };
     assert_same_bits(&norm, &[image(), vector(8), vector(8)]);
     let mean = Mean {
