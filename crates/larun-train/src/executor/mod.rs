@@ -214,7 +214,7 @@ impl Executor {
             check_length(what, expected, seed.len())?;
             if let Some(value) = value {
                 self.add_gradient(&mut gradients, value, |gradient| {
-                    gradient.copy_from_slice(seed)
+                    gradient.copy_from_slice(seed);
                 });
             }
         }

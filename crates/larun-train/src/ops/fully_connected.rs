@@ -37,7 +37,9 @@ impl Differentiable for FullyConnected {
             [leading @ .., last] if self.keep_dims && *last == depth => {
                 Ok([leading, &[outputs]].concat())
             }
-            _ if !self.keep_dims && elements % depth == 0 => Ok(vec![elements / depth, outputs]),
+            _ if !self.keep_dims && elements.is_multiple_of(depth) => {
+                Ok(vec![elements / depth, outputs])
+            }
             _ => wrong(format!(
                 "weights {weights:?} do not suit the input {input:?}"
             )),

@@ -39,7 +39,7 @@ impl Differentiable for AveragePool2d {
             output.fill(0.0);
             for run in pool.runs() {
                 pool.zip(&mut output[run.output], &x[run.input..], |sum, &x| {
-                    *sum += x
+                    *sum += x;
                 });
             }
             scale(output, &shares);

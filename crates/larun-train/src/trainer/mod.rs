@@ -318,7 +318,9 @@ impl<'d> Trainer<'d> {
             .and_then(|checkpoint| checkpoint.every);
         match every {
             // The last batch is followed by the checkpoint of the epoch.
-            Some(every) if self.state.batch < batches && self.state.batch % every.max(1) == 0 => {
+            Some(every)
+                if self.state.batch < batches && self.state.batch.is_multiple_of(every.max(1)) =>
+            {
                 self.write_checkpoint(observer)
             }
             _ => Ok(()),

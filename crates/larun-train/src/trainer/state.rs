@@ -91,14 +91,14 @@ impl State {
             return;
         }
         *waited += 1;
-        if let Schedule::Plateau {
-            factor, patience, ..
-        } = schedule
-        {
-            if *waited >= patience {
+        match schedule {
+            Schedule::Plateau {
+                factor, patience, ..
+            } if *waited >= patience => {
                 self.reduction *= factor;
                 *waited = 0;
             }
+            _ => {}
         }
     }
 }
