@@ -9,6 +9,7 @@ use larun_micro::{
 use larun_quant::{MinMax, Observer, QuantError};
 
 use crate::PassError;
+use crate::quantize::check_float;
 
 /// The range of every value of a graph, by tensor.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,9 +42,10 @@ impl Calibrator {
     /// A calibrator of a float graph.
     ///
     /// # Errors
-    /// When the interpreter cannot run the graph.
+    /// When the graph is quantised already, holds an operator that cannot be, or the interpreter cannot run it.
     pub fn new(graph: &Graph) -> Result<Self, PassError> {
         graph.validate()?;
+        check_float(graph)?;
         let model = AlignedBytes::copy_of(&larun_tflite::write(graph)?);
         let arena = arena_for(&model, kernels::ALL).map_err(load_error)?;
         let tensors = graph.main().map_or(0, |subgraph| subgraph.tensors.len());

@@ -82,7 +82,7 @@ fn main(graph: &Graph) -> Result<&Subgraph, GraphError> {
 }
 
 /// Every operator can be quantised, and none is yet.
-fn check_float(graph: &Graph) -> Result<(), PassError> {
+pub(crate) fn check_float(graph: &Graph) -> Result<(), PassError> {
     let subgraph = main(graph)?;
     for (i, tensor) in subgraph.tensors.iter().enumerate() {
         let found = tensor.element_type;

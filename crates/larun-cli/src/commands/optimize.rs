@@ -6,7 +6,7 @@ use larun::device::{self, Budget, FitReport};
 use larun::optimize::{OptimizeRequest, Outcome, Source, optimize};
 use larun::passes::{Border, DenseWeights, QuantizeOptions};
 use larun::report::OptimizeReport;
-use larun::train::TrainConfig;
+use larun::train::{Augmentation, TrainConfig};
 
 use super::print_json;
 use crate::failure::Failure;
@@ -19,21 +19,22 @@ use crate::render::{bytes, group, pairs, percent, verdict};
 /// on the test split and writes model.tflite, model_float.tflite, model.h, card.yaml and report.json. Ctrl-C
 /// stops after the current step; --resume goes on from there.
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("source").required(true)))]
 #[command(after_help = "Examples:
   larun optimize --zoo spectral --device nano33ble -o out
   larun optimize --zoo spectral --data curves.npz --device esp32 --seed 7 -o out
   larun optimize my_float.tflite --data samples.npz --device pico -o out")]
 pub(crate) struct Args {
     /// A float .tflite model to quantise, in place of a network of the zoo
-    #[arg(conflicts_with = "zoo", required_unless_present = "zoo")]
+    #[arg(group = "source", requires = "data")]
     model: Option<PathBuf>,
 
     /// A network to train: spectral or student
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", group = "source")]
     zoo: Option<String>,
 
     /// Labelled samples: x, y and, if you like, class_names and split (0 train, 1 validation, 2 test)
-    #[arg(long, value_name = "F.npz", required_unless_present = "zoo")]
+    #[arg(long, value_name = "F.npz")]
     data: Option<PathBuf>,
 
     /// The board: nano33ble, esp32, pico, stm32f4 or pizero
@@ -61,12 +62,16 @@ pub(crate) struct Args {
     batch_size: usize,
 
     /// Greatest learning rate
-    #[arg(long, default_value_t = TrainConfig::default().learning_rate)]
+    #[arg(long, default_value_t = 3e-3)]
     learning_rate: f32,
 
     /// Epochs without a better validation loss after which training stops
-    #[arg(long, value_name = "EPOCHS")]
-    patience: Option<usize>,
+    #[arg(long, value_name = "EPOCHS", default_value_t = 25)]
+    patience: usize,
+
+    /// How training samples are changed in every epoch
+    #[arg(long, value_enum, value_name = "HOW", value_delimiter = ',', default_values_t = [Augment::Roll, Augment::Reverse])]
+    augment: Vec<Augment>,
 
     /// Go on from the checkpoint in the output folder
     #[arg(long)]
@@ -103,6 +108,17 @@ pub(crate) struct Args {
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// A change of training samples that leaves their class as it is.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Augment {
+    /// Not at all
+    None,
+    /// Rotated along their points: where a light curve starts says nothing
+    Roll,
+    /// Reversed in time, half of them
+    Reverse,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -160,7 +176,11 @@ impl Args {
                 epochs: self.epochs.unwrap_or(epochs),
                 batch_size: self.batch_size,
                 learning_rate: self.learning_rate,
-                patience: self.patience.or(defaults.patience),
+                patience: Some(self.patience),
+                augmentation: Augmentation {
+                    roll: self.augment.contains(&Augment::Roll),
+                    reverse: self.augment.contains(&Augment::Reverse),
+                },
                 ..defaults
             },
             resume: self.resume,
