@@ -1,8 +1,8 @@
 //! Building, inferring, ordering, validating and measuring graphs.
 
 use larun_graph::ops::{
-    AddOptions, Conv2DOptions, ElementType, FullyConnectedOptions, NoOptions, Op, Padding,
-    Pool2DOptions, ReducerOptions, ReshapeOptions, Shape,
+    AddOptions, Conv2DOptions, ElementType, FullyConnectedOptions, NoOptions, Op, Pool2DOptions,
+    ReducerOptions, ReshapeOptions, Shape,
 };
 use larun_graph::{
     BufferId, Graph, GraphBuilder, GraphError, NodeId, Quantization, TensorId, lifetimes,
@@ -162,28 +162,6 @@ fn shapes_follow_a_change_upstream() {
 }
 
 proptest! {
-    /// The window's output equals a count of positions, and its borders cover exactly them.
-    #[test]
-    fn windows_agree_with_counting(
-        input in 1usize..40, filter in 1usize..8, stride in 1usize..6, same in any::<bool>()
-    ) {
-        let padding = if same { Padding::Same } else { Padding::Valid };
-        let window = larun_graph::ops::Window::new(input, filter, stride, 1, padding);
-        let positions = match padding {
-            Padding::Same => (0..input).step_by(stride).count(),
-            Padding::Valid => (0..input).step_by(stride).filter(|p| p + filter <= input).count(),
-        };
-        match window {
-            None => prop_assert_eq!(positions, 0),
-            Some(window) => {
-                prop_assert_eq!(window.output, positions);
-                let covered = (positions - 1) * stride + filter;
-                prop_assert_eq!(window.pad_before + window.pad_after, covered.saturating_sub(input));
-                prop_assert!(window.pad_after - window.pad_before <= 1);
-            }
-        }
-    }
-
     /// No options, shapes or ids make validation panic.
     #[test]
     fn nonsense_is_an_error_not_a_panic(
