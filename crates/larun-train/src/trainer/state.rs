@@ -112,3 +112,81 @@ fn is_better(new: &EpochMetrics, old: &EpochMetrics, monitor: Monitor) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+    use crate::{EpochMetrics, Monitor, Schedule, Scores, TrainConfig};
+
+    /// The learning rates of the epochs that follow these validation losses, four batches each.
+    fn rates(schedule: Schedule, losses: &[f64]) -> Vec<f32> {
+        let config = config(schedule);
+        let mut state = State::new(2);
+        let mut rates = Vec::new();
+        for &loss in losses {
+            state.finish_epoch(metrics(state.epoch + 1, loss, 0.5), &config);
+            rates.push(state.learning_rate(&config, 4));
+        }
+        rates
+    }
+
+    fn config(schedule: Schedule) -> TrainConfig {
+        TrainConfig {
+            epochs: 4,
+            learning_rate: 1.0,
+            schedule,
+            ..TrainConfig::default()
+        }
+    }
+
+    fn metrics(epoch: usize, loss: f64, accuracy: f64) -> EpochMetrics {
+        let scores = Scores {
+            loss,
+            accuracy,
+            macro_f1: 0.5,
+        };
+        EpochMetrics {
+            epoch,
+            learning_rate: 1.0,
+            train: scores,
+            validation: scores,
+        }
+    }
+
+    #[test]
+    fn plateaus_reduce_the_rate() {
+        let schedule = Schedule::Plateau {
+            factor: 0.5,
+            patience: 2,
+            least: 0.2,
+        };
+        let losses = [1.0, 1.1, 1.2, 0.9, 0.9, 0.9, 0.9, 0.9];
+        let expected = [1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2];
+        assert_eq!(rates(schedule, &losses), expected);
+    }
+
+    #[test]
+    fn a_cosine_falls_from_the_greatest_to_the_least() {
+        let rates = rates(Schedule::Cosine { least: 0.2 }, &[1.0; 4]);
+        for (rate, expected) in rates.iter().zip([0.8828, 0.6, 0.3172, 0.2]) {
+            assert!((rate - expected).abs() < 1e-4, "{rates:?}");
+        }
+    }
+
+    #[test]
+    fn the_best_epoch_is_that_of_the_monitored_figure() {
+        for (monitor, best) in [(Monitor::Loss, 2), (Monitor::Accuracy, 3)] {
+            let config = TrainConfig {
+                monitor,
+                patience: Some(1),
+                ..config(Schedule::Constant)
+            };
+            let mut state = State::new(2);
+            for (loss, accuracy) in [(1.0, 0.5), (0.5, 0.6), (0.6, 0.7), (0.7, 0.7)] {
+                state.finish_epoch(metrics(state.epoch + 1, loss, accuracy), &config);
+            }
+            assert_eq!(state.best().map(|best| best.epoch), Some(best));
+            assert!(state.has_lost_patience(&config));
+        }
+    }
+}
