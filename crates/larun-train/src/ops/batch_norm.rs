@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{block, fold, part};
+use super::lanes::{block, fold, part, repeat};
 use super::{Clamp, Differentiable, ShapeError, Tape, View, arity};
 
 const NAME: &str = "BATCH_NORM";
@@ -152,16 +152,6 @@ fn input_correction(
             (-f64::from(g) * f64::from(scale) * f64::from(scale) * p / rows) as f32
         });
     (shift.collect(), slope.collect())
-}
-
-/// The value of each channel repeated up to the length of a block.
-fn repeat(channels: &[f32]) -> Vec<f32> {
-    channels
-        .iter()
-        .copied()
-        .cycle()
-        .take(block(channels.len()))
-        .collect()
 }
 
 /// Mean and variance of each channel: of parts first, merged by the formula of Chan et al. (1979).

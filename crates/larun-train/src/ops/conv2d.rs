@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 
 use super::gemm::{Panels, Rows, gemm, gemm_transposed};
+use super::lanes::{fill_rows, repeat, sum_rows};
 use super::parallel::{group_size, sum_in_order, task_size};
 use super::window::{Placement, Window2d};
 use super::{Differentiable, ShapeError, Tape, View, arity, rank4};
@@ -52,6 +53,7 @@ impl Differentiable for Conv2d {
         let [x, w, b] = inputs else { return };
         let conv = Lowered::new(self.window, x.shape, w.shape);
         let taps = conv.weights_by_tap(w.data);
+        let bias = repeat(b.data);
         let samples = task_size(conv.output_len());
         output
             .par_chunks_mut((samples * conv.output_len()).max(1))
@@ -59,9 +61,7 @@ impl Differentiable for Conv2d {
             .for_each_init(Vec::new, |padded, (output, input)| {
                 let outputs = output.chunks_exact_mut(conv.output_len());
                 for (output, input) in outputs.zip(input.chunks_exact(conv.input_len())) {
-                    for pixel in output.chunks_exact_mut(conv.filters) {
-                        pixel.copy_from_slice(b.data);
-                    }
+                    fill_rows(output, &bias);
                     conv.forward(conv.pad(input, padded), &taps, output);
                 }
             });
@@ -79,7 +79,7 @@ impl Differentiable for Conv2d {
             conv.weight_gradient(x.data, tape.gradient, dw);
         }
         if let Some(db) = db {
-            super::lanes::sum_rows(tape.gradient, db);
+            sum_rows(tape.gradient, db);
         }
     }
 }

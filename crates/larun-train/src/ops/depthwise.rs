@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{block, fold, sum_rows};
+use super::lanes::{block, fill_rows, fold, repeat, sum_rows};
 use super::parallel::{group_size, sum_in_order, task_size};
 use super::window::{Placement, Window2d};
 use super::{Differentiable, ShapeError, Tape, View, arity, rank4};
@@ -52,6 +52,7 @@ impl Differentiable for DepthwiseConv2d {
         let [x, w, b] = inputs else { return };
         let conv = Channels::new(self.window, x.shape, b.data.len());
         let taps = conv.repeated(w.data);
+        let bias = repeat(b.data);
         let samples = task_size(conv.output_len());
         output
             .par_chunks_mut(samples * conv.output_len())
@@ -59,9 +60,7 @@ impl Differentiable for DepthwiseConv2d {
             .for_each_init(Vec::new, |expanded, (output, x)| {
                 let outputs = output.chunks_exact_mut(conv.output_len());
                 for (output, x) in outputs.zip(x.chunks_exact(conv.input_len())) {
-                    for pixel in output.chunks_exact_mut(conv.filters) {
-                        pixel.copy_from_slice(b.data);
-                    }
+                    fill_rows(output, &bias);
                     let x = conv.expand(x, expanded);
                     for run in conv.runs() {
                         let (output, x) = (&mut output[run.output.clone()], &x[run.input..]);

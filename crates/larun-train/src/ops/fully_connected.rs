@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::conv2d::transpose;
 use super::gemm::{Panels, Rows, gemm, gemm_transposed};
-use super::lanes::sum_rows;
+use super::lanes::{fill_rows, repeat, sum_rows};
 use super::parallel::{group_size, sum_in_order, task_size};
 use super::{Differentiable, ShapeError, Tape, View, arity};
 
@@ -50,14 +50,13 @@ impl Differentiable for FullyConnected {
         let [x, w, b] = inputs else { return };
         let &[outputs, depth] = w.shape else { return };
         let weights = Panels::new(depth, outputs, |i, o| w.data[o * depth + i]);
+        let bias = repeat(b.data);
         let rows = task_size(outputs * depth);
         output
             .par_chunks_mut(rows * outputs)
             .zip(x.data.par_chunks(rows * depth))
             .for_each(|(output, x)| {
-                for row in output.chunks_exact_mut(outputs) {
-                    row.copy_from_slice(b.data);
-                }
+                fill_rows(output, &bias);
                 gemm(x, dense(x, depth), &weights, output, outputs);
             });
     }

@@ -20,6 +20,23 @@ pub(super) fn part(columns: usize) -> usize {
     PART.div_ceil(columns.max(1)) * columns.max(1)
 }
 
+/// The value of each column repeated up to the length of a block.
+pub(super) fn repeat(columns: &[f32]) -> Vec<f32> {
+    columns
+        .iter()
+        .copied()
+        .cycle()
+        .take(block(columns.len()))
+        .collect()
+}
+
+/// Fills every row with the same values, given repeated as by [`repeat`].
+pub(super) fn fill_rows(rows: &mut [f32], repeated: &[f32]) {
+    for rows in rows.chunks_mut(repeated.len().max(1)) {
+        rows.copy_from_slice(&repeated[..rows.len()]);
+    }
+}
+
 /// Adds accumulators that stand for column `i % columns` to `totals`, in order.
 pub(super) fn fold(accumulators: &[f32], totals: &mut [f32]) {
     for row in accumulators.chunks(totals.len().max(1)) {
