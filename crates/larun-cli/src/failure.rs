@@ -11,7 +11,7 @@ pub(crate) enum Failure {
     Interrupted(String),
 }
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: core::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Error(error.to_string())
     }

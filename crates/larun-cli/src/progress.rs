@@ -1,9 +1,9 @@
 //! Progress on stderr: bars on a terminal, plain lines elsewhere.
 
+use core::ops::ControlFlow;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::IsTerminal;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use larun::optimize::{Progress, epoch_line};

@@ -1,9 +1,10 @@
 //! The command as a user meets it: files, exit statuses, messages.
 
+use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! Timing inferences on this machine.
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use larun_micro::{NodeOutputs, Observer, OpKind};
 use serde::{Deserialize, Serialize};

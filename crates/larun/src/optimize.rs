@@ -103,7 +103,7 @@ pub fn optimize(request: &OptimizeRequest, progress: &mut dyn Progress) -> Resul
     check_splits(&data)?;
     let graph = network(request, &data)?;
     let (graph, training) = match train(request, graph, &data, progress)? {
-        Trained::Finished { graph, report } => (graph, report),
+        Trained::Finished(trained) => *trained,
         Trained::Interrupted(checkpoint) => return Ok(Outcome::Interrupted { checkpoint }),
     };
     let graph = prepare(graph)?;
@@ -166,11 +166,9 @@ fn network(request: &OptimizeRequest, data: &Dataset) -> Result<Graph, Error> {
     }
 }
 
+/// A training that went to its end, or was stopped with its checkpoint written.
 enum Trained {
-    Finished {
-        graph: Graph,
-        report: Option<TrainingReport>,
-    },
+    Finished(Box<(Graph, Option<TrainingReport>)>),
     Interrupted(PathBuf),
 }
 
@@ -181,10 +179,7 @@ fn train(
     progress: &mut dyn Progress,
 ) -> Result<Trained, Error> {
     if request.training.epochs == 0 {
-        return Ok(Trained::Finished {
-            graph,
-            report: None,
-        });
+        return Ok(Trained::Finished(Box::new((graph, None))));
     }
     progress.stage("training");
     let checkpoint = request.out.join(CHECKPOINT);
@@ -221,10 +216,7 @@ fn train(
     }
     let seconds = started.elapsed().as_secs_f64();
     let report = TrainingReport::new(&request.training, outcome.best, outcome.history, seconds);
-    Ok(Trained::Finished {
-        graph: outcome.graph,
-        report: Some(report),
-    })
+    Ok(Trained::Finished(Box::new((outcome.graph, Some(report)))))
 }
 
 fn quantize(

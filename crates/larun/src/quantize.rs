@@ -50,7 +50,7 @@ impl Samples {
     }
 
     fn open_npz(path: &Path, names: &[String]) -> Result<Self, Error> {
-        let fault = |array: &str, fault: &dyn std::fmt::Display| {
+        let fault = |array: &str, fault: &dyn core::fmt::Display| {
             Error::Usage(format!("{}: array `{array}`: {fault}", path.display()))
         };
         let mut file =
