@@ -1,7 +1,7 @@
 //! Trains the spectral network on labelled light curves and prints accuracy and time.
 //!
-//! `cargo run --release -p larun-train --example reach -- FILE.npz [seeds=3] [scale=1] [epochs=60] [rate=0.001]
-//! [batch=64] [patience=15] [schedule=cosine|plateau|constant]`
+//! `cargo run --release -p larun-train --example reach -- FILE.npz [seeds=3] [scale=1] [epochs=60] [rate=0.01]
+//! [batch=64] [patience=15] [schedule=cosine|plateau|constant] [roll=0] [reverse=0] [measured=32] [verbose=0]`
 //!
 //! The file has `x` (samples, length, 1), `y` and `split` (0 train, 1 validation, 2 test).
 

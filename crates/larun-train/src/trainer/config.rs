@@ -16,7 +16,8 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Samples per step; the last step of an epoch may have fewer.
     pub batch_size: usize,
-    /// The greatest learning rate.
+    /// The greatest learning rate. The default suits small networks with batch normalisation under a falling
+    /// schedule; others may want the usual 0.001.
     pub learning_rate: f32,
     /// How the learning rate changes.
     pub schedule: Schedule,
@@ -46,7 +47,7 @@ impl Default for TrainConfig {
             seed: 0,
             epochs: 60,
             batch_size: 64,
-            learning_rate: 1e-3,
+            learning_rate: 1e-2,
             schedule: Schedule::default(),
             adam: AdamConfig::default(),
             augmentation: Augmentation::default(),
