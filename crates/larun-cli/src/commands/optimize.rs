@@ -62,6 +62,7 @@ pub(crate) struct Args {
     batch_size: usize,
 
     /// Greatest learning rate
+    // Below the trainer's own default: samples that change in every epoch want smaller steps.
     #[arg(long, default_value_t = 3e-3)]
     learning_rate: f32,
 
