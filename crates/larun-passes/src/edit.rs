@@ -5,6 +5,12 @@ use larun_graph::{Element, Graph, GraphError, Node, NodeId, Place, Subgraph, Ten
 
 use crate::PassError;
 
+/// The subgraph that passes work on.
+pub(crate) fn main(graph: &Graph) -> Result<&Subgraph, GraphError> {
+    graph.main().ok_or(GraphError::NoSubgraph)
+}
+
+/// The same, to change.
 pub(crate) fn main_mut(graph: &mut Graph) -> Result<&mut Subgraph, GraphError> {
     graph.main_mut().ok_or(GraphError::NoSubgraph)
 }

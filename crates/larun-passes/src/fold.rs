@@ -1,7 +1,7 @@
 //! Batch normalisation folded into the layer before it, or into a product and a sum.
 
 use larun_graph::ops::{Activation, AddOptions, BatchNormOptions, MulOptions, Op, OpKind, Role};
-use larun_graph::{Graph, GraphError, Node, NodeId, Subgraph, Tensor, TensorId};
+use larun_graph::{Graph, Node, NodeId, Tensor, TensorId};
 
 use crate::cleanup::remove_unused;
 use crate::{PassError, edit};
@@ -42,7 +42,7 @@ struct ChannelAffine {
 
 impl ChannelAffine {
     fn of(graph: &Graph, id: NodeId) -> Result<Self, PassError> {
-        let subgraph = main(graph)?;
+        let subgraph = edit::main(graph)?;
         let node = edit::node(subgraph, id)?;
         let Some(&Op::BatchNorm(BatchNormOptions { epsilon, .. })) = node.known() else {
             return Err(PassError::missing_operand(
@@ -107,7 +107,7 @@ fn fold_into(
     batch_norm: NodeId,
     affine: &ChannelAffine,
 ) -> Result<(), PassError> {
-    let subgraph = main(graph)?;
+    let subgraph = edit::main(graph)?;
     let node = edit::node(subgraph, layer)?.clone();
     let weights = node
         .input(1)
@@ -156,7 +156,7 @@ fn scale_channels(
     axis: usize,
     factors: &[f64],
 ) -> Result<Vec<f32>, PassError> {
-    let shape = edit::tensor(main(graph)?, id)?.shape;
+    let shape = edit::tensor(edit::main(graph)?, id)?.shape;
     let inner: usize = shape.dims().iter().skip(axis + 1).product();
     let values = graph.values::<f32>(id)?;
     let factor = |i: usize| {
@@ -170,7 +170,7 @@ fn scale_channels(
 
 /// Replaces a batch normalisation that no layer can take by MUL and ADD.
 fn lower(graph: &mut Graph, id: NodeId, affine: &ChannelAffine) -> Result<(), PassError> {
-    let subgraph = main(graph)?;
+    let subgraph = edit::main(graph)?;
     let node = edit::node(subgraph, id)?;
     let input = node
         .input(0)
@@ -204,8 +204,4 @@ fn lower(graph: &mut Graph, id: NodeId, affine: &ChannelAffine) -> Result<(), Pa
     );
     subgraph.nodes.splice(id.index()..=id.index(), [mul, add]);
     Ok(())
-}
-
-fn main(graph: &Graph) -> Result<&Subgraph, PassError> {
-    graph.main().ok_or(PassError::Graph(GraphError::NoSubgraph))
 }

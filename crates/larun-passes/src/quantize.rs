@@ -77,13 +77,9 @@ pub fn quantize_int8(
     Ok(graph)
 }
 
-fn main(graph: &Graph) -> Result<&Subgraph, GraphError> {
-    graph.main().ok_or(GraphError::NoSubgraph)
-}
-
 /// Every operator can be quantised, and none is yet.
 pub(crate) fn check_float(graph: &Graph) -> Result<(), PassError> {
-    let subgraph = main(graph)?;
+    let subgraph = edit::main(graph)?;
     for (i, tensor) in subgraph.tensors.iter().enumerate() {
         let found = tensor.element_type;
         if matches!(
@@ -136,7 +132,7 @@ fn value_ranges(
     graph: &Graph,
     calibration: &Calibration,
 ) -> Result<Vec<Option<(f32, f32)>>, PassError> {
-    let subgraph = main(graph)?;
+    let subgraph = edit::main(graph)?;
     let mut ranges: Vec<_> = (0..subgraph.tensors.len())
         .map(|i| calibration.range(TensorId::new(i)))
         .collect();
@@ -169,18 +165,18 @@ struct Sharing {
 /// Joins tensors that must share parameters. Where a fixed tensor would have to share, as LOGISTIC into
 /// CONCATENATION does, a QUANTIZE is put between.
 fn group(graph: &mut Graph, ranges: &mut Vec<Option<(f32, f32)>>) -> Result<Sharing, PassError> {
-    let mut sharing = join_moves(main(graph)?);
+    let mut sharing = join_moves(edit::main(graph)?);
     separate_fixed(
         graph,
         ranges,
-        &sharing.fixed_tensors(main(graph)?.tensors.len()),
+        &sharing.fixed_tensors(edit::main(graph)?.tensors.len()),
     )?;
-    sharing = join_moves(main(graph)?);
-    for node in &main(graph)?.nodes {
+    sharing = join_moves(edit::main(graph)?);
+    for node in &edit::main(graph)?.nodes {
         if rule(node) == Some(OutputQuantization::SharedWithInputs)
             && let Some(&output) = node.outputs.first()
         {
-            let inputs = activation_inputs(main(graph)?, node);
+            let inputs = activation_inputs(edit::main(graph)?, node);
             inputs.for_each(|input| sharing.groups.join(input.index(), output.index()));
         }
     }
@@ -266,7 +262,7 @@ fn choose_parameters(
     ranges: &[Option<(f32, f32)>],
     mut sharing: Sharing,
 ) -> Result<Vec<Option<Affine>>, PassError> {
-    let subgraph = main(graph)?;
+    let subgraph = edit::main(graph)?;
     let mut unions: HashMap<usize, MinMax> = HashMap::new();
     for (tensor, range) in ranges.iter().enumerate() {
         if let Some((min, max)) = *range {
@@ -318,11 +314,11 @@ fn quantize_constants(
     parameters: &[Option<Affine>],
     options: &QuantizeOptions,
 ) -> Result<(), PassError> {
-    for index in 0..main(graph)?.nodes.len() {
+    for index in 0..edit::main(graph)?.nodes.len() {
         let id = NodeId::new(index);
-        let node = edit::node(main(graph)?, id)?.clone();
+        let node = edit::node(edit::main(graph)?, id)?.clone();
         if let Some(Role::Weights { channel_axis }) = role(&node, 1) {
-            let layer = Layer::new(main(graph)?, id, &node, parameters)?;
+            let layer = Layer::new(edit::main(graph)?, id, &node, parameters)?;
             let per_channel = node.kind() != Some(OpKind::FullyConnected)
                 || options.dense == DenseWeights::PerChannel;
             let axis = per_channel.then_some(usize::from(channel_axis));
@@ -381,7 +377,7 @@ impl<'n> Layer<'n> {
         graph: &mut Graph,
         axis: Option<usize>,
     ) -> Result<Vec<Option<TensorId>>, PassError> {
-        let tensor = edit::tensor(main(graph)?, self.weights)?;
+        let tensor = edit::tensor(edit::main(graph)?, self.weights)?;
         if !graph.is_constant(tensor) {
             let (place, reason) = (self.place.clone(), "its weights are not constant");
             return Err(PassError::NotQuantizable { place, reason });
@@ -418,7 +414,7 @@ impl<'n> Layer<'n> {
 
     /// How many output channels the layer has.
     fn channels(&self, graph: &Graph) -> Result<usize, PassError> {
-        let subgraph = main(graph)?;
+        let subgraph = edit::main(graph)?;
         let output = self.node.outputs.first();
         let output = output.and_then(|&id| subgraph.tensor(id));
         Ok(output.map_or(0, |tensor| tensor.shape.last()))
@@ -484,7 +480,7 @@ fn quantize_values(graph: &mut Graph, parameters: &[Option<Affine>]) -> Result<(
         let (id, Some(affine)) = (TensorId::new(index), *affine) else {
             continue;
         };
-        let subgraph = main(graph)?;
+        let subgraph = edit::main(graph)?;
         if graph.is_constant(edit::tensor(subgraph, id)?) {
             let values = graph.values::<f32>(id)?;
             let integers = affine.quantize_to_vec_i8(&values);
