@@ -47,12 +47,16 @@ impl Registration {
 macro_rules! register {
     (
         wire {$($(#[$meta:meta])* $name:ident { $($row:tt)* })*}
+        custom {$($(#[$cmeta:meta])* $custom:ident { $($crow:tt)* })*}
         training {$($(#[$tmeta:meta])* $training:ident { $($trow:tt)* })*}
     ) => {
         /// Every kernel: one for each row of the operator table that a file can hold.
         ///
         /// A program that names its operators links those alone; naming this table links all.
-        pub static ALL: &[Registration] = &[$(Registration::of::<op::$name>(),)*];
+        pub static ALL: &[Registration] = &[
+            $(Registration::of::<op::$name>(),)*
+            $(Registration::of::<op::$custom>(),)*
+        ];
     };
 }
 
@@ -78,8 +82,8 @@ fn check_node(node: &dyn NodeView, kind: OpKind) -> Result<(), Refusal> {
         match node.op().infer_shape(&ShapeView(node), index) {
             Ok(expected) => check_shape(&output.shape, &expected)
                 .map_err(|reason| Refusal::output(index, reason))?,
-            // A shape given at run time: the file's is taken, and the kernel checks the number of elements.
-            Err(ShapeError::Unknown { .. }) if kind == OpKind::Reshape => {}
+            // A shape that depends on values: the file's is taken, and the kernel checks what it relies on.
+            Err(ShapeError::Unknown { .. }) => {}
             Err(error) => return Err(Refusal::options(Reason::Shape(error))),
         }
     }
@@ -92,7 +96,7 @@ fn check_operands(node: &dyn NodeView, kind: OpKind) -> Result<(), Refusal> {
     if !info.accepts_inputs(inputs) {
         return Err(Refusal::options(Reason::Inputs { found: inputs }));
     }
-    if outputs != info.outputs.len() {
+    if !info.accepts_outputs(outputs) {
         return Err(Refusal::options(Reason::Outputs { found: outputs }));
     }
     for index in 0..inputs {

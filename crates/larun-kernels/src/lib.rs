@@ -23,6 +23,7 @@ mod quantize;
 mod refusal;
 mod requantize;
 mod softmax;
+mod unwritten;
 mod window;
 
 pub use activation::{ReluQuantization, logistic_f32, logistic_i8, relu_f32, relu_i8};

@@ -1,6 +1,6 @@
 //! A node's plan: what `prepare` works out once, kept as 32-bit words for every `invoke`.
 
-use larun_quant::fixed_point::FixedMultiplier;
+use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
 use crate::InvokeError;
 
@@ -13,6 +13,7 @@ pub struct PlanWriter<'m> {
     words: &'m mut [u32],
     written: usize,
     scratch: usize,
+    rounding: Rounding,
 }
 
 impl<'m> PlanWriter<'m> {
@@ -22,7 +23,19 @@ impl<'m> PlanWriter<'m> {
             words,
             written: 0,
             scratch: 0,
+            rounding: Rounding::TflmDouble,
         }
+    }
+
+    /// The same plan for another rounding.
+    #[must_use]
+    pub fn with_rounding(self, rounding: Rounding) -> Self {
+        Self { rounding, ..self }
+    }
+
+    /// How requantised values are rounded.
+    pub fn rounding(&self) -> Rounding {
+        linked(self.rounding)
     }
 
     /// The words that the plan takes, whether or not they fit.
@@ -117,12 +130,28 @@ impl<'m> PlanWriter<'m> {
 #[derive(Clone, Copy, Debug)]
 pub struct PlanReader<'m> {
     words: &'m [u32],
+    rounding: Rounding,
 }
 
 impl<'m> PlanReader<'m> {
     /// The plan in `words`.
     pub const fn new(words: &'m [u32]) -> Self {
-        Self { words }
+        Self {
+            words,
+            rounding: Rounding::TflmDouble,
+        }
+    }
+
+    /// The same plan for another rounding.
+    #[must_use]
+    pub fn with_rounding(self, rounding: Rounding) -> Self {
+        Self { rounding, ..self }
+    }
+
+    /// How requantised values are rounded.
+    #[inline]
+    pub fn rounding(&self) -> Rounding {
+        linked(self.rounding)
     }
 
     /// Borrows the next `len` words.
@@ -195,6 +224,16 @@ impl<'m> PlanReader<'m> {
             multiplier: self.read_i32()?,
             shift: self.read_i32()?,
         })
+    }
+}
+
+/// The rounding asked for. Without the feature `roundings` it is known when the program is built, and no other is linked.
+#[inline]
+const fn linked(rounding: Rounding) -> Rounding {
+    if cfg!(feature = "roundings") {
+        rounding
+    } else {
+        Rounding::TflmDouble
     }
 }
 

@@ -62,6 +62,17 @@ wire_enum! {
     }
 }
 
+wire_enum! {
+    /// How MIRROR_PAD treats the border.
+    MirrorPadMode {
+        /// The border element is not repeated.
+        #[default]
+        Reflect = 0,
+        /// The border element is repeated.
+        Symmetric = 1,
+    }
+}
+
 impl Activation {
     /// The interval `(low, high)` of real values that the activation clamps to, an open end being
     /// infinite, or `None` for an activation that is not a clamp.

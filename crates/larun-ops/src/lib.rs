@@ -6,12 +6,14 @@ mod attributes;
 mod element_type;
 mod ints;
 mod options;
+#[macro_use]
+mod rows;
 mod rules;
 mod shape;
 mod table;
 mod window;
 
-pub use attributes::{Activation, Padding, WeightsFormat};
+pub use attributes::{Activation, MirrorPadMode, Padding, WeightsFormat};
 pub use element_type::ElementType;
 pub use ints::{IntList, MAX_INTS};
 pub use options::*;

@@ -1,204 +1,8 @@
-//! The operator table: one row an operator, and the types that are made from the rows.
-//!
-//! To add an operator, add its row to [`for_each_op!`](crate::for_each_op), its option struct to
-//! `options.rs` where it has options of its own, and its shape rule to `rules/`. The enums, the
-//! markers, reading and writing of options, and the description of operands follow; every other
-//! crate expands the same rows or matches [`Op`] exhaustively, so the compiler names what is missing.
+//! The types that are made from the rows of the operator table.
 
 use crate::options::*;
 use crate::rules::{self, Operands, ShapeError};
 use crate::shape::Shape;
-
-/// Calls a macro with the whole operator table.
-///
-/// The callback receives `wire { rows } training { rows }`: operators that a `.tflite` file can
-/// hold, then those that exist during training only. A row reads
-///
-/// ```text
-/// /// What it computes.
-/// Marker {
-///     code: number in the file, name: "NAME", options: OptionStruct, int8_version: of an INT8 node,
-///     inputs: [operands], outputs: [operands],
-///     shape: rule in `rules`, macs: rule in `rules`,
-///     quantization: how the output's parameters are chosen, in_place: may the output take over the input's memory
-/// }
-/// ```
-///
-/// A callback that needs only the names matches `$($name:ident { $($row:tt)* })*`.
-#[macro_export]
-macro_rules! for_each_op {
-    ($callback:path) => {
-        $callback! {
-            wire {
-                /// Element-wise sum with broadcasting.
-                Add {
-                    code: 0, name: "ADD", options: AddOptions, int8_version: 2,
-                    inputs: [Operand::activation("a"), Operand::activation("b")],
-                    outputs: [Operand::activation("output")],
-                    shape: broadcast, macs: none,
-                    quantization: OutputQuantization::Calibrated, in_place: InPlace::Elementwise
-                }
-                /// Mean of each window.
-                AveragePool2D {
-                    code: 1, name: "AVERAGE_POOL_2D", options: Pool2DOptions, int8_version: 2,
-                    inputs: [Operand::activation("input")],
-                    outputs: [Operand::activation("output")],
-                    shape: pool2d, macs: none,
-                    quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
-                }
-                /// Inputs joined along an axis.
-                Concatenation {
-                    code: 2, name: "CONCATENATION", options: ConcatenationOptions, int8_version: 2,
-                    inputs: [Operand::activation("inputs").variadic()],
-                    outputs: [Operand::activation("output")],
-                    shape: concatenation, macs: none,
-                    quantization: OutputQuantization::SharedWithInputs, in_place: InPlace::Never
-                }
-                /// 2-D convolution: input `[N, H, W, C]`, filter `[O, KH, KW, C / groups]`.
-                Conv2D {
-                    code: 3, name: "CONV_2D", options: Conv2DOptions, int8_version: 3,
-                    inputs: [Operand::activation("input"), Operand::weights("filter", 0), Operand::bias("bias").optional()],
-                    outputs: [Operand::activation("output")],
-                    shape: conv2d, macs: conv2d,
-                    quantization: OutputQuantization::Calibrated, in_place: InPlace::Never
-                }
-                /// Depthwise 2-D convolution: input `[N, H, W, C]`, filter `[1, KH, KW, C * multiplier]`.
-                DepthwiseConv2D {
-                    code: 4, name: "DEPTHWISE_CONV_2D", options: DepthwiseConv2DOptions, int8_version: 3,
-                    inputs: [Operand::activation("input"), Operand::weights("filter", 3), Operand::bias("bias").optional()],
-                    outputs: [Operand::activation("output")],
-                    shape: depthwise_conv2d, macs: depthwise_conv2d,
-                    quantization: OutputQuantization::Calibrated, in_place: InPlace::Never
-                }
-                /// Real values of a quantised tensor.
-                Dequantize {
-                    code: 6, name: "DEQUANTIZE", options: DequantizeOptions, int8_version: 2,
-                    inputs: [Operand::activation("input")],
-                    outputs: [Operand::activation("output")],
-                    shape: same, macs: none,
-                    quantization: OutputQuantization::Unquantized, in_place: InPlace::Never
-                }
-                /// A dense layer: input `[..., I]`, weights `[O, I]`.
-                FullyConnected {
-                    code: 9, name: "FULLY_CONNECTED", options: FullyConnectedOptions, int8_version: 4,
-                    inputs: [Operand::activation("input"), Operand::weights("weights", 0), Operand::bias("bias").optional()],
-                    outputs: [Operand::activation("output")],
-                    shape: fully_connected, macs: fully_connected,
-                    quantization: OutputQuantization::Calibrated, in_place: InPlace::Never
-                }
-                /// `1 / (1 + exp(-x))`.
-                Logistic {
-                    code: 14, name: "LOGISTIC", options: NoOptions, int8_version: 2,
-                    inputs: [Operand::activation("input")],
-                    outputs: [Operand::activation("output")],
-                    shape: same, macs: none,
-                    quantization: OutputQuantization::UNIT_INTERVAL, in_place: InPlace::Elementwise
-                }
-                /// Largest value of each window.
-                MaxPool2D {
-                    code: 17, name: "MAX_POOL_2D", options: Pool2DOptions, int8_version: 2,
-                    inputs: [Operand::activation("input")],
-                    outputs: [Operand::activation("output")],
-                    shape: pool2d, macs: none,
-                    quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
-                }
-                /// Element-wise product with broadcasting.
-                Mul {
-                    code: 18, name: "MUL", options: MulOptions, int8_version: 2,
-                    inputs: [Operand::activation("a"), Operand::activation("b")],
-                    outputs: [Operand::activation("output")],
-                    shape: broadcast, macs: none,
-                    quantization: OutputQuantization::Calibrated, in_place: InPlace::Elementwise
-                }
-                /// `max(x, 0)`.
-                Relu {
-                    code: 19, name: "RELU", options: NoOptions, int8_version: 2,
-                    inputs: [Operand::activation("input")],
-                    outputs: [Operand::activation("output")],
-                    shape: same, macs: none,
-                    quantization: OutputQuantization::Calibrated, in_place: InPlace::Elementwise
-                }
-                /// `min(max(x, 0), 6)`.
-                Relu6 {
-                    code: 21, name: "RELU6", options: NoOptions, int8_version: 2,
-                    inputs: [Operand::activation("input")],
-                    outputs: [Operand::activation("output")],
-                    shape: same, macs: none,
-                    quantization: OutputQuantization::Calibrated, in_place: InPlace::Elementwise
-                }
-                /// The same elements under another shape.
-                Reshape {
-                    code: 22, name: "RESHAPE", options: ReshapeOptions, int8_version: 1,
-                    inputs: [Operand::activation("input"), Operand::parameter("shape").optional()],
-                    outputs: [Operand::activation("output")],
-                    shape: reshape, macs: none,
-                    quantization: OutputQuantization::SameAsInput, in_place: InPlace::View
-                }
-                /// `exp(beta x) / sum(exp(beta x))` along the innermost axis.
-                Softmax {
-                    code: 25, name: "SOFTMAX", options: SoftmaxOptions, int8_version: 2,
-                    inputs: [Operand::activation("logits")],
-                    outputs: [Operand::activation("output")],
-                    shape: same, macs: none,
-                    quantization: OutputQuantization::UNIT_INTERVAL, in_place: InPlace::Never
-                }
-                /// Zeros (the zero point) added around the input.
-                Pad {
-                    code: 34, name: "PAD", options: PadOptions, int8_version: 2,
-                    inputs: [Operand::activation("input"), Operand::parameter("paddings")],
-                    outputs: [Operand::activation("output")],
-                    shape: pad, macs: none,
-                    quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
-                }
-                /// Mean over axes.
-                Mean {
-                    code: 40, name: "MEAN", options: ReducerOptions, int8_version: 2,
-                    inputs: [Operand::activation("input"), Operand::parameter("axes")],
-                    outputs: [Operand::activation("output")],
-                    shape: reduce, macs: none,
-                    quantization: OutputQuantization::Calibrated, in_place: InPlace::Never
-                }
-                /// The input without some axes of size 1.
-                Squeeze {
-                    code: 43, name: "SQUEEZE", options: SqueezeOptions, int8_version: 1,
-                    inputs: [Operand::activation("input")],
-                    outputs: [Operand::activation("output")],
-                    shape: squeeze, macs: none,
-                    quantization: OutputQuantization::SameAsInput, in_place: InPlace::View
-                }
-                /// The input with one more axis of size 1.
-                ExpandDims {
-                    code: 70, name: "EXPAND_DIMS", options: ExpandDimsOptions, int8_version: 1,
-                    inputs: [Operand::activation("input"), Operand::parameter("axis")],
-                    outputs: [Operand::activation("output")],
-                    shape: expand_dims, macs: none,
-                    quantization: OutputQuantization::SameAsInput, in_place: InPlace::View
-                }
-                /// A tensor in other quantisation parameters.
-                Quantize {
-                    code: 114, name: "QUANTIZE", options: QuantizeOptions, int8_version: 1,
-                    inputs: [Operand::activation("input")],
-                    outputs: [Operand::activation("output")],
-                    shape: same, macs: none,
-                    quantization: OutputQuantization::Calibrated, in_place: InPlace::Never
-                }
-            }
-            training {
-                /// Batch normalisation over all axes but the last; folded into its neighbour before writing.
-                BatchNorm {
-                    name: "BATCH_NORM", options: BatchNormOptions,
-                    inputs: [
-                        Operand::activation("input"), Operand::scale("gamma"), Operand::bias("beta"),
-                        Operand::statistic("mean"), Operand::statistic("variance")
-                    ],
-                    outputs: [Operand::activation("output")],
-                    shape: same, macs: none,
-                    quantization: OutputQuantization::Calibrated, in_place: InPlace::Elementwise
-                }
-            }
-        }
-    };
-}
 
 /// What an operand is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,6 +20,8 @@ pub enum Role {
     Scale,
     /// A constant measured from data during training, not trained.
     Statistic,
+    /// A value that the operator itself keeps from one inference to the next.
+    State,
     /// Integers that shape the computation, such as axes or paddings; never quantised.
     Parameter,
 }
@@ -263,6 +69,10 @@ impl Operand {
         Self::new(name, Role::Statistic)
     }
 
+    const fn state(name: &'static str) -> Self {
+        Self::new(name, Role::State)
+    }
+
     const fn parameter(name: &'static str) -> Self {
         Self::new(name, Role::Parameter)
     }
@@ -285,6 +95,8 @@ pub enum OutputQuantization {
     Calibrated,
     /// Those of the first input: the operator moves or selects values.
     SameAsInput,
+    /// Those of the input with this number.
+    SameAs(u8),
     /// One set for the output and every input, from the union of their ranges.
     SharedWithInputs,
     /// Fixed by the specification: `(scale, zero point)` for INT8 and for INT16.
@@ -304,6 +116,16 @@ impl OutputQuantization {
         int8: (1.0 / 256.0, -128),
         int16: (1.0 / 32768.0, 0),
     };
+    /// Outputs in `[-1, 1]`: TANH and L2_NORMALIZATION.
+    const SYMMETRIC_UNIT: Self = Self::Fixed {
+        int8: (1.0 / 128.0, 0),
+        int16: (1.0 / 32768.0, 0),
+    };
+    /// Outputs in `[-16, 0]`: LOG_SOFTMAX.
+    const LOG_PROBABILITY: Self = Self::Fixed {
+        int8: (16.0 / 256.0, 127),
+        int16: (16.0 / 65536.0, 32767),
+    };
 }
 
 /// Whether an output may take over the memory of the first input.
@@ -322,8 +144,12 @@ pub enum InPlace {
 pub struct OpInfo {
     /// The name in the file format, such as `CONV_2D`.
     pub name: &'static str,
-    /// The builtin code, or `None` for an operator that no file can hold.
+    /// The builtin code, or `None` for an operator that the format does not number.
     pub code: Option<i32>,
+    /// Whether a file holds it as a custom operator of this name.
+    pub is_custom: bool,
+    /// Each option's field id and name.
+    pub option_fields: &'static [(u16, &'static str)],
     /// The number of its option table in the format's union, 0 for none.
     pub options_table: u8,
     /// The name of its option table.
@@ -353,10 +179,23 @@ impl OpInfo {
 
     /// Whether a node may have `count` inputs.
     pub fn accepts_inputs(&self, count: usize) -> bool {
-        let required = self.inputs.iter().filter(|o| !o.optional).count();
-        let variadic = self.inputs.iter().any(|o| o.variadic);
-        count >= required && (variadic || count <= self.inputs.len())
+        accepts(self.inputs, count)
     }
+
+    /// Whether a node may have `count` outputs.
+    pub fn accepts_outputs(&self, count: usize) -> bool {
+        accepts(self.outputs, count)
+    }
+}
+
+fn accepts(operands: &[Operand], count: usize) -> bool {
+    // Trailing operands may be left out where they are optional, and a variadic one may stand for none.
+    let needed = operands
+        .iter()
+        .rposition(|operand| !operand.optional && !operand.variadic)
+        .map_or(0, |last| last + 1);
+    let variadic = operands.iter().any(|operand| operand.variadic);
+    count >= needed && (variadic || count <= operands.len())
 }
 
 fn operand(operands: &'static [Operand], index: usize) -> Option<&'static Operand> {
@@ -379,16 +218,25 @@ macro_rules! define_ops {
             $(#[$wmeta:meta])*
             $wname:ident {
                 code: $wcode:literal, name: $wtext:literal, options: $woptions:ident, int8_version: $wversion:literal,
-                inputs: [$($winput:expr),*], outputs: [$($woutput:expr),*],
+                inputs: [$($winput:expr),* $(,)?], outputs: [$($woutput:expr),*],
                 shape: $wshape:ident, macs: $wmacs:ident,
                 quantization: $wquant:expr, in_place: $wplace:expr
+            }
+        )*}
+        custom {$(
+            $(#[$cmeta:meta])*
+            $cname:ident {
+                name: $ctext:literal, options: $coptions:ident,
+                inputs: [$($cinput:expr),* $(,)?], outputs: [$($coutput:expr),*],
+                shape: $cshape:ident, macs: $cmacs:ident,
+                quantization: $cquant:expr, in_place: $cplace:expr
             }
         )*}
         training {$(
             $(#[$tmeta:meta])*
             $tname:ident {
                 name: $ttext:literal, options: $toptions:ident,
-                inputs: [$($tinput:expr),*], outputs: [$($toutput:expr),*],
+                inputs: [$($tinput:expr),* $(,)?], outputs: [$($toutput:expr),*],
                 shape: $tshape:ident, macs: $tmacs:ident,
                 quantization: $tquant:expr, in_place: $tplace:expr
             }
@@ -398,6 +246,7 @@ macro_rules! define_ops {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum OpKind {
             $($(#[$wmeta])* $wname,)*
+            $($(#[$cmeta])* $cname,)*
             $($(#[$tmeta])* $tname,)*
         }
 
@@ -405,18 +254,24 @@ macro_rules! define_ops {
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub enum Op {
             $($(#[$wmeta])* $wname($woptions),)*
+            $($(#[$cmeta])* $cname($coptions),)*
             $($(#[$tmeta])* $tname($toptions),)*
         }
 
         /// The operators as types.
         pub mod op {
             $($(#[$wmeta])* #[derive(Clone, Copy, Debug)] pub struct $wname;)*
+            $($(#[$cmeta])* #[derive(Clone, Copy, Debug)] pub struct $cname;)*
             $($(#[$tmeta])* #[derive(Clone, Copy, Debug)] pub struct $tname;)*
         }
 
         $(impl Operator for op::$wname {
             const KIND: OpKind = OpKind::$wname;
             type Options = $woptions;
+        })*
+        $(impl Operator for op::$cname {
+            const KIND: OpKind = OpKind::$cname;
+            type Options = $coptions;
         })*
         $(impl Operator for op::$tname {
             const KIND: OpKind = OpKind::$tname;
@@ -425,7 +280,8 @@ macro_rules! define_ops {
 
         impl OpKind {
             /// Every operator of the table, those for training last.
-            pub const ALL: &'static [Self] = &[$(Self::$wname,)* $(Self::$tname,)*];
+            pub const ALL: &'static [Self] =
+                &[$(Self::$wname,)* $(Self::$cname,)* $(Self::$tname,)*];
 
             /// The row of the operator.
             pub const fn info(self) -> &'static OpInfo {
@@ -433,6 +289,8 @@ macro_rules! define_ops {
                     $(Self::$wname => { const ROW: OpInfo = OpInfo {
                         name: $wtext,
                         code: Some($wcode),
+                        is_custom: false,
+                        option_fields: <$woptions as Options>::FIELDS,
                         options_table: <$woptions as Options>::TABLE,
                         options_table_name: <$woptions as Options>::TABLE_NAME,
                         int8_version: $wversion,
@@ -441,9 +299,24 @@ macro_rules! define_ops {
                         quantization: $wquant,
                         in_place: $wplace,
                     }; &ROW })*
+                    $(Self::$cname => { const ROW: OpInfo = OpInfo {
+                        name: $ctext,
+                        code: None,
+                        is_custom: true,
+                        option_fields: <$coptions as Options>::FIELDS,
+                        options_table: 0,
+                        options_table_name: "",
+                        int8_version: 1,
+                        inputs: &[$($cinput),*],
+                        outputs: &[$($coutput),*],
+                        quantization: $cquant,
+                        in_place: $cplace,
+                    }; &ROW })*
                     $(Self::$tname => { const ROW: OpInfo = OpInfo {
                         name: $ttext,
                         code: None,
+                        is_custom: false,
+                        option_fields: <$toptions as Options>::FIELDS,
                         options_table: 0,
                         options_table_name: "",
                         int8_version: 1,
@@ -463,10 +336,19 @@ macro_rules! define_ops {
                 }
             }
 
+            /// The operator that a file holds as the custom operator `name`, or `None` for one that the table lacks.
+            pub fn from_custom_name(name: &[u8]) -> Option<Self> {
+                $(if name == $ctext.as_bytes() {
+                    return Some(Self::$cname);
+                })*
+                None
+            }
+
             /// The operator with its default options.
             pub fn with_default_options(self) -> Op {
                 match self {
                     $(Self::$wname => Op::$wname(Default::default()),)*
+                    $(Self::$cname => Op::$cname(Default::default()),)*
                     $(Self::$tname => Op::$tname(Default::default()),)*
                 }
             }
@@ -477,6 +359,7 @@ macro_rules! define_ops {
             pub const fn kind(&self) -> OpKind {
                 match self {
                     $(Self::$wname(_) => OpKind::$wname,)*
+                    $(Self::$cname(_) => OpKind::$cname,)*
                     $(Self::$tname(_) => OpKind::$tname,)*
                 }
             }
@@ -488,6 +371,7 @@ macro_rules! define_ops {
             pub fn read<S: OptionsSource>(kind: OpKind, source: &S) -> Result<Self, S::Error> {
                 Ok(match kind {
                     $(OpKind::$wname => Self::$wname(Options::read(source)?),)*
+                    $(OpKind::$cname => Self::$cname(Options::read(source)?),)*
                     $(OpKind::$tname => Self::$tname(Options::read(source)?),)*
                 })
             }
@@ -496,6 +380,7 @@ macro_rules! define_ops {
             pub fn write<K: OptionsSink>(&self, sink: &mut K) {
                 match self {
                     $(Self::$wname(options) => options.write(sink),)*
+                    $(Self::$cname(options) => options.write(sink),)*
                     $(Self::$tname(options) => options.write(sink),)*
                 }
             }
@@ -504,6 +389,7 @@ macro_rules! define_ops {
             pub fn activation(&self) -> Option<$crate::Activation> {
                 match self {
                     $(Self::$wname(options) => options.activation(),)*
+                    $(Self::$cname(options) => options.activation(),)*
                     $(Self::$tname(options) => options.activation(),)*
                 }
             }
@@ -512,6 +398,7 @@ macro_rules! define_ops {
             pub fn activation_mut(&mut self) -> Option<&mut $crate::Activation> {
                 match self {
                     $(Self::$wname(options) => options.activation_mut(),)*
+                    $(Self::$cname(options) => options.activation_mut(),)*
                     $(Self::$tname(options) => options.activation_mut(),)*
                 }
             }
@@ -522,12 +409,13 @@ macro_rules! define_ops {
             /// When the operands do not fit the operator, or the shape depends on values that are
             /// not constant ([`ShapeError::Unknown`]).
             pub fn infer_shape(&self, operands: &dyn Operands, output: usize) -> Result<Shape, ShapeError> {
-                if output >= self.kind().info().outputs.len() {
+                if self.kind().info().output(output).is_none() {
                     return Err(ShapeError::NoSuchOutput { output });
                 }
                 match self {
-                    $(Self::$wname(options) => rules::$wshape(options, operands),)*
-                    $(Self::$tname(options) => rules::$tshape(options, operands),)*
+                    $(Self::$wname(options) => rules::$wshape(options, operands, output),)*
+                    $(Self::$cname(options) => rules::$cshape(options, operands, output),)*
+                    $(Self::$tname(options) => rules::$tshape(options, operands, output),)*
                 }
             }
 
@@ -535,6 +423,7 @@ macro_rules! define_ops {
             pub fn macs(&self, operands: &dyn Operands, output: &Shape) -> u64 {
                 match self {
                     $(Self::$wname(_) => rules::macs::$wmacs(operands, output),)*
+                    $(Self::$cname(_) => rules::macs::$cmacs(operands, output),)*
                     $(Self::$tname(_) => rules::macs::$tmacs(operands, output),)*
                 }
             }

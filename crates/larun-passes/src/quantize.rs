@@ -97,12 +97,21 @@ pub(crate) fn check_float(graph: &Graph) -> Result<(), PassError> {
             Some(kind) if kind.info().code.is_none() => {
                 "it exists during training only; fold it first"
             }
+            Some(kind) if !has_integer_form(kind) => "quantising it is not supported yet",
             Some(_) => continue,
         };
         let place = Place::node(subgraph, id);
         return Err(PassError::NotQuantizable { place, reason });
     }
     Ok(())
+}
+
+/// Whether an operator computes on quantised activations by the table's rules alone: it keeps no state, runs no
+/// subgraph and gives quantised outputs.
+fn has_integer_form(kind: OpKind) -> bool {
+    let info = kind.info();
+    let keeps_state = info.inputs.iter().any(|input| input.role == Role::State);
+    !keeps_state && info.quantization != OutputQuantization::Unquantized
 }
 
 /// The role of input `index` of a node.
@@ -200,10 +209,15 @@ fn rule(node: &Node) -> Option<OutputQuantization> {
 fn join_moves(subgraph: &Subgraph) -> Sharing {
     let mut groups = Groups::new(subgraph.tensors.len());
     for node in &subgraph.nodes {
-        if let (Some(OutputQuantization::SameAsInput), Some(input), Some(output)) =
-            (rule(node), node.input(0), node.outputs.first())
-        {
-            groups.join(input.index(), output.index());
+        let moved = match rule(node) {
+            Some(OutputQuantization::SameAsInput) => node.input(0),
+            Some(OutputQuantization::SameAs(index)) => node.input(usize::from(index)),
+            _ => None,
+        };
+        if let Some(input) = moved {
+            for output in &node.outputs {
+                groups.join(input.index(), output.index());
+            }
         }
     }
     let mut fixed = HashMap::new();

@@ -4,12 +4,16 @@ use super::{Operands, ShapeError, shape, shaped};
 use crate::{MAX_RANK, Shape};
 
 /// The output has the shape of the first input.
-pub(crate) fn same<O>(_: &O, operands: &dyn Operands) -> Result<Shape, ShapeError> {
+pub(crate) fn same<O>(_: &O, operands: &dyn Operands, _output: usize) -> Result<Shape, ShapeError> {
     shape(operands, 0)
 }
 
 /// Two inputs are stretched along axes where one of them has size 1.
-pub(crate) fn broadcast<O>(_: &O, operands: &dyn Operands) -> Result<Shape, ShapeError> {
+pub(crate) fn broadcast<O>(
+    _: &O,
+    operands: &dyn Operands,
+    _output: usize,
+) -> Result<Shape, ShapeError> {
     let (a, b) = (shape(operands, 0)?, shape(operands, 1)?);
     let rank = a.rank().max(b.rank());
     let mut dims = [1; MAX_RANK];

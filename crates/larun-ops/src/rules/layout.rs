@@ -1,9 +1,7 @@
 //! Operators that move elements without changing them.
 
 use super::{Operands, ShapeError, ints, shape, shaped};
-use crate::options::{
-    ConcatenationOptions, ExpandDimsOptions, PadOptions, ReshapeOptions, SqueezeOptions,
-};
+use crate::options::{ConcatenationOptions, ExpandDimsOptions, ReshapeOptions, SqueezeOptions};
 use crate::shape::{axis_of, product};
 use crate::{IntList, Shape};
 
@@ -11,6 +9,7 @@ use crate::{IntList, Shape};
 pub(crate) fn concatenation(
     options: &ConcatenationOptions,
     operands: &dyn Operands,
+    _output: usize,
 ) -> Result<Shape, ShapeError> {
     let mut output = shape(operands, 0)?;
     let axis = output.axis(options.axis).ok_or(ShapeError::Option {
@@ -49,6 +48,7 @@ fn append(output: &mut Shape, input: &Shape, axis: usize, index: usize) -> Resul
 pub(crate) fn reshape(
     options: &ReshapeOptions,
     operands: &dyn Operands,
+    _output: usize,
 ) -> Result<Shape, ShapeError> {
     let elements = shape(operands, 0)?.elements().ok_or(ShapeError::Overflow)?;
     let asked = if operands.shape(1).is_some() {
@@ -98,6 +98,7 @@ fn fill_wildcard(asked: &IntList, elements: usize) -> Result<Shape, ShapeError> 
 pub(crate) fn squeeze(
     options: &SqueezeOptions,
     operands: &dyn Operands,
+    _output: usize,
 ) -> Result<Shape, ShapeError> {
     let input = shape(operands, 0)?;
     let mut dropped = 0u32;
@@ -125,6 +126,7 @@ pub(crate) fn squeeze(
 pub(crate) fn expand_dims(
     _: &ExpandDimsOptions,
     operands: &dyn Operands,
+    _output: usize,
 ) -> Result<Shape, ShapeError> {
     let input = shape(operands, 0)?;
     let axis = *ints(operands, 1)?.first().ok_or(ShapeError::Mismatch {
@@ -149,7 +151,7 @@ pub(crate) fn expand_dims(
 }
 
 /// The input with `(before, after)` elements more along each axis.
-pub(crate) fn pad(_: &PadOptions, operands: &dyn Operands) -> Result<Shape, ShapeError> {
+pub(crate) fn pad<O>(_: &O, operands: &dyn Operands, _output: usize) -> Result<Shape, ShapeError> {
     let mut output = shape(operands, 0)?;
     let paddings = ints(operands, 1)?;
     if paddings.len() != 2 * output.rank() {

@@ -8,6 +8,7 @@ use crate::options::ReducerOptions;
 pub(crate) fn reduce(
     options: &ReducerOptions,
     operands: &dyn Operands,
+    _output: usize,
 ) -> Result<Shape, ShapeError> {
     let input = shape(operands, 0)?;
     let mut reduced = 0u32;

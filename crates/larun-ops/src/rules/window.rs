@@ -9,6 +9,7 @@ use crate::{Padding, Shape, Window};
 pub(crate) fn conv2d(
     options: &Conv2DOptions,
     operands: &dyn Operands,
+    _output: usize,
 ) -> Result<Shape, ShapeError> {
     let [batch, height, width, channels] = nhwc(operands, 0)?;
     let [outputs, filter_h, filter_w, depth] = nhwc(operands, 1)?;
@@ -42,6 +43,7 @@ pub(crate) fn conv2d(
 pub(crate) fn depthwise_conv2d(
     options: &DepthwiseConv2DOptions,
     operands: &dyn Operands,
+    _output: usize,
 ) -> Result<Shape, ShapeError> {
     let [batch, height, width, channels] = nhwc(operands, 0)?;
     let [one, filter_h, filter_w, outputs] = nhwc(operands, 1)?;
@@ -74,6 +76,7 @@ pub(crate) fn depthwise_conv2d(
 pub(crate) fn pool2d(
     options: &Pool2DOptions,
     operands: &dyn Operands,
+    _output: usize,
 ) -> Result<Shape, ShapeError> {
     let [batch, height, width, channels] = nhwc(operands, 0)?;
     let size = |value: i32| usize::try_from(value).map_err(|_| ShapeError::Window);
@@ -87,6 +90,7 @@ pub(crate) fn pool2d(
 pub(crate) fn fully_connected(
     options: &FullyConnectedOptions,
     operands: &dyn Operands,
+    _output: usize,
 ) -> Result<Shape, ShapeError> {
     let (mut input, weights) = (shape(operands, 0)?, shape(operands, 1)?);
     let &[units, depth] = weights.dims() else {

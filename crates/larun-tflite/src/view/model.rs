@@ -273,8 +273,11 @@ impl<'a> OperatorCode<'a> {
 
     /// The operator, or `None` for one that the operator table lacks.
     #[inline]
-    pub const fn kind(&self) -> Option<OpKind> {
-        OpKind::from_code(self.code)
+    pub fn kind(&self) -> Option<OpKind> {
+        match self.code {
+            Self::CUSTOM => OpKind::from_custom_name(self.custom_name?),
+            code => OpKind::from_code(code),
+        }
     }
 }
 

@@ -3,7 +3,13 @@
 //! Each field names its id in the option table of the format. Readers and writers come from that: a
 //! source answers for a field id, a sink takes one, and neither knows any operator.
 
-use crate::{Activation, ElementType, IntList, Padding, WeightsFormat};
+mod builtin;
+mod custom;
+
+pub use builtin::*;
+pub use custom::*;
+
+use crate::{Activation, ElementType, IntList, MirrorPadMode, Padding, WeightsFormat};
 
 /// Where options are read from: a table of numbered fields.
 pub trait OptionsSource {
@@ -56,6 +62,8 @@ pub trait Options: Copy + Default + PartialEq + core::fmt::Debug {
     const TABLE: u8;
     /// The name of the option table.
     const TABLE_NAME: &'static str;
+    /// Each field's id and name, by which custom operators store their options.
+    const FIELDS: &'static [(u16, &'static str)];
 
     /// Reads the options; an absent field has its default.
     ///
@@ -150,6 +158,7 @@ byte_field!(
     Padding,
     ElementType,
     WeightsFormat,
+    MirrorPadMode,
     Activation {
         fn as_activation(&mut self) -> Option<&mut Activation> {
             Some(self)
@@ -180,6 +189,7 @@ macro_rules! options {
         impl Options for $name {
             const TABLE: u8 = $table;
             const TABLE_NAME: &'static str = $table_name;
+            const FIELDS: &'static [(u16, &'static str)] = &[$(($id, stringify!($field))),*];
 
             fn read<S: OptionsSource>(source: &S) -> Result<Self, S::Error> {
                 let _ = source;
@@ -206,134 +216,7 @@ macro_rules! options {
     )+};
 }
 
-options! {
-    /// An operator without options.
-    NoOptions = 0 "" {}
-
-    /// Options of CONV_2D.
-    Conv2DOptions = 1 "Conv2DOptions" {
-        /// Border treatment.
-        padding: Padding = 0, Padding::Same;
-        /// Step along the width.
-        stride_w: i32 = 1, 0;
-        /// Step along the height.
-        stride_h: i32 = 2, 0;
-        /// Activation of the result.
-        activation: Activation = 3, Activation::None;
-        /// Distance of neighbouring taps along the width.
-        dilation_w: i32 = 4, 1;
-        /// Distance of neighbouring taps along the height.
-        dilation_h: i32 = 5, 1;
-        /// Element type of the bias in a quantised model, FLOAT32 where unsaid.
-        quantized_bias_type: ElementType = 6, ElementType::Float32;
-    }
-
-    /// Options of DEPTHWISE_CONV_2D.
-    DepthwiseConv2DOptions = 2 "DepthwiseConv2DOptions" {
-        /// Border treatment.
-        padding: Padding = 0, Padding::Same;
-        /// Step along the width.
-        stride_w: i32 = 1, 0;
-        /// Step along the height.
-        stride_h: i32 = 2, 0;
-        /// Output channels per input channel; runtimes take it from the shapes.
-        depth_multiplier: i32 = 3, 0;
-        /// Activation of the result.
-        activation: Activation = 4, Activation::None;
-        /// Distance of neighbouring taps along the width.
-        dilation_w: i32 = 5, 1;
-        /// Distance of neighbouring taps along the height.
-        dilation_h: i32 = 6, 1;
-    }
-
-    /// Options of AVERAGE_POOL_2D and MAX_POOL_2D.
-    Pool2DOptions = 5 "Pool2DOptions" {
-        /// Border treatment.
-        padding: Padding = 0, Padding::Same;
-        /// Step along the width.
-        stride_w: i32 = 1, 0;
-        /// Step along the height.
-        stride_h: i32 = 2, 0;
-        /// Width of the window.
-        filter_w: i32 = 3, 0;
-        /// Height of the window.
-        filter_h: i32 = 4, 0;
-        /// Activation of the result.
-        activation: Activation = 5, Activation::None;
-    }
-
-    /// Options of FULLY_CONNECTED.
-    FullyConnectedOptions = 8 "FullyConnectedOptions" {
-        /// Activation of the result.
-        activation: Activation = 0, Activation::None;
-        /// Layout of the weights.
-        weights_format: WeightsFormat = 1, WeightsFormat::Default;
-        /// Whether the result keeps the leading dimensions of the input.
-        keep_num_dims: bool = 2, false;
-        /// Whether a hybrid kernel quantises its input asymmetrically.
-        asymmetric_quantize_inputs: bool = 3, false;
-        /// Element type of the bias in a quantised model, FLOAT32 where unsaid.
-        quantized_bias_type: ElementType = 4, ElementType::Float32;
-    }
-
-    /// Options of SOFTMAX.
-    SoftmaxOptions = 9 "SoftmaxOptions" {
-        /// Factor of the logits.
-        beta: f32 = 0, 0.0;
-    }
-
-    /// Options of CONCATENATION.
-    ConcatenationOptions = 10 "ConcatenationOptions" {
-        /// The axis along which the inputs are joined, negative from the end.
-        axis: i32 = 0, 0;
-        /// Activation of the result.
-        activation: Activation = 1, Activation::None;
-    }
-
-    /// Options of ADD.
-    AddOptions = 11 "AddOptions" {
-        /// Activation of the result.
-        activation: Activation = 0, Activation::None;
-        /// Whether INT16 scales are powers of two.
-        pot_scale_int16: bool = 1, true;
-    }
-
-    /// Options of RESHAPE.
-    ReshapeOptions = 17 "ReshapeOptions" {
-        /// The shape asked for, where no second input gives it; -1 stands for what is left.
-        new_shape: IntList = 0, IntList::default();
-    }
-
-    /// Options of MUL.
-    MulOptions = 21 "MulOptions" {
-        /// Activation of the result.
-        activation: Activation = 0, Activation::None;
-    }
-
-    /// Options of PAD: none, its paddings are an input.
-    PadOptions = 22 "PadOptions" {}
-
-    /// Options of MEAN and the other reductions.
-    ReducerOptions = 27 "ReducerOptions" {
-        /// Whether reduced axes stay as ones.
-        keep_dims: bool = 0, false;
-    }
-
-    /// Options of SQUEEZE.
-    SqueezeOptions = 30 "SqueezeOptions" {
-        /// The axes to drop, each of size 1; every such axis when empty.
-        squeeze_dims: IntList = 0, IntList::default();
-    }
-
-    /// Options of DEQUANTIZE: none.
-    DequantizeOptions = 38 "DequantizeOptions" {}
-
-    /// Options of EXPAND_DIMS: none, its axis is an input.
-    ExpandDimsOptions = 52 "ExpandDimsOptions" {}
-
-    /// Options of QUANTIZE: none.
-    QuantizeOptions = 89 "QuantizeOptions" {}
-}
+use options;
 
 /// Options of batch normalisation, which exists during training only.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -356,6 +239,7 @@ impl Default for BatchNormOptions {
 impl Options for BatchNormOptions {
     const TABLE: u8 = 0;
     const TABLE_NAME: &'static str = "";
+    const FIELDS: &'static [(u16, &'static str)] = &[];
 
     fn read<S: OptionsSource>(_source: &S) -> Result<Self, S::Error> {
         Ok(Self::default())

@@ -1,0 +1,10 @@
+//! See the module above.
+
+super::unwritten! {
+    If
+    While
+    CallOnce
+    VarHandle
+    ReadVariable
+    AssignVariable
+}

@@ -1,0 +1,9 @@
+//! See the module above.
+
+super::unwritten! {
+    Svdf
+    UnidirectionalSequenceLstm
+    CircularBuffer
+    Decode
+    DetectionPostProcess
+}

@@ -1,0 +1,6 @@
+//! See the module above.
+
+super::unwritten! {
+    TransposeConv
+    BatchMatmul
+}
