@@ -1,145 +1,9 @@
 //! The memory of a running node: outputs and scratch to write, inputs to read, out of one arena without `unsafe`.
 
-use core::fmt;
-
 use bytemuck::{AnyBitPattern, NoUninit};
 
-use crate::Site;
-
-/// The most regions of the arena that one node may write: outputs and scratch.
-pub const MAX_REGIONS: usize = 16;
-
-/// Where an operand lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Location<'m> {
-    /// Nowhere: an optional operand that is left out.
-    Absent,
-    /// In the arena.
-    Arena {
-        /// Bytes from the start of the arena.
-        offset: usize,
-        /// Bytes.
-        len: usize,
-    },
-    /// Outside of it: a constant of the model.
-    Constant(&'m [u8]),
-}
-
-/// Says where the operands of a node lie.
-pub trait Locate {
-    /// Input `index`.
-    fn input(&self, index: usize) -> Location<'_>;
-
-    /// Output `index`.
-    fn output(&self, index: usize) -> Location<'_>;
-
-    /// The scratch memory that the node's `prepare` asked for.
-    fn scratch(&self) -> Location<'_>;
-}
-
-/// Why a node could not run. Each of these is a fault of the caller: a node that was prepared and is given memory
-/// as planned runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InvokeError {
-    /// The plan is not one that the kernel wrote.
-    Plan,
-    /// An operand is absent, or a constant where memory to write is needed.
-    Missing(Memory),
-    /// A region reaches past the end of the arena.
-    OutOfArena(Memory),
-    /// A region overlaps another that is written.
-    Overlap(Memory),
-    /// A region does not start at a multiple of its element size, or does not hold whole elements.
-    Misaligned(Memory),
-    /// More than [`MAX_REGIONS`] regions are written.
-    TooManyRegions,
-    /// An operand has another number of elements than the plan says.
-    Length {
-        /// The operand.
-        operand: Memory,
-        /// Elements expected.
-        expected: usize,
-        /// Elements found.
-        found: usize,
-    },
-}
-
-/// A piece of memory that a node uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
-    /// An input or output.
-    Operand(Site),
-    /// The scratch memory.
-    Scratch,
-}
-
-impl Memory {
-    /// Input `index`.
-    pub const fn input(index: usize) -> Self {
-        Self::Operand(Site::Input(index))
-    }
-
-    /// Output `index`.
-    pub const fn output(index: usize) -> Self {
-        Self::Operand(Site::Output(index))
-    }
-}
-
-impl fmt::Display for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Operand(site) => site.fmt(f),
-            Self::Scratch => f.write_str("scratch memory"),
-        }
-    }
-}
-
-impl fmt::Display for InvokeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plan => f.write_str("the plan was not written by this kernel's prepare"),
-            Self::Missing(memory) => write!(f, "{memory} is missing"),
-            Self::OutOfArena(memory) => write!(f, "{memory} reaches past the end of the arena"),
-            Self::Overlap(memory) => write!(f, "{memory} overlaps memory that the node writes"),
-            Self::Misaligned(memory) => write!(
-                f,
-                "{memory} is not aligned to its elements; align the arena and the model to 16 bytes"
-            ),
-            Self::TooManyRegions => {
-                write!(
-                    f,
-                    "a node may write at most {MAX_REGIONS} regions of memory"
-                )
-            }
-            Self::Length {
-                operand,
-                expected,
-                found,
-            } => write!(f, "{operand} must have {expected} elements, has {found}"),
-        }
-    }
-}
-
-impl core::error::Error for InvokeError {}
-
-/// Checks the length of an operand.
-pub(crate) fn check_len(operand: Memory, found: usize, expected: usize) -> Result<(), InvokeError> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(InvokeError::Length {
-        operand,
-        expected,
-        found,
-    })
-}
-
-/// Checks the length of a bias, input 2, where there is one.
-pub(crate) fn check_bias<T>(bias: Option<&[T]>, channels: usize) -> Result<(), InvokeError> {
-    bias.map_or(Ok(()), |bias| {
-        check_len(Memory::input(2), bias.len(), channels)
-    })
-}
+use crate::pieces::{Pieces, region};
+use crate::{InvokeError, Locate, Location, Memory};
 
 /// An element that memory can be viewed as.
 pub trait Element: AnyBitPattern + NoUninit {}
@@ -150,7 +14,7 @@ impl<T: AnyBitPattern + NoUninit> Element for T {}
 ///
 /// A region is taken once; [`freeze`](Self::freeze) then lends out what is left for reading.
 pub struct Io<'a> {
-    /// Untaken stretches of the arena with their offsets.
+    /// Untaken stretches of memory with their offsets.
     free: Pieces<&'a mut [u8]>,
     locate: &'a dyn Locate,
 }
@@ -164,10 +28,15 @@ pub struct FrozenIo<'a> {
 impl<'a> Io<'a> {
     /// The arena, and where in it the node's operands lie.
     pub fn new(arena: &'a mut [u8], locate: &'a dyn Locate) -> Self {
-        let mut free = Pieces::default();
-        // The first piece always has room.
-        let _ = free.push(0, arena);
-        Self { free, locate }
+        Self::with_state(arena, &mut [], locate)
+    }
+
+    /// The arena, the memory that is kept from one inference to the next, and where in them the node's operands lie.
+    pub fn with_state(arena: &'a mut [u8], state: &'a mut [u8], locate: &'a dyn Locate) -> Self {
+        Self {
+            free: Pieces::new(arena, state),
+            locate,
+        }
     }
 
     /// Takes output `index` to write.
@@ -175,7 +44,11 @@ impl<'a> Io<'a> {
     /// # Errors
     /// When it is not in the arena, overlaps what was taken before, or is not aligned for `T`.
     pub fn output<T: Element>(&mut self, index: usize) -> Result<&'a mut [T], InvokeError> {
-        self.take(self.locate.output(index), Memory::output(index))
+        let memory = Memory::output(index);
+        match self.locate.output(index) {
+            location @ Location::Arena { .. } => self.take(location, memory),
+            _ => Err(InvokeError::Missing(memory)),
+        }
     }
 
     /// Takes the scratch memory.
@@ -186,11 +59,56 @@ impl<'a> Io<'a> {
         self.take(self.locate.scratch(), Memory::Scratch)
     }
 
+    /// Takes input `index`, which must be a variable tensor, to read and change.
+    ///
+    /// # Errors
+    /// When it is not a variable, overlaps what was taken before, or is not aligned for `T`.
+    pub fn state<T: Element>(&mut self, index: usize) -> Result<&'a mut [T], InvokeError> {
+        let memory = Memory::input(index);
+        match self.locate.input(index) {
+            Location::Absent => Err(InvokeError::Missing(memory)),
+            location @ Location::State { .. } => self.take(location, memory),
+            Location::Arena { .. } | Location::Constant(_) => Err(InvokeError::NotVariable(memory)),
+        }
+    }
+
+    /// Takes the memory that the node keeps from one inference to the next: zeros at first, and after a reset.
+    ///
+    /// # Errors
+    /// As [`output`](Self::output); the node's `prepare` must have asked for it.
+    pub fn node_state<T: Element>(&mut self) -> Result<&'a mut [T], InvokeError> {
+        self.take(self.locate.node_state(), Memory::State)
+    }
+
+    /// Takes the bytes of the resource variable that input `index` names.
+    ///
+    /// # Errors
+    /// When it names none, or the variable was taken before.
+    pub fn resource(&mut self, index: usize) -> Result<&'a mut [u8], InvokeError> {
+        let number = read_number(self.locate, index, |at| {
+            let piece = self.free.get(at, Memory::input(index))?;
+            Ok((piece.offset, &*piece.bytes))
+        })?;
+        match self.locate.resource(number) {
+            location @ Location::State { .. } => self.take(location, Memory::resource(index)),
+            _ => Err(InvokeError::NoResource(Memory::input(index))),
+        }
+    }
+
     /// Whether the first output lies exactly where the first input does, so that an operator that leaves the bytes as
     /// they are has nothing to do.
     pub fn is_view(&self) -> bool {
         let input = self.locate.input(0);
         matches!(input, Location::Arena { .. }) && input == self.locate.output(0)
+    }
+
+    /// Lends the memory for a while, so that a node with many outputs can take them one after the other, each together
+    /// with its inputs.
+    pub fn lend(&mut self) -> Io<'_> {
+        Io {
+            free: self.free.lend(),
+            locate: self.locate,
+        }
     }
 
     /// Ends the taking: what is left may be read.
@@ -206,13 +124,11 @@ impl<'a> Io<'a> {
         location: Location<'_>,
         memory: Memory,
     ) -> Result<&'a mut [T], InvokeError> {
-        let Location::Arena { offset, len } = location else {
-            return Err(InvokeError::Missing(memory));
-        };
+        let (offset, len) = region(location).ok_or(InvokeError::Missing(memory))?;
         if len == 0 {
             return Ok(&mut []);
         }
-        let piece = self.free.find(offset, len, memory)?;
+        let piece = self.free.find((offset, len), memory)?;
         let start = piece.offset;
         let (before, rest) = split(core::mem::take(&mut piece.bytes), offset - start);
         let (region, after) = split(rest, len);
@@ -245,99 +161,62 @@ impl<'a> FrozenIo<'a> {
         let memory = Memory::input(index);
         let bytes = match self.locate.input(index) {
             Location::Absent => return Ok(None),
-            Location::Constant([]) => return Ok(Some(&[])),
             Location::Constant(bytes) => bytes,
-            Location::Arena { len: 0, .. } => return Ok(Some(&[])),
-            Location::Arena { offset, len } => {
-                let piece = self.free.get(offset, len, memory)?;
-                piece
-                    .bytes
-                    .get(offset - piece.offset..)
-                    .and_then(|rest| rest.get(..len))
-                    .ok_or(InvokeError::OutOfArena(memory))?
-            }
+            location => self.read(location, memory)?,
         };
+        if bytes.is_empty() {
+            return Ok(Some(&[]));
+        }
         bytemuck::try_cast_slice(bytes)
             .map(Some)
             .map_err(|_| InvokeError::Misaligned(memory))
     }
-}
 
-/// A stretch of the arena.
-#[derive(Clone, Copy, Default)]
-struct Piece<B> {
-    offset: usize,
-    bytes: B,
-}
-
-/// The stretches of the arena between the regions that were taken.
-struct Pieces<B> {
-    /// The length of the arena.
-    end: usize,
-    len: usize,
-    pieces: [Piece<B>; MAX_REGIONS + 1],
-}
-
-impl<B: Default> Default for Pieces<B> {
-    fn default() -> Self {
-        Self {
-            end: 0,
-            len: 0,
-            pieces: core::array::from_fn(|_| Piece::default()),
+    /// Reads the bytes of the resource variable that input `index` names.
+    ///
+    /// # Errors
+    /// When it names none, or the variable was taken to write.
+    pub fn resource(&self, index: usize) -> Result<&'a [u8], InvokeError> {
+        let number = read_number(self.locate, index, |at| {
+            let piece = self.free.get(at, Memory::input(index))?;
+            Ok((piece.offset, piece.bytes))
+        })?;
+        match self.locate.resource(number) {
+            location @ Location::State { .. } => self.read(location, Memory::resource(index)),
+            _ => Err(InvokeError::NoResource(Memory::input(index))),
         }
     }
+
+    fn read(&self, location: Location<'_>, memory: Memory) -> Result<&'a [u8], InvokeError> {
+        let (offset, len) = region(location).ok_or(InvokeError::Missing(memory))?;
+        if len == 0 {
+            return Ok(&[]);
+        }
+        let piece = self.free.get((offset, len), memory)?;
+        slice(piece.bytes, offset - piece.offset, len).ok_or(InvokeError::OutOfArena(memory))
+    }
 }
 
-impl<B: AsRef<[u8]> + Default> Pieces<B> {
-    fn push(&mut self, offset: usize, bytes: B) -> Result<(), InvokeError> {
-        self.end = self.end.max(offset.saturating_add(bytes.as_ref().len()));
-        if bytes.as_ref().is_empty() {
-            return Ok(());
+fn slice(bytes: &[u8], at: usize, len: usize) -> Option<&[u8]> {
+    bytes.get(at..)?.get(..len)
+}
+
+/// The number in input `index`, a handle. `piece` gives the stretch of memory that holds a region, with its offset.
+fn read_number<'p>(
+    locate: &'p dyn Locate,
+    index: usize,
+    piece: impl FnOnce((usize, usize)) -> Result<(usize, &'p [u8]), InvokeError>,
+) -> Result<u32, InvokeError> {
+    let memory = Memory::input(index);
+    let location = locate.input(index);
+    let bytes = match (location, region(location)) {
+        (Location::Constant(bytes), _) => bytes,
+        (_, Some((offset, len))) => {
+            let (start, bytes) = piece((offset, len))?;
+            slice(bytes, offset - start, len).ok_or(InvokeError::OutOfArena(memory))?
         }
-        let slot = self.pieces.get_mut(self.len);
-        *slot.ok_or(InvokeError::TooManyRegions)? = Piece { offset, bytes };
-        self.len += 1;
-        Ok(())
-    }
-
-    /// The piece that holds `len` bytes at `offset`; its offset is at most `offset`.
-    fn position(&self, offset: usize, len: usize, memory: Memory) -> Result<usize, InvokeError> {
-        let end = offset
-            .checked_add(len)
-            .filter(|&end| end <= self.end)
-            .ok_or(InvokeError::OutOfArena(memory))?;
-        self.pieces
-            .iter()
-            .position(|piece| {
-                let covered = piece.offset.saturating_add(piece.bytes.as_ref().len());
-                piece.offset <= offset && end <= covered
-            })
-            .ok_or(InvokeError::Overlap(memory))
-    }
-
-    fn find(
-        &mut self,
-        offset: usize,
-        len: usize,
-        memory: Memory,
-    ) -> Result<&mut Piece<B>, InvokeError> {
-        let at = self.position(offset, len, memory)?;
-        self.pieces.get_mut(at).ok_or(InvokeError::Overlap(memory))
-    }
-
-    fn get(&self, offset: usize, len: usize, memory: Memory) -> Result<&Piece<B>, InvokeError> {
-        let at = self.position(offset, len, memory)?;
-        self.pieces.get(at).ok_or(InvokeError::Overlap(memory))
-    }
-
-    fn map<C>(self, convert: impl Fn(B) -> C) -> Pieces<C> {
-        Pieces {
-            end: self.end,
-            len: self.len,
-            pieces: self.pieces.map(|piece| Piece {
-                offset: piece.offset,
-                bytes: convert(piece.bytes),
-            }),
-        }
-    }
+        _ => return Err(InvokeError::Missing(memory)),
+    };
+    let number = bytes.first_chunk().ok_or(InvokeError::NoResource(memory))?;
+    Ok(u32::from_le_bytes(*number))
 }

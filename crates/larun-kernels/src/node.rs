@@ -18,6 +18,13 @@ pub trait NodeView {
 
     /// Output `index`, or `None` past the end.
     fn output(&self, index: usize) -> Option<TensorInfo<'_>>;
+
+    /// The tensor that describes value `index` inside the node, which has no memory, or `None` where the model does not
+    /// say. LSTM has the scales of its gates there.
+    fn intermediate(&self, index: usize) -> Option<TensorInfo<'_>> {
+        let _ = index;
+        None
+    }
 }
 
 /// A tensor as the model describes it.

@@ -14,6 +14,7 @@ pub struct PlanWriter<'m> {
     written: usize,
     scratch: usize,
     rounding: Rounding,
+    state: usize,
 }
 
 impl<'m> PlanWriter<'m> {
@@ -24,6 +25,7 @@ impl<'m> PlanWriter<'m> {
             written: 0,
             scratch: 0,
             rounding: Rounding::TflmDouble,
+            state: 0,
         }
     }
 
@@ -56,6 +58,17 @@ impl<'m> PlanWriter<'m> {
     /// Asks for scratch memory, aligned to 16 bytes, for the time of an `invoke`. The largest request counts.
     pub fn request_scratch(&mut self, bytes: usize) {
         self.scratch = self.scratch.max(bytes);
+    }
+
+    /// The bytes that the node keeps from one inference to the next, 0 for none.
+    pub const fn state_bytes(&self) -> usize {
+        self.state
+    }
+
+    /// Asks for memory, aligned to 8 bytes, that the node keeps from one inference to the next
+    /// ([`Io::node_state`](crate::Io::node_state)): zeros at first, and after a reset. The largest request counts.
+    pub fn request_state(&mut self, bytes: usize) {
+        self.state = self.state.max(bytes);
     }
 
     /// Writes a word.

@@ -11,6 +11,7 @@ pub(crate) struct FileNode<'m> {
     op: Op,
     pub(crate) inputs: List<'m, i32>,
     pub(crate) outputs: List<'m, i32>,
+    intermediates: List<'m, i32>,
 }
 
 impl<'m> FileNode<'m> {
@@ -26,6 +27,7 @@ impl<'m> FileNode<'m> {
             op: operator.op(kind)?,
             inputs: operator.inputs()?,
             outputs: operator.outputs()?,
+            intermediates: operator.intermediates()?,
         })
     }
 
@@ -82,5 +84,9 @@ impl NodeView for FileNode<'_> {
 
     fn output(&self, index: usize) -> Option<TensorInfo<'_>> {
         self.tensor(self.outputs.get(index))
+    }
+
+    fn intermediate(&self, index: usize) -> Option<TensorInfo<'_>> {
+        self.tensor(self.intermediates.get(index))
     }
 }

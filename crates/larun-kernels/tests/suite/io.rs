@@ -142,3 +142,98 @@ fn misaligned_memory_is_refused() {
     let error = io.freeze().input::<i32>(0).unwrap_err();
     assert_eq!(error, InvokeError::Misaligned(Memory::input(0)));
 }
+
+/// A node with a variable, state of its own, and a handle of a resource variable that follows them in kept memory.
+struct Kept;
+
+impl Locate for Kept {
+    fn input(&self, index: usize) -> Location<'_> {
+        match index {
+            0 => Location::State { offset: 0, len: 8 },
+            1 => Location::Arena { offset: 0, len: 4 },
+            2 => Location::Constant(&[7, 0, 0, 0]),
+            _ => Location::Absent,
+        }
+    }
+
+    fn output(&self, _: usize) -> Location<'_> {
+        Location::State { offset: 0, len: 8 }
+    }
+
+    fn scratch(&self) -> Location<'_> {
+        Location::Absent
+    }
+
+    fn node_state(&self) -> Location<'_> {
+        Location::State { offset: 8, len: 4 }
+    }
+
+    fn resource(&self, number: u32) -> Location<'_> {
+        match number {
+            7 => Location::State { offset: 12, len: 4 },
+            8 => Location::State { offset: 16, len: 4 },
+            _ => Location::Absent,
+        }
+    }
+}
+
+#[test]
+fn kept_memory_is_written_where_it_may_be() {
+    let (mut arena, mut state) = ([0u32; 4], [1u32, 2, 3, 4]);
+    let arena: &mut [u8] = bytemuck::cast_slice_mut(&mut arena);
+    arena[0] = 7;
+    let mut io = Io::with_state(arena, bytemuck::cast_slice_mut(&mut state), &Kept);
+    let not_variable = |i| Some(InvokeError::NotVariable(Memory::input(i)));
+    assert_eq!(io.state::<u8>(1).err(), not_variable(1));
+    assert_eq!(io.state::<u8>(2).err(), not_variable(2));
+    let missing = InvokeError::Missing(Memory::input(3));
+    assert_eq!(io.state::<u8>(3).err(), Some(missing));
+    // Only `state` writes a variable.
+    let missing = InvokeError::Missing(Memory::output(0));
+    assert_eq!(io.output::<u8>(0).err(), Some(missing));
+
+    let own = io.node_state::<u32>().unwrap();
+    own[0] += 30;
+    // A constant handle and one in the arena name the same variable; it is taken once.
+    io.resource(1).unwrap()[0] += 40;
+    let overlap = InvokeError::Overlap(Memory::resource(2));
+    assert_eq!(io.resource(2).err(), Some(overlap));
+    let variable = io.state::<u32>(0).unwrap();
+    assert_eq!(variable, [1, 2]);
+    variable[1] = 20;
+    assert_eq!(
+        io.freeze().input::<u8>(0),
+        Err(InvokeError::Overlap(Memory::input(0)))
+    );
+    let frozen = Io::with_state(arena, bytemuck::cast_slice_mut(&mut state), &Kept).freeze();
+    assert_eq!(frozen.input::<u32>(0).unwrap(), [1, 20]);
+    assert_eq!(frozen.resource(2).unwrap(), [44, 0, 0, 0]);
+    arena[0] = 9;
+    let frozen = Io::with_state(arena, bytemuck::cast_slice_mut(&mut state), &Kept).freeze();
+    let none = InvokeError::NoResource(Memory::input(1));
+    assert_eq!(frozen.resource(1), Err(none));
+    arena[0] = 8;
+    let frozen = Io::with_state(arena, bytemuck::cast_slice_mut(&mut state), &Kept).freeze();
+    let out = InvokeError::OutOfArena(Memory::resource(1));
+    assert_eq!(frozen.resource(1), Err(out));
+    assert_eq!(state, [1, 20, 33, 44]);
+}
+
+#[test]
+fn many_outputs_are_written_one_after_the_other() {
+    let outputs: Vec<_> = (1..100).map(|i| (4 * i, 4)).collect();
+    let places = Places {
+        inputs: vec![(0, 4)],
+        outputs,
+        scratch: (0, 0),
+    };
+    let mut memory = vec![0u8; 400];
+    memory[..4].copy_from_slice(b"copy");
+    let mut io = Io::new(&mut memory, &places);
+    for i in 0..99 {
+        let mut io = io.lend();
+        let output = io.output::<u8>(i).unwrap();
+        output.copy_from_slice(io.freeze().input(0).unwrap());
+    }
+    assert_eq!(memory, b"copy".repeat(100));
+}

@@ -15,6 +15,8 @@ pub(crate) struct Tensor {
     pub(crate) zero_points: Vec<u8>,
     pub(crate) axis: usize,
     pub(crate) constant: bool,
+    /// Whether the value is kept from one inference to the next.
+    pub(crate) variable: bool,
     /// The value: of an output, the one expected or nothing.
     pub(crate) bytes: Vec<u8>,
 }
@@ -28,6 +30,7 @@ impl Tensor {
             zero_points: Vec::new(),
             axis: 0,
             constant: false,
+            variable: false,
             bytes,
         }
     }
@@ -63,13 +66,20 @@ impl Tensor {
         self
     }
 
+    /// A tensor whose value is kept from one inference to the next, and begins with its bytes.
+    #[allow(dead_code, reason = "for operators with state")]
+    pub(crate) fn variable(mut self) -> Self {
+        self.variable = true;
+        self
+    }
+
     fn info(&self) -> TensorInfo<'_> {
         TensorInfo {
             element_type: self.element_type,
             shape: self.shape,
             quantization: QuantizationView::new(&self.scales, &self.zero_points, self.axis),
             constant: self.constant.then_some(&self.bytes),
-            is_variable: false,
+            is_variable: self.variable,
         }
     }
 }
@@ -81,6 +91,10 @@ pub(crate) struct Node {
     pub(crate) inputs: Vec<Option<Tensor>>,
     pub(crate) outputs: Vec<Tensor>,
 }
+
+/// What a node keeps from one inference to the next: its variables and what its `prepare` asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State(pub(crate) Vec<u128>);
 
 impl NodeView for Node {
     fn op(&self) -> Op {
@@ -125,6 +139,13 @@ impl Node {
         Ok((words, scratch))
     }
 
+    /// The bytes of state that the node asks for.
+    pub(crate) fn state_bytes(&self) -> Result<usize, Refusal> {
+        let mut measure = PlanWriter::new(&mut []);
+        (self.registration().prepare)(self, &mut measure)?;
+        Ok(measure.state_bytes())
+    }
+
     /// The bytes of every output.
     pub(crate) fn run(&self) -> Result<Vec<Vec<u8>>, Refusal> {
         let (words, scratch) = self.prepare()?;
@@ -136,11 +157,27 @@ impl Node {
         words: &[u32],
         scratch: usize,
     ) -> Result<Vec<Vec<u8>>, InvokeError> {
+        self.invoke_with(words, scratch, &mut State::default())
+    }
+
+    /// Runs once and goes on from `state`; an empty one begins with the variables' own bytes.
+    pub(crate) fn invoke_with(
+        &self,
+        words: &[u32],
+        scratch: usize,
+        state: &mut State,
+    ) -> Result<Vec<Vec<u8>>, InvokeError> {
         let mut layout = Layout::default();
+        let mut variables = Vec::new();
         for input in &self.inputs {
             let place = match input {
                 None => Place::Absent,
                 Some(tensor) if tensor.constant => aligned(&tensor.bytes),
+                Some(tensor) if tensor.variable => {
+                    variables.resize(variables.len().next_multiple_of(16), 0);
+                    variables.extend(&tensor.bytes);
+                    Place::State(variables.len() - tensor.bytes.len(), tensor.bytes.len())
+                }
                 Some(tensor) => layout.place(tensor.bytes.len()),
             };
             layout.inputs.push(place);
@@ -150,6 +187,13 @@ impl Node {
             layout.outputs.push(place);
         }
         layout.scratch = layout.place(scratch);
+        let kept = self.state_bytes().unwrap_or(0);
+        let start = variables.len().next_multiple_of(16);
+        layout.node_state = Place::State(start, kept);
+        if state.0.is_empty() {
+            state.0 = vec![0; (start + kept).div_ceil(16)];
+            bytemuck::cast_slice_mut(&mut state.0)[..variables.len()].copy_from_slice(&variables);
+        }
         // Memory holds what earlier nodes left.
         let mut arena = vec![0xA5A5_A5A5_A5A5_A5A5_A5A5_A5A5_A5A5_A5A5_u128; layout.end / 16 + 1];
         let arena: &mut [u8] = bytemuck::cast_slice_mut(&mut arena);
@@ -158,7 +202,7 @@ impl Node {
                 arena[at..at + len].copy_from_slice(&tensor.bytes);
             }
         }
-        let io = Io::new(arena, &layout);
+        let io = Io::with_state(arena, bytemuck::cast_slice_mut(&mut state.0), &layout);
         (self.registration().invoke)(PlanReader::new(words), io)?;
         let outputs = layout.outputs.iter().map(|place| match *place {
             Place::Arena(at, len) => arena[at..at + len].to_vec(),
@@ -184,6 +228,7 @@ impl Node {
 enum Place {
     Absent,
     Arena(usize, usize),
+    State(usize, usize),
     Constant(Vec<u128>, usize),
 }
 
@@ -198,6 +243,7 @@ struct Layout {
     inputs: Vec<Place>,
     outputs: Vec<Place>,
     scratch: Place,
+    node_state: Place,
     end: usize,
 }
 
@@ -207,6 +253,7 @@ impl Default for Layout {
             inputs: Vec::new(),
             outputs: Vec::new(),
             scratch: Place::Absent,
+            node_state: Place::Absent,
             end: 0,
         }
     }
@@ -225,6 +272,7 @@ impl Place {
         match *self {
             Self::Absent => Location::Absent,
             Self::Arena(offset, len) => Location::Arena { offset, len },
+            Self::State(offset, len) => Location::State { offset, len },
             Self::Constant(ref blocks, len) => {
                 let bytes: &[u8] = bytemuck::cast_slice(blocks);
                 Location::Constant(&bytes[..len])
@@ -246,5 +294,9 @@ impl Locate for Layout {
 
     fn scratch(&self) -> Location<'_> {
         self.scratch.location()
+    }
+
+    fn node_state(&self) -> Location<'_> {
+        self.node_state.location()
     }
 }
