@@ -3,10 +3,13 @@
 use larun_ops::{OpKind, Operator, Shape, ShapeError, op};
 
 use crate::node::ShapeView;
-use crate::{InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal, TensorInfo};
+use crate::{InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal, Step, TensorInfo};
 
 /// The kernel of an operator, implemented for the marker types of [`larun_ops::op`].
 pub trait Kernel: Operator {
+    /// What takes the place of [`invoke`](Self::invoke) where the operator runs subgraphs.
+    const CONTROL: Option<Step> = None;
+
     /// Checks types and quantisation, writes the node's plan (geometry, multipliers) and asks for scratch memory.
     ///
     /// [`Registration::prepare`] has checked the operator, the operands' presence, sizes and shapes before.
@@ -31,6 +34,8 @@ pub struct Registration {
     pub prepare: fn(&dyn NodeView, &mut PlanWriter<'_>) -> Result<(), Refusal>,
     /// Runs a node from its plan.
     pub invoke: fn(PlanReader<'_>, Io<'_>) -> Result<(), InvokeError>,
+    /// What runs a node in place of `invoke`, where the operator runs subgraphs.
+    pub control: Option<Step>,
 }
 
 impl Registration {
@@ -40,6 +45,7 @@ impl Registration {
             kind: K::KIND,
             prepare: prepare::<K>,
             invoke: K::invoke,
+            control: K::CONTROL,
         }
     }
 }

@@ -5,6 +5,7 @@
 mod activation;
 mod axes;
 mod binary;
+mod control;
 mod conv;
 mod depthwise;
 mod divide;
@@ -30,6 +31,7 @@ mod window;
 
 pub use activation::{ReluQuantization, logistic_f32, logistic_i8, relu_f32, relu_i8};
 pub use binary::{AddQuantization, Broadcast, MulQuantization, add_f32, add_i8, mul_f32, mul_i8};
+pub use control::{ControlIo, Next, Port, Step, Subgraphs};
 pub use conv::{ConvGeometry, conv2d_f32, conv2d_i8, conv2d_i8_scratch_len};
 pub use depthwise::{depthwise_conv2d_f32, depthwise_conv2d_i8};
 pub use fully_connected::{DenseGeometry, fully_connected_f32, fully_connected_i8};
@@ -39,7 +41,7 @@ pub use mean::{MeanQuantization, Reduction, mean_f32, mean_i8};
 pub use memory::{InvokeError, Locate, Location, Memory};
 pub use node::{NodeView, QuantizationView, TensorInfo};
 pub use pieces::MAX_REGIONS;
-pub use plan::{PlanReader, PlanWriter};
+pub use plan::{MAX_CALLS, PlanReader, PlanWriter, Resource};
 pub use pool::{average_pool_f32, average_pool_i8, max_pool_f32, max_pool_i8};
 pub use quantize::{Requantization, dequantize_i8, quantize_i8, quantize_i16, requantize_i8};
 pub use refusal::{Reason, Refusal, Site};

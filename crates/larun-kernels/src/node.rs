@@ -25,6 +25,24 @@ pub trait NodeView {
         let _ = index;
         None
     }
+
+    /// How many inputs and outputs a subgraph has, or `None` where there is no such subgraph.
+    fn subgraph_ports(&self, subgraph: u32) -> Option<[usize; 2]> {
+        let _ = subgraph;
+        None
+    }
+
+    /// Input `index` of a subgraph.
+    fn subgraph_input(&self, subgraph: u32, index: usize) -> Option<TensorInfo<'_>> {
+        let _ = (subgraph, index);
+        None
+    }
+
+    /// Output `index` of a subgraph.
+    fn subgraph_output(&self, subgraph: u32, index: usize) -> Option<TensorInfo<'_>> {
+        let _ = (subgraph, index);
+        None
+    }
 }
 
 /// A tensor as the model describes it.
@@ -43,9 +61,28 @@ pub struct TensorInfo<'m> {
 }
 
 impl TensorInfo<'_> {
-    /// The number of bytes, or `None` where elements have no fixed size or the product overflows.
+    /// The number of bytes, or `None` where elements have no fixed size or the product overflows. A handle of a resource
+    /// variable has four.
     pub fn byte_len(&self) -> Option<usize> {
-        self.element_type.byte_len(self.shape.elements()?)
+        let elements = self.shape.elements()?;
+        match self.element_type {
+            ElementType::Resource => elements.checked_mul(size_of::<u32>()),
+            element_type => element_type.byte_len(elements),
+        }
+    }
+
+    /// Four bytes of elements that stand for the real number 0, the zero point of integers: what a variable begins with.
+    pub fn zeros(&self) -> u32 {
+        let zero_point = self.quantization.zero_point(0).unwrap_or(0) as u32;
+        match self.element_type {
+            ElementType::Int4 | ElementType::UInt4 => (zero_point & 0xF).wrapping_mul(0x1111_1111),
+            ElementType::Int8 | ElementType::UInt8 => (zero_point & 0xFF).wrapping_mul(0x0101_0101),
+            ElementType::Int16 | ElementType::UInt16 => {
+                (zero_point & 0xFFFF).wrapping_mul(0x0001_0001)
+            }
+            ElementType::Int32 | ElementType::UInt32 => zero_point,
+            _ => 0,
+        }
     }
 
     /// The values of a constant INT32 or INT64 tensor; `None` for another, or when a value does not fit an `i32` or

@@ -15,6 +15,26 @@ pub struct PlanWriter<'m> {
     scratch: usize,
     rounding: Rounding,
     state: usize,
+    calls: [Option<u32>; MAX_CALLS],
+    resource: Option<Resource>,
+}
+
+/// The most subgraphs that one node may run.
+pub const MAX_CALLS: usize = 2;
+
+/// What a node has to do with a resource variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// Its first output names one, which the node's own options identify. The interpreter sets that output when it
+    /// loads the model.
+    Named,
+    /// Its first input names one, which must have this size.
+    Used {
+        /// Bytes.
+        bytes: usize,
+        /// Four bytes that are repeated while nothing is assigned ([`TensorInfo::zeros`](crate::TensorInfo::zeros)).
+        zeros: u32,
+    },
 }
 
 impl<'m> PlanWriter<'m> {
@@ -26,6 +46,8 @@ impl<'m> PlanWriter<'m> {
             scratch: 0,
             rounding: Rounding::TflmDouble,
             state: 0,
+            calls: [None; MAX_CALLS],
+            resource: None,
         }
     }
 
@@ -69,6 +91,29 @@ impl<'m> PlanWriter<'m> {
     /// ([`Io::node_state`](crate::Io::node_state)): zeros at first, and after a reset. The largest request counts.
     pub fn request_state(&mut self, bytes: usize) {
         self.state = self.state.max(bytes);
+    }
+
+    /// The subgraphs that the node runs.
+    pub const fn calls(&self) -> [Option<u32>; MAX_CALLS] {
+        self.calls
+    }
+
+    /// Says that the node runs a subgraph, which must not lead back to the node. Only an operator with a
+    /// [`Step`](crate::Step) may; its scratch memory is the subgraph's.
+    pub fn request_call(&mut self, subgraph: u32) {
+        if let Some(free) = self.calls.iter_mut().find(|call| call.is_none()) {
+            *free = Some(subgraph);
+        }
+    }
+
+    /// The resource variable that the node names or uses.
+    pub const fn resource(&self) -> Option<Resource> {
+        self.resource
+    }
+
+    /// Says that the node names or uses a resource variable.
+    pub fn request_resource(&mut self, resource: Resource) {
+        self.resource = Some(resource);
     }
 
     /// Writes a word.
