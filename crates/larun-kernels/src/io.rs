@@ -141,6 +141,19 @@ pub(crate) fn check_bias<T>(bias: Option<&[T]>, channels: usize) -> Result<(), I
     })
 }
 
+/// The first `expected` elements of the scratch memory.
+pub(crate) fn check_scratch(
+    scratch: &mut [i16],
+    expected: usize,
+) -> Result<&mut [i16], InvokeError> {
+    let found = scratch.len();
+    scratch.get_mut(..expected).ok_or(InvokeError::Length {
+        operand: Memory::Scratch,
+        expected,
+        found,
+    })
+}
+
 /// An element that memory can be viewed as.
 pub trait Element: AnyBitPattern + NoUninit {}
 
@@ -184,6 +197,17 @@ impl<'a> Io<'a> {
     /// As [`output`](Self::output).
     pub fn scratch<T: Element>(&mut self) -> Result<&'a mut [T], InvokeError> {
         self.take(self.locate.scratch(), Memory::Scratch)
+    }
+
+    /// Takes the scratch memory, or nothing where `prepare` asked for none.
+    ///
+    /// # Errors
+    /// As [`output`](Self::output).
+    pub fn optional_scratch<T: Element>(&mut self) -> Result<&'a mut [T], InvokeError> {
+        match self.locate.scratch() {
+            Location::Absent => Ok(&mut []),
+            _ => self.scratch(),
+        }
     }
 
     /// Whether the first output lies exactly where the first input does, so that an operator that leaves the bytes as
