@@ -3,6 +3,7 @@
 use larun_ops::{Activation, ElementType, Op, Shape, op};
 use larun_quant::fixed_point::FixedMultiplier;
 
+use crate::arch;
 use crate::axes::{Axes, Axis, row_major};
 use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, multiplier, output_stage, wrong_op};
 use crate::plan::{Precision, Record, record};
@@ -225,6 +226,13 @@ impl Broadcast {
             .fold(1, |len, axis| len.saturating_mul(axis.len))
     }
 
+    /// Checks the lengths of both operands and the output.
+    fn check<T>(&self, a: &[T], b: &[T], output: &[T]) -> Result<(), InvokeError> {
+        check_len(Memory::input(0), a.len(), self.operand_len(0))?;
+        check_len(Memory::input(1), b.len(), self.operand_len(1))?;
+        check_len(Memory::output(0), output.len(), self.elements())
+    }
+
     /// Combines each pair of elements.
     #[inline]
     fn zip<T: Copy>(
@@ -234,9 +242,7 @@ impl Broadcast {
         output: &mut [T],
         combine: impl Fn(T, T) -> T,
     ) -> Result<(), InvokeError> {
-        check_len(Memory::input(0), a.len(), self.operand_len(0))?;
-        check_len(Memory::input(1), b.len(), self.operand_len(1))?;
-        check_len(Memory::output(0), output.len(), self.elements())?;
+        self.check(a, b, output)?;
         let (outer, inner) = self.axes.split_innermost();
         let rows = output.chunks_exact_mut(inner.len.max(1));
         for (row, [from_a, from_b]) in rows.zip(outer.walk()) {
@@ -294,15 +300,39 @@ pub fn add_i8(
     b: &[i8],
     output: &mut [i8],
 ) -> Result<(), InvokeError> {
-    let AddQuantization {
-        output: rescale,
-        stage,
-        ..
-    } = *quantization;
-    broadcast.zip(a, b, output, |a, b| {
-        let (a, b) = (quantization.scaled::<0>(a), quantization.scaled::<1>(b));
-        stage.finish(rescale.apply_smaller_than_one(a.wrapping_add(b)))
-    })
+    broadcast.check(a, b, output)?;
+    let of_one_shape = a.len() == output.len() && b.len() == output.len();
+    if of_one_shape && arch::add_i8(quantization, a, b, output) {
+        return Ok(());
+    }
+    portable::add_i8(broadcast, quantization, a, b, output)
+}
+
+/// The definition.
+pub(crate) mod portable {
+    use super::*;
+
+    /// [`add_i8`](crate::add_i8) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn add_i8(
+        broadcast: &Broadcast,
+        quantization: &AddQuantization,
+        a: &[i8],
+        b: &[i8],
+        output: &mut [i8],
+    ) -> Result<(), InvokeError> {
+        let AddQuantization {
+            output: rescale,
+            stage,
+            ..
+        } = *quantization;
+        broadcast.zip(a, b, output, |a, b| {
+            let (a, b) = (quantization.scaled::<0>(a), quantization.scaled::<1>(b));
+            stage.finish(rescale.apply_smaller_than_one(a.wrapping_add(b)))
+        })
+    }
 }
 
 /// INT8 product with broadcasting and activation, as TFLM's `reference_integer_ops::Mul`.

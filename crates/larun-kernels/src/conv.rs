@@ -2,6 +2,7 @@
 
 use larun_ops::{Conv2DOptions, ElementType, Op, op};
 
+use crate::arch;
 use crate::dot::{add_products, dot, dot_2x2, four_rows};
 use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, image_window, weighted_int8, wrong_op};
 use crate::plan::{Precision, Record};
@@ -9,7 +10,7 @@ use crate::requantize::{Clamp, WeightedQuantization};
 use crate::window::{ImageWindow, Taps, nonzero};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_bias,
-    check_len,
+    check_len, check_scratch,
 };
 
 impl Kernel for op::Conv2D {
@@ -188,10 +189,17 @@ fn geometry(options: &Conv2DOptions, node: &dyn NodeView) -> Result<ConvGeometry
     ConvGeometry::new(window, depth).ok_or(filter.refuse(Reason::TooLarge))
 }
 
-/// Elements of scratch memory that [`conv2d_i8`] needs: two patches of the input, `2 * KH * KW * D`.
+/// Elements of scratch memory that [`conv2d_i8`] needs: two patches of the input, `2 * KH * KW * D`, or more on
+/// processors that have a faster way.
 #[must_use]
 pub const fn conv2d_i8_scratch_len(geometry: &ConvGeometry) -> usize {
-    2 * geometry.patch_len()
+    let faster = arch::conv2d_i8_scratch_len(geometry);
+    let definition = 2 * geometry.patch_len();
+    if faster > definition {
+        faster
+    } else {
+        definition
+    }
 }
 
 /// INT8 convolution: input `[N, H, W, C]`, filter `[O, KH, KW, D]`, bias `[O]`, output `[N, H', W', O]`.
@@ -211,37 +219,40 @@ pub fn conv2d_i8(
     scratch: &mut [i16],
 ) -> Result<(), InvokeError> {
     geometry.check(input, filter, bias, output)?;
-    let (expected, found) = (conv2d_i8_scratch_len(geometry), scratch.len());
-    let scratch = scratch.get_mut(..expected).ok_or(InvokeError::Length {
-        operand: Memory::Scratch,
-        expected,
-        found,
-    })?;
-    let layer = Layer {
-        geometry,
-        quantization,
-        bias: bias.unwrap_or(&[]),
-    };
-    let patch_len = geometry.patch_len();
-    let group_len = nonzero(patch_len * geometry.filters_in_group());
-    let (first, second) = scratch.split_at_mut_checked(patch_len).unwrap_or_default();
-    let window = &geometry.window;
-    let channels = geometry.output_channels();
-    window.for_each_row(input, output, |image, rows, row| {
-        for (pair, pixels) in row.chunks_mut(nonzero(2 * channels)).enumerate() {
-            let (left, right) = pixels.split_at_mut_checked(channels).unwrap_or_default();
-            for (group, filters) in filter.chunks_exact(group_len).enumerate() {
-                layer.gather(image, rows, 2 * pair, group, first);
-                if right.is_empty() {
-                    layer.one_pixel(group, filters, first, left);
-                } else {
-                    layer.gather(image, rows, 2 * pair + 1, group, second);
-                    layer.two_pixels(group, filters, (first, second), (left, right));
-                }
-            }
-        }
-    });
-    Ok(())
+    let scratch = check_scratch(scratch, conv2d_i8_scratch_len(geometry))?;
+    if arch::conv2d_i8(geometry, quantization, input, filter, bias, output, scratch) {
+        return Ok(());
+    }
+    portable::conv2d_i8(geometry, quantization, input, filter, bias, output, scratch)
+}
+
+/// The definition.
+pub(crate) mod portable {
+    use super::*;
+
+    /// [`conv2d_i8`](crate::conv2d_i8) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn conv2d_i8(
+        geometry: &ConvGeometry,
+        quantization: &WeightedQuantization<'_>,
+        input: &[i8],
+        filter: &[i8],
+        bias: Option<&[i32]>,
+        output: &mut [i8],
+        scratch: &mut [i16],
+    ) -> Result<(), InvokeError> {
+        geometry.check(input, filter, bias, output)?;
+        let scratch = check_scratch(scratch, 2 * geometry.patch_len())?;
+        let layer = Layer {
+            geometry,
+            quantization,
+            bias: bias.unwrap_or(&[]),
+        };
+        layer.run(input, filter, output, scratch);
+        Ok(())
+    }
 }
 
 /// What stays the same over a whole INT8 convolution.
@@ -252,6 +263,29 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
+    fn run(&self, input: &[i8], filter: &[i8], output: &mut [i8], scratch: &mut [i16]) {
+        let geometry = self.geometry;
+        let patch_len = geometry.patch_len();
+        let group_len = nonzero(patch_len * geometry.filters_in_group());
+        let (first, second) = scratch.split_at_mut_checked(patch_len).unwrap_or_default();
+        let window = &geometry.window;
+        let channels = geometry.output_channels();
+        window.for_each_row(input, output, |image, rows, row| {
+            for (pair, pixels) in row.chunks_mut(nonzero(2 * channels)).enumerate() {
+                let (left, right) = pixels.split_at_mut_checked(channels).unwrap_or_default();
+                for (group, filters) in filter.chunks_exact(group_len).enumerate() {
+                    self.gather(image, rows, 2 * pair, group, first);
+                    if right.is_empty() {
+                        self.one_pixel(group, filters, first, left);
+                    } else {
+                        self.gather(image, rows, 2 * pair + 1, group, second);
+                        self.two_pixels(group, filters, (first, second), (left, right));
+                    }
+                }
+            }
+        });
+    }
+
     /// Copies what the window at column `x` sees of a group's channels, less the zero point; the border is 0.
     fn gather(&self, image: &[i8], rows: Taps, x: usize, group: usize, patch: &mut [i16]) {
         let window = &self.geometry.window;

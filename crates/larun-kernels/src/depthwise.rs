@@ -2,6 +2,7 @@
 
 use larun_ops::{DepthwiseConv2DOptions, ElementType, Op, op};
 
+use crate::arch;
 use crate::lanes::{Block, for_each_block, lanes, lanes_mut};
 use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, image_window, weighted_int8, wrong_op};
 use crate::plan::{Precision, Record};
@@ -9,7 +10,7 @@ use crate::requantize::{Clamp, WeightedQuantization};
 use crate::window::{ImageWindow, Taps, nonzero};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Refusal, check_bias,
-    check_len,
+    check_len, check_scratch,
 };
 
 impl Kernel for op::DepthwiseConv2D {
@@ -22,6 +23,9 @@ impl Kernel for op::DepthwiseConv2D {
             ElementType::Int8 => {
                 Precision::Int8.write(plan);
                 window.write(plan);
+                plan.request_scratch(
+                    depthwise_conv2d_i8_scratch_len(&window).saturating_mul(size_of::<i16>()),
+                );
                 weighted_int8(node, options.activation, 3, window.output_channels(), plan)
             }
             _ => {
@@ -40,10 +44,10 @@ impl Kernel for op::DepthwiseConv2D {
         match precision {
             Precision::Int8 => {
                 let quantization = WeightedQuantization::read(&mut plan)?;
-                let output = io.output(0)?;
+                let (output, scratch) = (io.output(0)?, io.optional_scratch()?);
                 let io = io.freeze();
                 let (input, filter, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
-                depthwise_conv2d_i8(&window, &quantization, input, filter, bias, output)
+                depthwise_conv2d_i8(&window, &quantization, input, filter, bias, output, scratch)
             }
             Precision::Float32 => {
                 let clamp = Clamp::read(&mut plan)?;
@@ -68,10 +72,17 @@ fn window(options: &DepthwiseConv2DOptions, node: &dyn NodeView) -> Result<Image
     )
 }
 
+/// Elements of scratch memory that [`depthwise_conv2d_i8`] needs: none, but on processors that have a faster way.
+#[must_use]
+pub const fn depthwise_conv2d_i8_scratch_len(window: &ImageWindow) -> usize {
+    arch::depthwise_conv2d_i8_scratch_len(window)
+}
+
 /// INT8 depthwise convolution: input `[N, H, W, C]`, filter `[1, KH, KW, C * M]`, bias `[C * M]`, output
 /// `[N, H', W', C * M]`; output channel `c * M + m` comes from input channel `c`.
 ///
-/// Accumulates in 32 bits that wrap, as TFLM's `reference_integer_ops::DepthwiseConvPerChannel`.
+/// Accumulates in 32 bits that wrap, as TFLM's `reference_integer_ops::DepthwiseConvPerChannel`. `scratch` has
+/// [`depthwise_conv2d_i8_scratch_len`] elements or more.
 ///
 /// # Errors
 /// [`InvokeError::Length`] when a slice has another length than the geometry says, or the output channels are no
@@ -83,15 +94,41 @@ pub fn depthwise_conv2d_i8(
     filter: &[i8],
     bias: Option<&[i32]>,
     output: &mut [i8],
+    scratch: &mut [i16],
 ) -> Result<(), InvokeError> {
     check(window, input, filter, bias, output)?;
-    let arithmetic = Int8 {
-        zero_point: quantization.input_zero_point as i16,
-        quantization,
-        bias: bias.unwrap_or(&[]),
-    };
-    depthwise(window, &arithmetic, input, filter, output);
-    Ok(())
+    let scratch = check_scratch(scratch, depthwise_conv2d_i8_scratch_len(window))?;
+    if arch::depthwise_conv2d_i8(window, quantization, input, filter, bias, output, scratch) {
+        return Ok(());
+    }
+    portable::depthwise_conv2d_i8(window, quantization, input, filter, bias, output)
+}
+
+/// The definition.
+pub(crate) mod portable {
+    use super::*;
+
+    /// [`depthwise_conv2d_i8`](crate::depthwise_conv2d_i8) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn depthwise_conv2d_i8(
+        window: &ImageWindow,
+        quantization: &WeightedQuantization<'_>,
+        input: &[i8],
+        filter: &[i8],
+        bias: Option<&[i32]>,
+        output: &mut [i8],
+    ) -> Result<(), InvokeError> {
+        check(window, input, filter, bias, output)?;
+        let arithmetic = Int8 {
+            zero_point: quantization.input_zero_point as i16,
+            quantization,
+            bias: bias.unwrap_or(&[]),
+        };
+        depthwise(window, &arithmetic, input, filter, output);
+        Ok(())
+    }
 }
 
 /// Real depthwise convolution, shapes as [`depthwise_conv2d_i8`].

@@ -2,13 +2,14 @@
 
 use larun_ops::{ElementType, Op, WeightsFormat, op};
 
+use crate::arch;
 use crate::dot::{add_products, dot_row, dot_rows, four_rows};
 use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, weighted_int8, wrong_op};
 use crate::plan::{Precision, Record, record};
 use crate::requantize::{Clamp, WeightedQuantization};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_bias,
-    check_len,
+    check_len, check_scratch,
 };
 
 impl Kernel for op::FullyConnected {
@@ -26,6 +27,9 @@ impl Kernel for op::FullyConnected {
                 check_bias_scale(node)?;
                 Precision::Int8.write(plan);
                 geometry.write(plan);
+                plan.request_scratch(
+                    fully_connected_i8_scratch_len(&geometry).saturating_mul(size_of::<i16>()),
+                );
                 weighted_int8(node, options.activation, 0, geometry.units, plan)
             }
             _ => {
@@ -44,10 +48,18 @@ impl Kernel for op::FullyConnected {
         match precision {
             Precision::Int8 => {
                 let quantization = WeightedQuantization::read(&mut plan)?;
-                let output = io.output(0)?;
+                let (output, scratch) = (io.output(0)?, io.optional_scratch()?);
                 let io = io.freeze();
                 let (input, weights, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
-                fully_connected_i8(&geometry, &quantization, input, weights, bias, output)
+                fully_connected_i8(
+                    &geometry,
+                    &quantization,
+                    input,
+                    weights,
+                    bias,
+                    output,
+                    scratch,
+                )
             }
             Precision::Float32 => {
                 let clamp = Clamp::read(&mut plan)?;
@@ -137,9 +149,16 @@ fn check_bias_scale(node: &dyn NodeView) -> Result<(), Refusal> {
     Err(bias.refuse(Reason::BiasScale { found, expected }))
 }
 
+/// Elements of scratch memory that [`fully_connected_i8`] needs: none, but on processors that have a faster way.
+#[must_use]
+pub const fn fully_connected_i8_scratch_len(geometry: &DenseGeometry) -> usize {
+    arch::fully_connected_i8_scratch_len(geometry)
+}
+
 /// INT8 dense layer: input `[N, I]`, weights `[O, I]`, bias `[O]`, output `[N, O]`.
 ///
-/// Accumulates in 32 bits that wrap, as TFLM's `reference_integer_ops::FullyConnected`.
+/// Accumulates in 32 bits that wrap, as TFLM's `reference_integer_ops::FullyConnected`. `scratch` has
+/// [`fully_connected_i8_scratch_len`] elements or more.
 ///
 /// # Errors
 /// [`InvokeError::Length`] when a slice has another length than the geometry says.
@@ -150,29 +169,63 @@ pub fn fully_connected_i8(
     weights: &[i8],
     bias: Option<&[i32]>,
     output: &mut [i8],
+    scratch: &mut [i16],
 ) -> Result<(), InvokeError> {
     geometry.check(input, weights, bias, output)?;
-    let zero_point = quantization.input_zero_point as i16;
-    let bias = bias.unwrap_or(&[]);
-    let finish = |unit: usize, sum: i32| {
-        let bias = bias.get(unit).copied().unwrap_or(0);
-        quantization.finish(unit, sum.wrapping_add(bias))
-    };
-    for (input, outputs) in geometry.rows(input, output) {
-        let mut outputs = outputs.iter_mut().enumerate();
-        let mut blocks = weights.chunks_exact(input.len().saturating_mul(4));
-        for block in &mut blocks {
-            let sums = dot_rows(input, zero_point, four_rows(block, input.len()));
-            for (sum, (unit, output)) in sums.into_iter().zip(&mut outputs) {
-                *output = finish(unit, sum);
+    let scratch = check_scratch(scratch, fully_connected_i8_scratch_len(geometry))?;
+    if arch::fully_connected_i8(
+        geometry,
+        quantization,
+        input,
+        weights,
+        bias,
+        output,
+        scratch,
+    ) {
+        return Ok(());
+    }
+    portable::fully_connected_i8(geometry, quantization, input, weights, bias, output)
+}
+
+/// The definition.
+pub(crate) mod portable {
+    use super::*;
+
+    /// [`fully_connected_i8`](crate::fully_connected_i8) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn fully_connected_i8(
+        geometry: &DenseGeometry,
+        quantization: &WeightedQuantization<'_>,
+        input: &[i8],
+        weights: &[i8],
+        bias: Option<&[i32]>,
+        output: &mut [i8],
+    ) -> Result<(), InvokeError> {
+        geometry.check(input, weights, bias, output)?;
+        let zero_point = quantization.input_zero_point as i16;
+        let bias = bias.unwrap_or(&[]);
+        let finish = |unit: usize, sum: i32| {
+            let bias = bias.get(unit).copied().unwrap_or(0);
+            quantization.finish(unit, sum.wrapping_add(bias))
+        };
+        for (input, outputs) in geometry.rows(input, output) {
+            let mut outputs = outputs.iter_mut().enumerate();
+            let mut blocks = weights.chunks_exact(input.len().saturating_mul(4));
+            for block in &mut blocks {
+                let sums = dot_rows(input, zero_point, four_rows(block, input.len()));
+                for (sum, (unit, output)) in sums.into_iter().zip(&mut outputs) {
+                    *output = finish(unit, sum);
+                }
+            }
+            let rest = blocks.remainder().chunks_exact(input.len());
+            for (row, (unit, output)) in rest.zip(outputs) {
+                *output = finish(unit, dot_row(input, zero_point, row));
             }
         }
-        let rest = blocks.remainder().chunks_exact(input.len());
-        for (row, (unit, output)) in rest.zip(outputs) {
-            *output = finish(unit, dot_row(input, zero_point, row));
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Real dense layer: input `[N, I]`, weights `[O, I]`, bias `[O]`, output `[N, O]`.

@@ -5,6 +5,19 @@ use bytemuck::{AnyBitPattern, NoUninit};
 use crate::pieces::{Pieces, region};
 use crate::{InvokeError, Locate, Location, Memory};
 
+/// The first `expected` elements of the scratch memory.
+pub(crate) fn check_scratch(
+    scratch: &mut [i16],
+    expected: usize,
+) -> Result<&mut [i16], InvokeError> {
+    let found = scratch.len();
+    scratch.get_mut(..expected).ok_or(InvokeError::Length {
+        operand: Memory::Scratch,
+        expected,
+        found,
+    })
+}
+
 /// An element that memory can be viewed as.
 pub trait Element: AnyBitPattern + NoUninit {}
 
@@ -92,6 +105,17 @@ impl<'a> Io<'a> {
         match self.locate.resource(number) {
             location @ Location::State { .. } => self.take(location, Memory::resource(index)),
             _ => Err(InvokeError::NoResource(Memory::input(index))),
+        }
+    }
+
+    /// Takes the scratch memory, or nothing where `prepare` asked for none.
+    ///
+    /// # Errors
+    /// As [`output`](Self::output).
+    pub fn optional_scratch<T: Element>(&mut self) -> Result<&'a mut [T], InvokeError> {
+        match self.locate.scratch() {
+            Location::Absent => Ok(&mut []),
+            _ => self.scratch(),
         }
     }
 

@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 mod activation;
+mod arch;
 mod axes;
 mod binary;
 mod control;
@@ -33,8 +34,10 @@ pub use activation::{ReluQuantization, logistic_f32, logistic_i8, relu_f32, relu
 pub use binary::{AddQuantization, Broadcast, MulQuantization, add_f32, add_i8, mul_f32, mul_i8};
 pub use control::{ControlIo, Next, Port, Step, Subgraphs};
 pub use conv::{ConvGeometry, conv2d_f32, conv2d_i8, conv2d_i8_scratch_len};
-pub use depthwise::{depthwise_conv2d_f32, depthwise_conv2d_i8};
-pub use fully_connected::{DenseGeometry, fully_connected_f32, fully_connected_i8};
+pub use depthwise::{depthwise_conv2d_f32, depthwise_conv2d_i8, depthwise_conv2d_i8_scratch_len};
+pub use fully_connected::{
+    DenseGeometry, fully_connected_f32, fully_connected_i8, fully_connected_i8_scratch_len,
+};
 pub use io::{Element, FrozenIo, Io};
 pub use kernel::{ALL, Kernel, Registration};
 pub use mean::{MeanQuantization, Reduction, mean_f32, mean_i8};
@@ -49,4 +52,16 @@ pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
 pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16};
 pub use window::{ImageWindow, WindowAxis};
 
+pub(crate) use io::check_scratch;
 pub(crate) use memory::{check_bias, check_len};
+
+/// The definitions of the kernels that have faster versions for some processors: what those are held against.
+///
+/// The functions of the same names at the crate's root give the same bytes, sooner.
+pub mod portable {
+    pub use crate::binary::portable::*;
+    pub use crate::conv::portable::*;
+    pub use crate::depthwise::portable::*;
+    pub use crate::fully_connected::portable::*;
+    pub use crate::pool::portable::*;
+}

@@ -2,6 +2,7 @@
 
 use larun_ops::{ElementType, Op, Pool2DOptions, ShapeError, op};
 
+use crate::arch;
 use crate::divide::RoundedDivision;
 use crate::lanes::{Block, for_each_block, lanes, lanes_mut};
 use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, image_window, output_stage, wrong_op};
@@ -114,11 +115,11 @@ pub fn average_pool_i8(
     input: &[i8],
     output: &mut [i8],
 ) -> Result<(), InvokeError> {
-    let add = |sum: i32, value: i8| sum.wrapping_add(i32::from(value));
-    pool(window, input, output, 0, add, |count| {
-        let division = RoundedDivision::new(count);
-        move |sum| division.divide(sum).max(stage.min).min(stage.max) as i8
-    })
+    check(window, input, output)?;
+    if arch::average_pool_i8(window, stage, input, output) {
+        return Ok(());
+    }
+    portable::average_pool_i8(window, stage, input, output)
 }
 
 /// INT8 largest value of each window: input `[N, H, W, C]`, output `[N, H', W', C]`.
@@ -133,9 +134,48 @@ pub fn max_pool_i8(
     input: &[i8],
     output: &mut [i8],
 ) -> Result<(), InvokeError> {
-    pool(window, input, output, i8::MIN, i8::max, |_| {
-        move |largest| i32::from(largest).max(stage.min).min(stage.max) as i8
-    })
+    check(window, input, output)?;
+    if arch::max_pool_i8(window, stage, input, output) {
+        return Ok(());
+    }
+    portable::max_pool_i8(window, stage, input, output)
+}
+
+/// The definitions.
+pub(crate) mod portable {
+    use super::*;
+
+    /// [`average_pool_i8`](crate::average_pool_i8) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn average_pool_i8(
+        window: &ImageWindow,
+        stage: &OutputStage,
+        input: &[i8],
+        output: &mut [i8],
+    ) -> Result<(), InvokeError> {
+        let add = |sum: i32, value: i8| sum.wrapping_add(i32::from(value));
+        pool(window, input, output, 0, add, |count| {
+            let division = RoundedDivision::new(count);
+            move |sum| division.divide(sum).max(stage.min).min(stage.max) as i8
+        })
+    }
+
+    /// [`max_pool_i8`](crate::max_pool_i8) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn max_pool_i8(
+        window: &ImageWindow,
+        stage: &OutputStage,
+        input: &[i8],
+        output: &mut [i8],
+    ) -> Result<(), InvokeError> {
+        pool(window, input, output, i8::MIN, i8::max, |_| {
+            move |largest| i32::from(largest).max(stage.min).min(stage.max) as i8
+        })
+    }
 }
 
 /// Real mean of each window, summed over height, then width: input `[N, H, W, C]`, output `[N, H', W', C]`.
@@ -170,6 +210,12 @@ pub fn max_pool_f32(
     })
 }
 
+fn check<T>(window: &ImageWindow, input: &[T], output: &[T]) -> Result<(), InvokeError> {
+    window.check(input, output)?;
+    let channels = window.output_channels();
+    check_len(Memory::output(0), channels, window.input_channels())
+}
+
 /// Folds each window with `add` from `start` on; `finish` is made for each number of elements in a window.
 fn pool<T: Copy, S: Copy, F: Fn(S) -> T>(
     window: &ImageWindow,
@@ -179,9 +225,8 @@ fn pool<T: Copy, S: Copy, F: Fn(S) -> T>(
     add: impl Fn(S, T) -> S,
     finish: impl Fn(usize) -> F,
 ) -> Result<(), InvokeError> {
-    window.check(input, output)?;
+    check(window, input, output)?;
     let channels = window.output_channels();
-    check_len(Memory::output(0), channels, window.input_channels())?;
     window.for_each_pixel(input, output, |image, rows, columns, pixel| {
         let mut block = PoolBlock {
             window,

@@ -1,0 +1,27 @@
+//! Says which processor-specific files of `src/arch` to use: `cfg(larun_arch = "...")`.
+
+use std::env;
+
+/// The processor's file, for a target triple and the flags that the compiler is given.
+fn arch(target: &str, flags: &str) -> &'static str {
+    let flag = |name: &str| flags.split('\x1f').any(|flag| flag.contains(name));
+    // Armv7E-M always has the DSP instructions; on Armv8-M they are an option that a processor name or feature turns on.
+    let cortex_m33 = flag("target-cpu=cortex-m33") || flag("+dsp");
+    if target.starts_with("thumbv7em") || (target.starts_with("thumbv8m.main") && cortex_m33) {
+        return "armv7em";
+    }
+    "portable"
+}
+
+fn main() {
+    println!("cargo::rustc-check-cfg=cfg(larun_arch, values(\"armv7em\", \"portable\"))");
+    println!("cargo::rustc-check-cfg=cfg(larun_portable)");
+    println!("cargo::rerun-if-changed=build.rs");
+    let variable = |name| env::var(name).unwrap_or_default();
+    // `--cfg larun_portable` leaves the definitions alone, to measure or to test them.
+    let arch = match env::var_os("CARGO_CFG_LARUN_PORTABLE") {
+        Some(_) => "portable",
+        None => arch(&variable("TARGET"), &variable("CARGO_ENCODED_RUSTFLAGS")),
+    };
+    println!("cargo::rustc-cfg=larun_arch=\"{arch}\"");
+}
