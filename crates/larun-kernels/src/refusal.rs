@@ -149,6 +149,31 @@ pub enum Reason {
     },
     /// An operand that must be a constant is computed at run time.
     NotConstant,
+    /// An operand that is written is a constant.
+    Constant,
+    /// A subgraph that the model does not have.
+    NoSubgraph {
+        /// Its number in the options.
+        index: i32,
+    },
+    /// A subgraph that does not have the inputs or outputs of the operator that runs it.
+    Ports {
+        /// The subgraph.
+        subgraph: u32,
+        /// Inputs or outputs.
+        what: &'static str,
+        /// How many it has.
+        found: usize,
+        /// How many it must have.
+        expected: usize,
+    },
+    /// A resource variable that another operator has with another size.
+    ResourceSize {
+        /// Bytes here.
+        found: usize,
+        /// Bytes there.
+        expected: usize,
+    },
     /// An integer tensor without scale.
     NotQuantized,
     /// A scale that is not a positive finite number.
@@ -265,6 +290,21 @@ impl fmt::Display for Reason {
                 write!(f, "the constant must have {expected} bytes, has {found}")
             }
             Self::NotConstant => f.write_str("must be a constant"),
+            Self::Constant => f.write_str("is written, so it must not be a constant"),
+            Self::NoSubgraph { index } => write!(f, "the model has no subgraph {index}"),
+            Self::Ports {
+                subgraph,
+                what,
+                found,
+                expected,
+            } => write!(
+                f,
+                "subgraph {subgraph} must have {expected} {what}, has {found}"
+            ),
+            Self::ResourceSize { found, expected } => write!(
+                f,
+                "the variable has {found} bytes here, but {expected} where it is used before"
+            ),
             Self::NotQuantized => f.write_str("has no quantisation parameters"),
             Self::Scale { found } => {
                 write!(f, "scale must be positive and finite, is {found}")

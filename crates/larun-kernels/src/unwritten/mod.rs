@@ -1,7 +1,6 @@
 //! Operators of the table whose kernels are still to be written: each is refused when a model is loaded.
 
 mod arithmetic;
-mod control;
 mod functions;
 mod layout;
 mod recurrent;
