@@ -6,6 +6,7 @@
 
 mod error;
 mod flatbuffer;
+mod flexbuffer;
 mod model;
 mod operator;
 mod quantization;
@@ -15,6 +16,7 @@ mod tensor;
 
 pub use error::{ViewError, ViewErrorKind};
 pub use flatbuffer::{List, Scalar};
+pub use flexbuffer::CustomOptions;
 pub use model::{
     ExternalBuffer, IDENTIFIER, Metadata, Model, OperatorCode, Signature, TensorName, VERSION,
 };

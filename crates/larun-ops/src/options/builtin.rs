@@ -420,7 +420,7 @@ options! {
     }
 
     /// Options of SELECT_V2: none.
-    SelectV2Options = 97 "SelectV2Options" {}
+    SelectV2Options = 98 "SelectV2Options" {}
 
     /// Options of BATCH_MATMUL.
     BatchMatmulOptions = 101 "BatchMatMulOptions" {

@@ -100,7 +100,7 @@ impl ViewError {
     }
 }
 
-/// What was wrong with a file. Positions are in bytes from its start.
+/// What was wrong with a file. Positions are in bytes from its start, or from that of custom options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ViewErrorKind {
@@ -124,6 +124,8 @@ pub enum ViewErrorKind {
     TooLong(u32),
     /// An operator carries the options of another: the table of this number.
     WrongOptions(u8),
+    /// What stands at this position of a custom operator's options is not a number of 32 bits.
+    NoNumber(u32),
 }
 
 impl fmt::Display for ViewError {
@@ -152,6 +154,9 @@ impl fmt::Display for ViewError {
             Kind::Unknown(value) => write!(f, "{value} is not a number that the format defines"),
             Kind::Negative(value) => write!(f, "{value} is below zero"),
             Kind::TooLong(len) => write!(f, "{len} entries are more than a model may have here"),
+            Kind::NoNumber(at) => {
+                write!(f, "what stands at byte {at} is not a number of 32 bits")
+            }
             Kind::WrongOptions(number) => {
                 write!(f, "option table {number} is not the operator's own")
             }

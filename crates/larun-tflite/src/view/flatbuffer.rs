@@ -156,6 +156,23 @@ impl<'a> Table<'a> {
         self.file
     }
 
+    /// The `size` bytes at `offset` in the file, behind the flatbuffer itself, for which `field` asks.
+    pub(crate) fn beside(
+        &self,
+        field: Field,
+        offset: u64,
+        size: u64,
+    ) -> Result<&'a [u8], ViewError> {
+        let found = usize::try_from(offset).ok().and_then(|start| {
+            let end = start.checked_add(usize::try_from(size).ok()?)?;
+            self.file.get(start..end)
+        });
+        found.ok_or_else(|| {
+            let at = u32::try_from(offset).unwrap_or(u32::MAX);
+            field.error(ViewErrorKind::OutOfBounds(at))
+        })
+    }
+
     /// Where the field stands, or `None` where it is absent.
     fn find(&self, field: Field) -> Option<usize> {
         let slot = u16::read(self.slots.get(2 * field.id()..)?)?;

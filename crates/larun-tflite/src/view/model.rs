@@ -131,14 +131,7 @@ impl<'a> Model<'a> {
         offset: u64,
         size: u64,
     ) -> Result<&'a [u8], ViewError> {
-        let found = usize::try_from(offset).ok().and_then(|start| {
-            let end = start.checked_add(usize::try_from(size).ok()?)?;
-            self.file().get(start..end)
-        });
-        found.ok_or_else(|| {
-            let at = u32::try_from(offset).unwrap_or(u32::MAX);
-            field.error(ViewErrorKind::OutOfBounds(at))
-        })
+        self.table.beside(field, offset, size)
     }
 
     /// How many pieces of metadata there are.

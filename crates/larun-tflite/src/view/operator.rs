@@ -4,6 +4,7 @@ use larun_ops::{IntList, Op, OpKind, Options, OptionsSource};
 
 use super::error::{Field, ViewError, ViewErrorKind};
 use super::flatbuffer::{List, Table, position};
+use super::flexbuffer::CustomOptions;
 use crate::generated::fields::operator;
 
 /// An operator.
@@ -64,13 +65,15 @@ impl<'a> Operator<'a> {
         Ok(flags.unwrap_or_default())
     }
 
-    /// The options of an operator that the table knows; default ones where the file has none.
+    /// The options of an operator that the table knows; default ones where the file has none. Those of a custom operator
+    /// are found by name in its flexbuffer.
     ///
     /// # Errors
     /// When the file is damaged there or the options are another operator's.
     pub fn op(&self, kind: OpKind) -> Result<Op, ViewError> {
-        match self.options_numbered(kind.info().options_table)? {
-            Some(options) => Op::read(kind, &options),
+        let info = kind.info();
+        match self.source(info.options_table, info.option_fields)? {
+            Some(source) => Op::read(kind, &source),
             None => Ok(kind.with_default_options()),
         }
     }
@@ -81,24 +84,61 @@ impl<'a> Operator<'a> {
     /// # Errors
     /// When the file is damaged there or the options are another operator's.
     pub fn options_as<O: Options>(&self) -> Result<O, ViewError> {
-        match self.options_numbered(O::TABLE)? {
-            Some(options) => O::read(&options),
+        match self.source(O::TABLE, O::FIELDS)? {
+            Some(source) => O::read(&source),
             None => Ok(O::default()),
         }
     }
 
-    /// The options if they have this number in the first union, `None` where there are none or
-    /// none are wanted.
+    /// Where options are that have this table or, without one, these names: `None` where there are none or none are
+    /// wanted.
+    fn source(
+        &self,
+        table: u8,
+        names: &'static [(u16, &'static str)],
+    ) -> Result<Option<Source<'a>>, ViewError> {
+        if table != 0 {
+            let options = self.options_numbered(table)?;
+            return Ok(options.map(Source::Table));
+        }
+        if names.is_empty() {
+            return Ok(None);
+        }
+        match self.custom_options_format()? {
+            0 => {}
+            format => {
+                let kind = ViewErrorKind::Unknown(format.into());
+                return Err(operator::CUSTOM_OPTIONS_FORMAT.error(kind));
+            }
+        }
+        let Some(bytes) = self.custom_option_bytes()? else {
+            return Ok(None);
+        };
+        CustomOptions::new(bytes, names).map(|options| Some(Source::Map(options)))
+    }
+
+    /// The custom options, in the flatbuffer or behind it.
+    fn custom_option_bytes(&self) -> Result<Option<&'a [u8]>, ViewError> {
+        match self.large_custom_options()? {
+            (0 | 1, _) => self.custom_options(),
+            (offset, size) => {
+                let field = operator::LARGE_CUSTOM_OPTIONS_OFFSET;
+                self.table.beside(field, offset, size).map(Some)
+            }
+        }
+    }
+
+    /// The options if they have this number in the first union, `None` where there are none.
     fn options_numbered(&self, wanted: u8) -> Result<Option<OptionsTable<'a>>, ViewError> {
         match self.options()? {
-            Some(options) if wanted != 0 => {
-                if options.union == OptionsUnion::First && options.number == wanted {
-                    return Ok(Some(options));
-                }
+            Some(options) if options.union == OptionsUnion::First && options.number == wanted => {
+                Ok(Some(options))
+            }
+            Some(options) => {
                 let kind = ViewErrorKind::WrongOptions(options.number);
                 Err(operator::BUILTIN_OPTIONS.error(kind))
             }
-            _ => Ok(None),
+            None => Ok(None),
         }
     }
 
@@ -157,6 +197,45 @@ impl<'a> Operator<'a> {
     /// When the file is damaged there.
     pub fn debug_metadata_index(&self) -> Result<i32, ViewError> {
         self.table.scalar_or(operator::DEBUG_METADATA_INDEX, -1)
+    }
+}
+
+/// The options of any operator: one type to read from, so that the reading of all operators is linked once.
+enum Source<'a> {
+    Table(OptionsTable<'a>),
+    Map(CustomOptions<'a>),
+}
+
+impl Source<'_> {
+    fn get(&self) -> &dyn OptionsSource<Error = ViewError> {
+        match self {
+            Self::Table(table) => table,
+            Self::Map(map) => map,
+        }
+    }
+}
+
+impl OptionsSource for Source<'_> {
+    type Error = ViewError;
+
+    fn byte(&self, id: u16) -> Result<Option<i8>, ViewError> {
+        self.get().byte(id)
+    }
+
+    fn int(&self, id: u16) -> Result<Option<i32>, ViewError> {
+        self.get().int(id)
+    }
+
+    fn float(&self, id: u16) -> Result<Option<f32>, ViewError> {
+        self.get().float(id)
+    }
+
+    fn ints(&self, id: u16) -> Result<Option<IntList>, ViewError> {
+        self.get().ints(id)
+    }
+
+    fn unknown_value(&self, id: u16, value: i8) -> ViewError {
+        self.get().unknown_value(id, value)
     }
 }
 
