@@ -1,8 +1,11 @@
 //! What a kernel is, and the table of all of them.
 
-use larun_ops::{OpKind, Operator, Shape, ShapeError, op};
+use larun_ops::{
+    Op, OpInfo, OpKind, Operator, Options, OptionsSource, Shape, ShapeError, Unreadable, op,
+};
 
 use crate::node::ShapeView;
+use crate::operand::wrong_op;
 use crate::{InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal, Step, TensorInfo};
 
 /// The kernel of an operator, implemented for the marker types of [`larun_ops::op`].
@@ -30,6 +33,10 @@ pub trait Kernel: Operator {
 pub struct Registration {
     /// The operator.
     pub kind: OpKind,
+    /// Its row of the operator table.
+    pub info: &'static OpInfo,
+    /// Reads its options; default ones where there is no source.
+    pub read: fn(Option<&dyn OptionsSource<Error = Unreadable>>) -> Result<Op, Unreadable>,
     /// Checks a node and writes its plan.
     pub prepare: fn(&dyn NodeView, &mut PlanWriter<'_>) -> Result<(), Refusal>,
     /// Runs a node from its plan.
@@ -43,6 +50,8 @@ impl Registration {
     pub const fn of<K: Kernel>() -> Self {
         Self {
             kind: K::KIND,
+            info: K::INFO,
+            read: read::<K>,
             prepare: prepare::<K>,
             invoke: K::invoke,
             control: K::CONTROL,
@@ -68,24 +77,36 @@ macro_rules! register {
 
 larun_ops::for_each_op!(register);
 
+fn read<K: Kernel>(
+    source: Option<&dyn OptionsSource<Error = Unreadable>>,
+) -> Result<Op, Unreadable> {
+    let options = match source {
+        Some(source) => K::Options::read(source)?,
+        None => K::Options::default(),
+    };
+    Ok(K::with_options(options))
+}
+
 /// What every kernel's `prepare` begins with, then the kernel's own.
 fn prepare<K: Kernel>(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-    check_node(node, K::KIND)?;
+    let op = node.op();
+    let options = K::options(&op).ok_or(wrong_op::<K>(node))?;
+    check_operands(node, K::INFO)?;
+    check_shapes(node, &|index| {
+        K::infer_shape(options, &ShapeView(node), index)
+    })?;
     K::prepare(node, plan)
 }
 
-/// Checks that a node is of the kernel's operator, has its operands, and that their sizes and shapes fit.
-fn check_node(node: &dyn NodeView, kind: OpKind) -> Result<(), Refusal> {
-    let found = node.op().kind();
-    if found != kind {
-        let expected = kind;
-        return Err(Refusal::options(Reason::Operator { expected, found }));
-    }
-    check_operands(node, kind)?;
+/// Checks that the outputs have the shapes that follow from the inputs.
+fn check_shapes(
+    node: &dyn NodeView,
+    infer: &dyn Fn(usize) -> Result<Shape, ShapeError>,
+) -> Result<(), Refusal> {
     for index in 0..node.output_count() {
         let output = node.output(index);
         let output = output.ok_or(Refusal::output(index, Reason::Missing))?;
-        match node.op().infer_shape(&ShapeView(node), index) {
+        match infer(index) {
             Ok(expected) => check_shape(&output.shape, &expected)
                 .map_err(|reason| Refusal::output(index, reason))?,
             // A shape that depends on values: the file's is taken, and the kernel checks what it relies on.
@@ -96,8 +117,8 @@ fn check_node(node: &dyn NodeView, kind: OpKind) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_operands(node: &dyn NodeView, kind: OpKind) -> Result<(), Refusal> {
-    let info = kind.info();
+/// Checks that a node has its operands, and their sizes.
+fn check_operands(node: &dyn NodeView, info: &OpInfo) -> Result<(), Refusal> {
     let (inputs, outputs) = (node.input_count(), node.output_count());
     if !info.accepts_inputs(inputs) {
         return Err(Refusal::options(Reason::Inputs { found: inputs }));

@@ -1,7 +1,7 @@
 //! A node of a file as a kernel sees it while preparing.
 
-use larun_kernels::{NodeView, QuantizationView, TensorInfo};
-use larun_ops::{Op, OpKind};
+use larun_kernels::{NodeView, QuantizationView, Registration, TensorInfo};
+use larun_ops::Op;
 use larun_tflite::view::{List, Model, Operator, Subgraph, Tensor, ViewError};
 
 /// One operator of a file.
@@ -19,12 +19,12 @@ impl<'m> FileNode<'m> {
         model: Model<'m>,
         subgraph: Subgraph<'m>,
         operator: &Operator<'m>,
-        kind: OpKind,
+        kernel: &Registration,
     ) -> Result<Self, ViewError> {
         Ok(Self {
             model,
             subgraph,
-            op: operator.op(kind)?,
+            op: operator.op_by(kernel.info, kernel.read)?,
             inputs: operator.inputs()?,
             outputs: operator.outputs()?,
             intermediates: operator.intermediates()?,

@@ -119,7 +119,7 @@ impl<'m> Source<'m> {
     ) -> Result<Needs, LoadError<'m>> {
         let operator = self.subgraph.operator(index)?;
         let (number, kernel) = self.kernel(kernels, index, &operator)?;
-        let node = FileNode::new(self.model, self.subgraph, &operator, kernel.kind)?;
+        let node = FileNode::new(self.model, self.subgraph, &operator, kernel)?;
         let refused = |refusal| self.refused(index, kernel, &node, refusal);
         let (Ok(inputs), Ok(outputs)) = (
             u16::try_from(node.inputs.len()),
@@ -163,15 +163,17 @@ impl<'m> Source<'m> {
             custom_name,
             ..
         } = code;
-        let kind = code.kind().ok_or(LoadError::UnsupportedOperator {
-            index,
-            code: number,
-            name: Name(custom_name.unwrap_or_default()),
-        })?;
         let mut linked = (0..=u8::MAX).zip(kernels);
         linked
-            .find(|(_, kernel)| kernel.kind == kind)
-            .ok_or(LoadError::NotLinked { index, kind })
+            .find(|(_, kernel)| code.is(kernel.info))
+            .ok_or(match code.kind() {
+                Some(kind) => LoadError::NotLinked { index, kind },
+                None => LoadError::UnsupportedOperator {
+                    index,
+                    code: number,
+                    name: Name(custom_name.unwrap_or_default()),
+                },
+            })
     }
 
     fn write_operands(

@@ -204,11 +204,31 @@ fn operand(operands: &'static [Operand], index: usize) -> Option<&'static Operan
 }
 
 /// An operator as a type: what a program names to say which kernels it links.
+///
+/// What is reached through it, and not through [`OpKind`], links nothing of any other operator.
 pub trait Operator {
     /// The operator.
     const KIND: OpKind;
+    /// Its row.
+    const INFO: &'static OpInfo;
     /// Its options.
     type Options: Options;
+
+    /// The operator with these options.
+    fn with_options(options: Self::Options) -> Op;
+
+    /// The options of an operator of this kind, `None` for another.
+    fn options(op: &Op) -> Option<&Self::Options>;
+
+    /// As [`Op::infer_shape`].
+    ///
+    /// # Errors
+    /// As there.
+    fn infer_shape(
+        options: &Self::Options,
+        operands: &dyn Operands,
+        output: usize,
+    ) -> Result<Shape, ShapeError>;
 }
 
 /// Makes the enums, markers and dispatch from the rows.
@@ -267,15 +287,120 @@ macro_rules! define_ops {
 
         $(impl Operator for op::$wname {
             const KIND: OpKind = OpKind::$wname;
+            const INFO: &'static OpInfo = &OpInfo {
+                name: $wtext,
+                code: Some($wcode),
+                is_custom: false,
+                option_fields: <$woptions as Options>::FIELDS,
+                options_table: <$woptions as Options>::TABLE,
+                options_table_name: <$woptions as Options>::TABLE_NAME,
+                int8_version: $wversion,
+                inputs: &[$($winput),*],
+                outputs: &[$($woutput),*],
+                quantization: $wquant,
+                in_place: $wplace,
+            };
             type Options = $woptions;
+
+            fn with_options(options: Self::Options) -> Op {
+                Op::$wname(options)
+            }
+
+            fn options(op: &Op) -> Option<&Self::Options> {
+                match op {
+                    Op::$wname(options) => Some(options),
+                    _ => None,
+                }
+            }
+
+            fn infer_shape(
+                options: &Self::Options,
+                operands: &dyn Operands,
+                output: usize,
+            ) -> Result<Shape, ShapeError> {
+                if Self::INFO.output(output).is_none() {
+                    return Err(ShapeError::NoSuchOutput { output });
+                }
+                rules::$wshape(options, operands, output)
+            }
         })*
         $(impl Operator for op::$cname {
             const KIND: OpKind = OpKind::$cname;
+            const INFO: &'static OpInfo = &OpInfo {
+                name: $ctext,
+                code: None,
+                is_custom: true,
+                option_fields: <$coptions as Options>::FIELDS,
+                options_table: 0,
+                options_table_name: "",
+                int8_version: 1,
+                inputs: &[$($cinput),*],
+                outputs: &[$($coutput),*],
+                quantization: $cquant,
+                in_place: $cplace,
+            };
             type Options = $coptions;
+
+            fn with_options(options: Self::Options) -> Op {
+                Op::$cname(options)
+            }
+
+            fn options(op: &Op) -> Option<&Self::Options> {
+                match op {
+                    Op::$cname(options) => Some(options),
+                    _ => None,
+                }
+            }
+
+            fn infer_shape(
+                options: &Self::Options,
+                operands: &dyn Operands,
+                output: usize,
+            ) -> Result<Shape, ShapeError> {
+                if Self::INFO.output(output).is_none() {
+                    return Err(ShapeError::NoSuchOutput { output });
+                }
+                rules::$cshape(options, operands, output)
+            }
         })*
         $(impl Operator for op::$tname {
             const KIND: OpKind = OpKind::$tname;
+            const INFO: &'static OpInfo = &OpInfo {
+                name: $ttext,
+                code: None,
+                is_custom: false,
+                option_fields: <$toptions as Options>::FIELDS,
+                options_table: 0,
+                options_table_name: "",
+                int8_version: 1,
+                inputs: &[$($tinput),*],
+                outputs: &[$($toutput),*],
+                quantization: $tquant,
+                in_place: $tplace,
+            };
             type Options = $toptions;
+
+            fn with_options(options: Self::Options) -> Op {
+                Op::$tname(options)
+            }
+
+            fn options(op: &Op) -> Option<&Self::Options> {
+                match op {
+                    Op::$tname(options) => Some(options),
+                    _ => None,
+                }
+            }
+
+            fn infer_shape(
+                options: &Self::Options,
+                operands: &dyn Operands,
+                output: usize,
+            ) -> Result<Shape, ShapeError> {
+                if Self::INFO.output(output).is_none() {
+                    return Err(ShapeError::NoSuchOutput { output });
+                }
+                rules::$tshape(options, operands, output)
+            }
         })*
 
         impl OpKind {
@@ -286,45 +411,9 @@ macro_rules! define_ops {
             /// The row of the operator.
             pub const fn info(self) -> &'static OpInfo {
                 match self {
-                    $(Self::$wname => { const ROW: OpInfo = OpInfo {
-                        name: $wtext,
-                        code: Some($wcode),
-                        is_custom: false,
-                        option_fields: <$woptions as Options>::FIELDS,
-                        options_table: <$woptions as Options>::TABLE,
-                        options_table_name: <$woptions as Options>::TABLE_NAME,
-                        int8_version: $wversion,
-                        inputs: &[$($winput),*],
-                        outputs: &[$($woutput),*],
-                        quantization: $wquant,
-                        in_place: $wplace,
-                    }; &ROW })*
-                    $(Self::$cname => { const ROW: OpInfo = OpInfo {
-                        name: $ctext,
-                        code: None,
-                        is_custom: true,
-                        option_fields: <$coptions as Options>::FIELDS,
-                        options_table: 0,
-                        options_table_name: "",
-                        int8_version: 1,
-                        inputs: &[$($cinput),*],
-                        outputs: &[$($coutput),*],
-                        quantization: $cquant,
-                        in_place: $cplace,
-                    }; &ROW })*
-                    $(Self::$tname => { const ROW: OpInfo = OpInfo {
-                        name: $ttext,
-                        code: None,
-                        is_custom: false,
-                        option_fields: <$toptions as Options>::FIELDS,
-                        options_table: 0,
-                        options_table_name: "",
-                        int8_version: 1,
-                        inputs: &[$($tinput),*],
-                        outputs: &[$($toutput),*],
-                        quantization: $tquant,
-                        in_place: $tplace,
-                    }; &ROW })*
+                    $(Self::$wname => <op::$wname as Operator>::INFO,)*
+                    $(Self::$cname => <op::$cname as Operator>::INFO,)*
+                    $(Self::$tname => <op::$tname as Operator>::INFO,)*
                 }
             }
 
@@ -368,7 +457,7 @@ macro_rules! define_ops {
             ///
             /// # Errors
             /// When a field is malformed or holds an unknown number.
-            pub fn read<S: OptionsSource>(kind: OpKind, source: &S) -> Result<Self, S::Error> {
+            pub fn read<S: OptionsSource + ?Sized>(kind: OpKind, source: &S) -> Result<Self, S::Error> {
                 Ok(match kind {
                     $(OpKind::$wname => Self::$wname(Options::read(source)?),)*
                     $(OpKind::$cname => Self::$cname(Options::read(source)?),)*
@@ -409,13 +498,10 @@ macro_rules! define_ops {
             /// When the operands do not fit the operator, or the shape depends on values that are
             /// not constant ([`ShapeError::Unknown`]).
             pub fn infer_shape(&self, operands: &dyn Operands, output: usize) -> Result<Shape, ShapeError> {
-                if self.kind().info().output(output).is_none() {
-                    return Err(ShapeError::NoSuchOutput { output });
-                }
                 match self {
-                    $(Self::$wname(options) => rules::$wshape(options, operands, output),)*
-                    $(Self::$cname(options) => rules::$cshape(options, operands, output),)*
-                    $(Self::$tname(options) => rules::$tshape(options, operands, output),)*
+                    $(Self::$wname(options) => <op::$wname as Operator>::infer_shape(options, operands, output),)*
+                    $(Self::$cname(options) => <op::$cname as Operator>::infer_shape(options, operands, output),)*
+                    $(Self::$tname(options) => <op::$tname as Operator>::infer_shape(options, operands, output),)*
                 }
             }
 

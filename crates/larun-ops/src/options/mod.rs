@@ -44,6 +44,10 @@ pub trait OptionsSource {
     fn unknown_value(&self, id: u16, value: i8) -> Self::Error;
 }
 
+/// A field that could not be read; the source knows why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
+
 /// Where options are written to. A value equal to its default may be left out.
 pub trait OptionsSink {
     /// Writes a byte.
@@ -69,7 +73,7 @@ pub trait Options: Copy + Default + PartialEq + core::fmt::Debug {
     ///
     /// # Errors
     /// When a field is malformed or holds an unknown number.
-    fn read<S: OptionsSource>(source: &S) -> Result<Self, S::Error>;
+    fn read<S: OptionsSource + ?Sized>(source: &S) -> Result<Self, S::Error>;
 
     /// Writes the options.
     fn write<K: OptionsSink>(&self, sink: &mut K);
@@ -83,7 +87,11 @@ pub trait Options: Copy + Default + PartialEq + core::fmt::Debug {
 
 /// A type that one option field can have.
 trait Field: Copy {
-    fn read<S: OptionsSource>(source: &S, id: u16, default: Self) -> Result<Self, S::Error>;
+    fn read<S: OptionsSource + ?Sized>(
+        source: &S,
+        id: u16,
+        default: Self,
+    ) -> Result<Self, S::Error>;
     fn write<K: OptionsSink>(self, sink: &mut K, id: u16, default: Self);
 
     /// The field itself where it is a fused activation.
@@ -93,7 +101,11 @@ trait Field: Copy {
 }
 
 impl Field for i32 {
-    fn read<S: OptionsSource>(source: &S, id: u16, default: Self) -> Result<Self, S::Error> {
+    fn read<S: OptionsSource + ?Sized>(
+        source: &S,
+        id: u16,
+        default: Self,
+    ) -> Result<Self, S::Error> {
         Ok(source.int(id)?.unwrap_or(default))
     }
 
@@ -103,7 +115,11 @@ impl Field for i32 {
 }
 
 impl Field for f32 {
-    fn read<S: OptionsSource>(source: &S, id: u16, default: Self) -> Result<Self, S::Error> {
+    fn read<S: OptionsSource + ?Sized>(
+        source: &S,
+        id: u16,
+        default: Self,
+    ) -> Result<Self, S::Error> {
         Ok(source.float(id)?.unwrap_or(default))
     }
 
@@ -113,7 +129,11 @@ impl Field for f32 {
 }
 
 impl Field for bool {
-    fn read<S: OptionsSource>(source: &S, id: u16, default: Self) -> Result<Self, S::Error> {
+    fn read<S: OptionsSource + ?Sized>(
+        source: &S,
+        id: u16,
+        default: Self,
+    ) -> Result<Self, S::Error> {
         Ok(source.byte(id)?.map_or(default, |byte| byte != 0))
     }
 
@@ -123,7 +143,11 @@ impl Field for bool {
 }
 
 impl Field for IntList {
-    fn read<S: OptionsSource>(source: &S, id: u16, default: Self) -> Result<Self, S::Error> {
+    fn read<S: OptionsSource + ?Sized>(
+        source: &S,
+        id: u16,
+        default: Self,
+    ) -> Result<Self, S::Error> {
         Ok(source.ints(id)?.unwrap_or(default))
     }
 
@@ -136,7 +160,7 @@ impl Field for IntList {
 macro_rules! byte_field {
     ($($name:ty $({ $($extra:tt)* })?),+) => {$(
         impl Field for $name {
-            fn read<S: OptionsSource>(source: &S, id: u16, default: Self) -> Result<Self, S::Error> {
+            fn read<S: OptionsSource + ?Sized>(source: &S, id: u16, default: Self) -> Result<Self, S::Error> {
                 match source.byte(id)? {
                     Some(code) => {
                         Self::from_code(code).ok_or_else(|| source.unknown_value(id, code))
@@ -191,7 +215,7 @@ macro_rules! options {
             const TABLE_NAME: &'static str = $table_name;
             const FIELDS: &'static [(u16, &'static str)] = &[$(($id, stringify!($field))),*];
 
-            fn read<S: OptionsSource>(source: &S) -> Result<Self, S::Error> {
+            fn read<S: OptionsSource + ?Sized>(source: &S) -> Result<Self, S::Error> {
                 let _ = source;
                 Ok(Self { $($field: <$type as Field>::read(source, $id, $default)?,)* })
             }
@@ -241,7 +265,7 @@ impl Options for BatchNormOptions {
     const TABLE_NAME: &'static str = "";
     const FIELDS: &'static [(u16, &'static str)] = &[];
 
-    fn read<S: OptionsSource>(_source: &S) -> Result<Self, S::Error> {
+    fn read<S: OptionsSource + ?Sized>(_source: &S) -> Result<Self, S::Error> {
         Ok(Self::default())
     }
 

@@ -1,6 +1,6 @@
 //! The root of a file, and what belongs to no subgraph.
 
-use larun_ops::OpKind;
+use larun_ops::{OpInfo, OpKind};
 
 use super::Subgraph;
 use super::error::{Field, ViewError, ViewErrorKind};
@@ -262,6 +262,16 @@ impl<'a> OperatorCode<'a> {
             custom_name: table.bytes(operator_code::CUSTOM_CODE)?,
             version: table.scalar_or(operator_code::VERSION, 1)?,
         })
+    }
+
+    /// Whether it is the code of the operator with this row.
+    pub fn is(&self, info: &OpInfo) -> bool {
+        match self.custom_name {
+            Some(name) if self.code == Self::CUSTOM => {
+                info.is_custom && info.name.as_bytes() == name
+            }
+            _ => info.code == Some(self.code),
+        }
     }
 
     /// The operator, or `None` for one that the operator table lacks.

@@ -1,6 +1,8 @@
 //! One step of a subgraph, and its options read by the operator table.
 
-use larun_ops::{IntList, Op, OpKind, Options, OptionsSource};
+use core::cell::Cell;
+
+use larun_ops::{IntList, Op, OpInfo, OpKind, Options, OptionsSource, Unreadable};
 
 use super::error::{Field, ViewError, ViewErrorKind};
 use super::flatbuffer::{List, Table, position};
@@ -76,6 +78,28 @@ impl<'a> Operator<'a> {
             Some(source) => Op::read(kind, &source),
             None => Ok(kind.with_default_options()),
         }
+    }
+
+    /// The options of the operator with this row, read by `read`, which links no other operator's.
+    ///
+    /// # Errors
+    /// When the file is damaged there or the options are another operator's.
+    pub fn op_by(
+        &self,
+        info: &OpInfo,
+        read: fn(Option<&dyn OptionsSource<Error = Unreadable>>) -> Result<Op, Unreadable>,
+    ) -> Result<Op, ViewError> {
+        let source = self
+            .source(info.options_table, info.option_fields)?
+            .map(Remembering::new);
+        let op = match &source {
+            Some(source) => read(Some(source)),
+            None => read(None),
+        };
+        op.map_err(|_| {
+            let error = source.and_then(|source| source.error.get());
+            error.unwrap_or(operator::BUILTIN_OPTIONS.error(ViewErrorKind::Unknown(0)))
+        })
     }
 
     /// The options as those of one operator, for a program that links few of them; default ones
@@ -310,5 +334,47 @@ impl OptionsSource for OptionsTable<'_> {
 
     fn unknown_value(&self, id: u16, value: i8) -> ViewError {
         self.field(id).error(ViewErrorKind::Unknown(value.into()))
+    }
+}
+
+/// A source that keeps its error, so that one reader serves every kind of source.
+struct Remembering<S> {
+    source: S,
+    error: Cell<Option<ViewError>>,
+}
+
+impl<S: OptionsSource<Error = ViewError>> Remembering<S> {
+    fn new(source: S) -> Self {
+        let error = Cell::new(None);
+        Self { source, error }
+    }
+
+    fn keep(&self, error: ViewError) -> Unreadable {
+        self.error.set(Some(error));
+        Unreadable
+    }
+}
+
+impl<S: OptionsSource<Error = ViewError>> OptionsSource for Remembering<S> {
+    type Error = Unreadable;
+
+    fn byte(&self, id: u16) -> Result<Option<i8>, Unreadable> {
+        self.source.byte(id).map_err(|error| self.keep(error))
+    }
+
+    fn int(&self, id: u16) -> Result<Option<i32>, Unreadable> {
+        self.source.int(id).map_err(|error| self.keep(error))
+    }
+
+    fn float(&self, id: u16) -> Result<Option<f32>, Unreadable> {
+        self.source.float(id).map_err(|error| self.keep(error))
+    }
+
+    fn ints(&self, id: u16) -> Result<Option<IntList>, Unreadable> {
+        self.source.ints(id).map_err(|error| self.keep(error))
+    }
+
+    fn unknown_value(&self, id: u16, value: i8) -> Unreadable {
+        self.keep(self.source.unknown_value(id, value))
     }
 }
