@@ -2,6 +2,7 @@
 
 mod codegen;
 mod conformance;
+mod firmware;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ enum Command {
     /// Run the operator cases and models of the corpus through the micro-interpreter
     #[command(disable_help_flag = true)]
     Conformance(conformance::Args),
+    /// Run the firmware examples in QEMU, compare their bytes with this machine's, and measure models
+    Firmware(firmware::Args),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
         Command::Conformance(args) => conformance::run(&args).map_err(Into::into),
+        Command::Firmware(args) => firmware::run(&args).map_err(Into::into),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");
