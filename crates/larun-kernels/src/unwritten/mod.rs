@@ -2,7 +2,6 @@
 
 mod arithmetic;
 mod control;
-mod functions;
 mod layout;
 mod recurrent;
 mod signal;
