@@ -25,12 +25,13 @@ impl Kernel for op::LeakyRelu {
             return Ok(());
         }
         let (from, to) = (input.affine()?, output.affine()?);
-        // Single precision, like LiteRT and TFLM before November 2026.
-        let below = from.scale * options.alpha / to.scale;
+        // Double precision, like TFLM since October 2026; single before, and in LiteRT.
+        let above = f64::from(from.scale) / f64::from(to.scale);
+        let below = f64::from(from.scale) * f64::from(options.alpha) / f64::from(to.scale);
         let slopes = Slopes {
             zero_point: from.zero_point,
-            above: multiplier(f64::from(from.scale / to.scale))?,
-            below: multiplier(f64::from(below.abs()))?,
+            above: multiplier(above)?,
+            below: multiplier(below.abs())?,
             falls: below < 0.0,
             stage: output_stage_of(Activation::None, &output)?,
         };
