@@ -1,10 +1,11 @@
-//! RELU, RELU6 and LOGISTIC as operators of their own.
+//! RELU and RELU6 as operators of their own.
 
-use larun_ops::{Activation, ElementType, Op, op};
-use larun_quant::fixed_point::{FixedMultiplier, SigmoidInput};
+use larun_ops::{Activation, ElementType, op};
+use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
-use crate::operand::{INT8_OR_FLOAT32, Operand, multiplier, output_stage, wrong_op};
-use crate::plan::{Precision, Record, record};
+use crate::integer::{QUANTIZED_OR_FLOAT32, Quantized};
+use crate::operand::{Operand, multiplier, output_stage_of};
+use crate::plan::{Record, record};
 use crate::requantize::OutputStage;
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Refusal, check_len,
@@ -12,10 +13,7 @@ use crate::{
 
 impl Kernel for op::Relu {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-        match node.op() {
-            Op::Relu(_) => prepare_relu(node, Activation::Relu, plan),
-            _ => Err(wrong_op::<Self>(node)),
-        }
+        prepare_relu(node, Activation::Relu, plan)
     }
 
     fn invoke(plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
@@ -25,10 +23,7 @@ impl Kernel for op::Relu {
 
 impl Kernel for op::Relu6 {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-        match node.op() {
-            Op::Relu6(_) => prepare_relu(node, Activation::Relu6, plan),
-            _ => Err(wrong_op::<Self>(node)),
-        }
+        prepare_relu(node, Activation::Relu6, plan)
     }
 
     fn invoke(plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
@@ -42,40 +37,44 @@ fn prepare_relu(
     plan: &mut PlanWriter<'_>,
 ) -> Result<(), Refusal> {
     let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
-    let element_type = input.one_of(INT8_OR_FLOAT32)?;
+    let element_type = input.one_of(QUANTIZED_OR_FLOAT32)?;
     output.has_type(element_type)?;
-    if element_type == ElementType::Float32 {
-        Precision::Float32.write(plan);
-        return Ok(());
+    element_type.write(plan);
+    if element_type != ElementType::Float32 {
+        let (from, to) = (input.affine()?, output.affine()?);
+        let quantization = ReluQuantization {
+            zero_point: from.zero_point,
+            // TFLM divides in single precision here.
+            multiplier: multiplier(f64::from(from.scale / to.scale))?,
+            stage: output_stage_of(activation, &output)?,
+        };
+        quantization.write(plan);
     }
-    let (from, to) = (input.affine()?, output.affine()?);
-    // TFLM divides in single precision here.
-    let quantization = ReluQuantization {
-        zero_point: from.zero_point,
-        multiplier: multiplier(f64::from(from.scale / to.scale))?,
-        stage: output_stage(activation, to)?,
-    };
-    Precision::Int8.write(plan);
-    quantization.write(plan);
     Ok(())
 }
 
 fn invoke_relu(mut plan: PlanReader<'_>, mut io: Io<'_>, upper: f32) -> Result<(), InvokeError> {
-    match Precision::read(&mut plan)? {
-        Precision::Int8 => {
-            let quantization = ReluQuantization::read(&mut plan)?;
-            let output = io.output(0)?;
-            relu_i8(&quantization, io.freeze().input(0)?, output)
-        }
-        Precision::Float32 => {
+    match ElementType::read(&mut plan)? {
+        ElementType::Int8 => invoke_quantized::<i8>(plan, io),
+        ElementType::Int16 => invoke_quantized::<i16>(plan, io),
+        _ => {
             let output = io.output(0)?;
             relu_f32(upper, io.freeze().input(0)?, output)
         }
     }
 }
 
+fn invoke_quantized<T: Quantized>(
+    mut plan: PlanReader<'_>,
+    mut io: Io<'_>,
+) -> Result<(), InvokeError> {
+    let (quantization, rounding) = (Record::read(&mut plan)?, plan.rounding());
+    let output = io.output(0)?;
+    relu::<T>(&quantization, rounding, io.freeze().input(0)?, output)
+}
+
 record! {
-    /// Quantisation of an INT8 RELU or RELU6.
+    /// Quantisation of a RELU or RELU6 of integers.
     pub struct ReluQuantization {
         /// Zero point of the input.
         pub zero_point: i32,
@@ -98,13 +97,23 @@ pub fn relu_i8(
     input: &[i8],
     output: &mut [i8],
 ) -> Result<(), InvokeError> {
+    relu(quantization, Rounding::TflmDouble, input, output)
+}
+
+fn relu<T: Quantized>(
+    quantization: &ReluQuantization,
+    rounding: Rounding,
+    input: &[T],
+    output: &mut [T],
+) -> Result<(), InvokeError> {
     let ReluQuantization {
         zero_point,
         multiplier,
         stage,
     } = *quantization;
-    map(input, output, |x: i8| {
-        stage.finish(multiplier.apply(i32::from(x).wrapping_sub(zero_point)))
+    map(input, output, |x: T| {
+        let centred = x.into().wrapping_sub(zero_point);
+        T::narrow(stage.bound(multiplier.apply_with(centred, rounding)))
     })
 }
 
@@ -131,90 +140,4 @@ pub(crate) fn map<T: Copy, U>(
         *output = function(x);
     }
     Ok(())
-}
-
-/// From how many elements on a table of all 256 outputs is worth its memory and the time to fill it.
-const TABLE_PAYS_FROM: usize = 256;
-
-impl Kernel for op::Logistic {
-    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-        let Op::Logistic(_) = node.op() else {
-            return Err(wrong_op::<Self>(node));
-        };
-        let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
-        let element_type = input.one_of(INT8_OR_FLOAT32)?;
-        output.has_type(element_type)?;
-        if element_type == ElementType::Float32 {
-            Precision::Float32.write(plan);
-            return Ok(());
-        }
-        output.is_unit_interval()?;
-        let from = input.affine()?;
-        let sigmoid = SigmoidInput::new(from.scale, from.zero_point);
-        Precision::Int8.write(plan);
-        let tabulated = input.elements()? >= TABLE_PAYS_FROM;
-        tabulated.write(plan);
-        if tabulated {
-            plan.push_i8s((i8::MIN..=i8::MAX).map(|x| sigmoid.logistic_i8(x)));
-        } else {
-            sigmoid.zero_point.write(plan);
-            sigmoid.radius.write(plan);
-            sigmoid.multiplier.write(plan);
-        }
-        Ok(())
-    }
-
-    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
-        let precision = Precision::read(&mut plan)?;
-        if precision == Precision::Float32 {
-            let output = io.output(0)?;
-            return logistic_f32(io.freeze().input(0)?, output);
-        }
-        if bool::read(&mut plan)? {
-            let table = plan.take_i8s(256)?;
-            let output = io.output(0)?;
-            return look_up(table, io.freeze().input(0)?, output);
-        }
-        let sigmoid = SigmoidInput {
-            zero_point: Record::read(&mut plan)?,
-            radius: Record::read(&mut plan)?,
-            multiplier: Record::read(&mut plan)?,
-        };
-        let output = io.output(0)?;
-        logistic_i8(&sigmoid, io.freeze().input(0)?, output)
-    }
-}
-
-/// INT8 logistic with output scale 1/256 and zero point -128, as TFLM's `reference_integer_ops::Logistic`.
-///
-/// # Errors
-/// [`InvokeError::Length`] when the slices' lengths differ.
-pub fn logistic_i8(
-    quantization: &SigmoidInput,
-    input: &[i8],
-    output: &mut [i8],
-) -> Result<(), InvokeError> {
-    map(input, output, |x: i8| quantization.logistic_i8(x))
-}
-
-/// A function of one INT8 by its 256 outputs, that of -128 first.
-fn look_up(table: &[i8], input: &[i8], output: &mut [i8]) -> Result<(), InvokeError> {
-    let table: &[i8; 256] = table.first_chunk().ok_or(InvokeError::Plan)?;
-    map(input, output, |x: i8| table[usize::from((x as u8) ^ 0x80)])
-}
-
-/// `1 / (1 + exp(-x))`, with TFLM's cut-offs: 1 above 16.62, `exp(x)` below -9.
-///
-/// # Errors
-/// [`InvokeError::Length`] when the slices' lengths differ.
-pub fn logistic_f32(input: &[f32], output: &mut [f32]) -> Result<(), InvokeError> {
-    map(input, output, |x: f32| {
-        if x > 16.619_047 {
-            1.0
-        } else if x < -9.0 {
-            libm::expf(x)
-        } else {
-            1.0 / (1.0 + libm::expf(-x))
-        }
-    })
 }

@@ -227,7 +227,7 @@ impl Broadcast {
     }
 
     /// Checks the lengths of both operands and the output.
-    fn check<T>(&self, a: &[T], b: &[T], output: &[T]) -> Result<(), InvokeError> {
+    fn check<A, B, T>(&self, a: &[A], b: &[B], output: &[T]) -> Result<(), InvokeError> {
         check_len(Memory::input(0), a.len(), self.operand_len(0))?;
         check_len(Memory::input(1), b.len(), self.operand_len(1))?;
         check_len(Memory::output(0), output.len(), self.elements())
@@ -235,12 +235,12 @@ impl Broadcast {
 
     /// Combines each pair of elements.
     #[inline]
-    fn zip<T: Copy>(
+    pub(crate) fn zip<A: Copy, B: Copy, T>(
         &self,
-        a: &[T],
-        b: &[T],
+        a: &[A],
+        b: &[B],
         output: &mut [T],
-        combine: impl Fn(T, T) -> T,
+        combine: impl Fn(A, B) -> T,
     ) -> Result<(), InvokeError> {
         self.check(a, b, output)?;
         let (outer, inner) = self.axes.split_innermost();

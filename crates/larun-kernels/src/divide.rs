@@ -11,11 +11,21 @@ pub(crate) struct RoundedDivision {
 
 impl RoundedDivision {
     /// Divides sums of at most `divisor` values of an INT8, so that the dividend is at most `128 * divisor`.
+    ///
+    /// With n <= 128.5 d and a reciprocal too large by at most d / 2^32, the quotient n / d is off by less than the
+    /// distance 1 / d to the next one as long as 128.5 d^2 < 2^32.
     pub(crate) fn new(divisor: usize) -> Self {
+        Self::with_reciprocal_below(5_000, divisor)
+    }
+
+    /// Divides sums of at most `divisor` values of an INT16: as [`new`](Self::new), as long as 32768.5 d^2 < 2^32.
+    pub(crate) fn of_int16(divisor: usize) -> Self {
+        Self::with_reciprocal_below(360, divisor)
+    }
+
+    fn with_reciprocal_below(limit: u32, divisor: usize) -> Self {
         let divisor = u32::try_from(divisor).unwrap_or(u32::MAX).max(1);
-        // With n <= 128.5 d and a reciprocal too large by at most d / 2^32, the quotient n / d is off by less than
-        // the distance 1 / d to the next one as long as 128.5 d^2 < 2^32.
-        let exact = divisor < 5_000;
+        let exact = divisor < limit;
         Self {
             divisor,
             half: divisor / 2,
@@ -50,13 +60,19 @@ mod tests {
     #[test]
     fn equals_a_division() {
         for divisor in (1..300).chain([4_998, 4_999, 5_000, 5_001, 70_000]) {
-            let division = RoundedDivision::new(divisor as usize);
-            let (largest, step) = (128 * divisor, (divisor / 40).max(1) as usize);
-            for sum in (-largest..=largest).step_by(step).chain([largest]) {
-                let away = if sum < 0 { -divisor / 2 } else { divisor / 2 };
-                let expected = (sum + away) / divisor;
-                assert_eq!(division.divide(sum), expected, "{sum} / {divisor}");
-            }
+            check(divisor, 128, RoundedDivision::new(divisor as usize));
+        }
+        for divisor in [1, 2, 3, 7, 49, 120, 358, 359, 360, 361, 5_000] {
+            check(divisor, 32768, RoundedDivision::of_int16(divisor as usize));
+        }
+    }
+
+    fn check(divisor: i32, magnitude: i32, division: RoundedDivision) {
+        let (largest, step) = (magnitude * divisor, (divisor / 40).max(1) as usize);
+        for sum in (-largest..=largest).step_by(step).chain([largest]) {
+            let away = if sum < 0 { -divisor / 2 } else { divisor / 2 };
+            let expected = (sum + away) / divisor;
+            assert_eq!(division.divide(sum), expected, "{sum} / {divisor}");
         }
     }
 }

@@ -4,19 +4,29 @@
 
 mod activation;
 mod arch;
+mod arg;
 mod axes;
 mod binary;
+mod byte_function;
 mod control;
 mod conv;
+mod cumsum;
 mod depthwise;
 mod divide;
 mod dot;
+mod exponential;
 mod flow;
 mod fully_connected;
+mod hard_swish;
+mod integer;
 mod io;
 mod kernel;
+mod l2_normalization;
+mod l2_pool;
 mod lanes;
 mod layout;
+mod leaky;
+mod log_softmax;
 mod mean;
 mod memory;
 mod node;
@@ -25,14 +35,19 @@ mod pieces;
 mod plan;
 mod pool;
 mod quantize;
+mod real;
+mod reduce;
+mod reduction;
 mod refusal;
 mod requantize;
 mod resource;
+mod sigmoid;
+mod sign;
 mod softmax;
 mod unwritten;
 mod window;
 
-pub use activation::{ReluQuantization, logistic_f32, logistic_i8, relu_f32, relu_i8};
+pub use activation::{ReluQuantization, relu_f32, relu_i8};
 pub use binary::{AddQuantization, Broadcast, MulQuantization, add_f32, add_i8, mul_f32, mul_i8};
 pub use control::{ControlIo, Next, Port, Step, Subgraphs};
 pub use conv::{ConvGeometry, conv2d_f32, conv2d_i8, conv2d_i8_scratch_len};
@@ -42,16 +57,21 @@ pub use fully_connected::{
 };
 pub use io::{Element, FrozenIo, Io};
 pub use kernel::{ALL, Kernel, Registration};
-pub use mean::{MeanQuantization, Reduction, mean_f32, mean_i8};
+pub use l2_pool::l2_pool_f32;
+pub use mean::{MeanQuantization, mean_f32, mean_i8};
 pub use memory::{InvokeError, Locate, Location, Memory};
 pub use node::{NodeView, QuantizationView, TensorInfo};
 pub use pieces::MAX_REGIONS;
 pub use plan::{MAX_CALLS, PlanReader, PlanWriter, Resource};
-pub use pool::{average_pool_f32, average_pool_i8, max_pool_f32, max_pool_i8};
+pub use pool::{
+    average_pool_f32, average_pool_i8, average_pool_i16, max_pool_f32, max_pool_i8, max_pool_i16,
+};
 pub use quantize::{Requantization, dequantize_i8, quantize_i8, quantize_i16, requantize_i8};
+pub use reduction::Reduction;
 pub use refusal::{Reason, Refusal, Site};
 pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
-pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16};
+pub use sigmoid::{logistic_f32, logistic_i8};
+pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16, softmax_i16};
 pub use window::{ImageWindow, WindowAxis};
 
 pub(crate) use io::check_scratch;

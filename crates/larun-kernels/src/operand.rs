@@ -2,8 +2,9 @@
 
 use larun_ops::{Activation, ElementType, Operator, Padding, ShapeError};
 use larun_quant::fixed_point::FixedMultiplier;
-use larun_quant::{Affine, activation_range_i8};
+use larun_quant::{Affine, activation_range, activation_range_i8};
 
+use crate::integer::range_of;
 use crate::plan::Record;
 use crate::requantize::{Clamp, OutputStage};
 use crate::window::{ImageWindow, WindowAxis};
@@ -123,6 +124,11 @@ impl<'m> Operand<'m> {
         Ok(())
     }
 
+    /// Whether the tensor has a scale.
+    pub(crate) fn is_quantized(&self) -> bool {
+        self.info.quantization.channels() > 0
+    }
+
     /// Per-tensor parameters: a positive finite scale and a zero point that the element type can hold.
     pub(crate) fn affine(&self) -> Result<Affine, Refusal> {
         if self.info.quantization.channels() > 1 {
@@ -219,6 +225,21 @@ pub(crate) fn output_stage(activation: Activation, output: Affine) -> Result<Out
     let (min, max) = activation_range_i8(finite(low), finite(high), output);
     Ok(OutputStage {
         zero_point: output.zero_point,
+        min,
+        max,
+    })
+}
+
+/// The clamp of a quantised output of INT8 or INT16.
+pub(crate) fn output_stage_of(
+    activation: Activation,
+    output: &Operand<'_>,
+) -> Result<OutputStage, Refusal> {
+    let (low, high) = clamp_range(activation)?;
+    let (affine, integers) = (output.affine()?, range_of(output.info.element_type));
+    let (min, max) = activation_range(finite(low), finite(high), affine, integers);
+    Ok(OutputStage {
+        zero_point: affine.zero_point,
         min,
         max,
     })

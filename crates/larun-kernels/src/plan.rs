@@ -1,5 +1,6 @@
 //! A node's plan: what `prepare` works out once, kept as 32-bit words for every `invoke`.
 
+use larun_ops::ElementType;
 use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
 use crate::InvokeError;
@@ -330,6 +331,17 @@ impl Record for bool {
 
     fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
         plan.read_u32().map(|word| word != 0)
+    }
+}
+
+impl Record for ElementType {
+    fn write(&self, plan: &mut PlanWriter<'_>) {
+        plan.push_u32(self.code() as u32);
+    }
+
+    fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
+        let code = i8::try_from(plan.read_u32()?).ok();
+        code.and_then(Self::from_code).ok_or(InvokeError::Plan)
     }
 }
 

@@ -4,9 +4,10 @@ use larun_ops::{ElementType, Op, Pool2DOptions, ShapeError, op};
 
 use crate::arch;
 use crate::divide::RoundedDivision;
+use crate::integer::{QUANTIZED_OR_FLOAT32, Quantized};
 use crate::lanes::{Block, for_each_block, lanes, lanes_mut};
-use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, image_window, output_stage, wrong_op};
-use crate::plan::{Precision, Record};
+use crate::operand::{Operand, clamp, image_window, output_stage_of, wrong_op};
+use crate::plan::Record;
 use crate::requantize::{Clamp, OutputStage};
 use crate::window::{ImageWindow, Taps};
 use crate::{
@@ -22,13 +23,18 @@ impl Kernel for op::AveragePool2D {
     }
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
-        match Precision::read(&mut plan)? {
-            Precision::Int8 => {
+        match ElementType::read(&mut plan)? {
+            ElementType::Int8 => {
                 let (window, stage) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
                 let output = io.output(0)?;
                 average_pool_i8(&window, &stage, io.freeze().input(0)?, output)
             }
-            Precision::Float32 => {
+            ElementType::Int16 => {
+                let (window, stage) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
+                let output = io.output(0)?;
+                average_pool_i16(&window, &stage, io.freeze().input(0)?, output)
+            }
+            _ => {
                 let (window, clamp) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
                 let output = io.output(0)?;
                 average_pool_f32(&window, &clamp, io.freeze().input(0)?, output)
@@ -46,13 +52,18 @@ impl Kernel for op::MaxPool2D {
     }
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
-        match Precision::read(&mut plan)? {
-            Precision::Int8 => {
+        match ElementType::read(&mut plan)? {
+            ElementType::Int8 => {
                 let (window, stage) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
                 let output = io.output(0)?;
                 max_pool_i8(&window, &stage, io.freeze().input(0)?, output)
             }
-            Precision::Float32 => {
+            ElementType::Int16 => {
+                let (window, stage) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
+                let output = io.output(0)?;
+                max_pool_i16(&window, &stage, io.freeze().input(0)?, output)
+            }
+            _ => {
                 let (window, clamp) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
                 let output = io.output(0)?;
                 max_pool_f32(&window, &clamp, io.freeze().input(0)?, output)
@@ -67,27 +78,22 @@ fn prepare(
     plan: &mut PlanWriter<'_>,
 ) -> Result<(), Refusal> {
     let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
-    let element_type = input.one_of(INT8_OR_FLOAT32)?;
+    let element_type = input.one_of(QUANTIZED_OR_FLOAT32)?;
     output.has_type(element_type)?;
-    let window = window(options, &input)?;
+    element_type.write(plan);
+    window(options, &input)?.write(plan);
     match element_type {
-        ElementType::Int8 => {
+        ElementType::Float32 => clamp(options.activation)?.write(plan),
+        _ => {
             // TFLM's tolerance.
             output.has_affine(input.affine()?, 1e-6)?;
-            Precision::Int8.write(plan);
-            window.write(plan);
-            output_stage(options.activation, output.affine()?)?.write(plan);
-        }
-        _ => {
-            Precision::Float32.write(plan);
-            window.write(plan);
-            clamp(options.activation)?.write(plan);
+            output_stage_of(options.activation, &output)?.write(plan);
         }
     }
     Ok(())
 }
 
-fn window(options: &Pool2DOptions, input: &Operand<'_>) -> Result<ImageWindow, Refusal> {
+pub(crate) fn window(options: &Pool2DOptions, input: &Operand<'_>) -> Result<ImageWindow, Refusal> {
     let size = |value: i32| {
         usize::try_from(value).map_err(|_| Refusal::options(Reason::Shape(ShapeError::Window)))
     };
@@ -172,10 +178,50 @@ pub(crate) mod portable {
         input: &[i8],
         output: &mut [i8],
     ) -> Result<(), InvokeError> {
-        pool(window, input, output, i8::MIN, i8::max, |_| {
-            move |largest| i32::from(largest).max(stage.min).min(stage.max) as i8
-        })
+        max_pool(window, stage, input, output)
     }
+}
+
+/// As [`average_pool_i8`] of INT16.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the geometry says.
+pub fn average_pool_i16(
+    window: &ImageWindow,
+    stage: &OutputStage,
+    input: &[i16],
+    output: &mut [i16],
+) -> Result<(), InvokeError> {
+    let add = |sum: i32, value: i16| sum.wrapping_add(i32::from(value));
+    pool(window, input, output, 0, add, |count| {
+        let division = RoundedDivision::of_int16(count);
+        move |sum| division.divide(sum).max(stage.min).min(stage.max) as i16
+    })
+}
+
+/// As [`max_pool_i8`] of INT16.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the geometry says.
+pub fn max_pool_i16(
+    window: &ImageWindow,
+    stage: &OutputStage,
+    input: &[i16],
+    output: &mut [i16],
+) -> Result<(), InvokeError> {
+    max_pool(window, stage, input, output)
+}
+
+fn max_pool<T: Quantized>(
+    window: &ImageWindow,
+    stage: &OutputStage,
+    input: &[T],
+    output: &mut [T],
+) -> Result<(), InvokeError> {
+    let least = T::narrow(T::RANGE.min);
+    pool(window, input, output, least, T::max, |_| {
+        move |largest: T| T::narrow(largest.into().max(stage.min).min(stage.max))
+    })
 }
 
 /// Real mean of each window, summed over height, then width: input `[N, H, W, C]`, output `[N, H', W', C]`.
@@ -217,7 +263,7 @@ fn check<T>(window: &ImageWindow, input: &[T], output: &[T]) -> Result<(), Invok
 }
 
 /// Folds each window with `add` from `start` on; `finish` is made for each number of elements in a window.
-fn pool<T: Copy, S: Copy, F: Fn(S) -> T>(
+pub(crate) fn pool<T: Copy, S: Copy, F: Fn(S) -> T>(
     window: &ImageWindow,
     input: &[T],
     output: &mut [T],

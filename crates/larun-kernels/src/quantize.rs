@@ -26,8 +26,8 @@ impl Kernel for op::Quantize {
             Int16 => &[Int8, Int16, Int32],
             _ => &[Int8, Int16],
         })?;
-        plan.push_u32(from.code() as u32);
-        plan.push_u32(to.code() as u32);
+        from.write(plan);
+        to.write(plan);
         let target = output.affine()?;
         if from == Float32 {
             target.write(plan);
@@ -44,8 +44,8 @@ impl Kernel for op::Quantize {
     }
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
-        let from = element_type(&mut plan)?;
-        let to = element_type(&mut plan)?;
+        let from = ElementType::read(&mut plan)?;
+        let to = ElementType::read(&mut plan)?;
         match (from, to) {
             (ElementType::Float32, ElementType::Int8) => {
                 let affine = Affine::read(&mut plan)?;
@@ -70,12 +70,6 @@ impl Kernel for op::Quantize {
             }
         }
     }
-}
-
-fn element_type(plan: &mut PlanReader<'_>) -> Result<ElementType, InvokeError> {
-    let code = i8::try_from(plan.read_u32()?).ok();
-    code.and_then(ElementType::from_code)
-        .ok_or(InvokeError::Plan)
 }
 
 impl Record for Affine {
@@ -197,7 +191,7 @@ impl Kernel for op::Dequantize {
         let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
         let from = input.one_of(&[Int8, UInt8, Int16])?;
         output.one_of(&[Float32])?;
-        plan.push_u32(from.code() as u32);
+        from.write(plan);
         let channels = input.info.quantization.channels();
         let inner = match channels {
             0 | 1 => input.elements()?,
@@ -212,7 +206,7 @@ impl Kernel for op::Dequantize {
     }
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
-        let from = element_type(&mut plan)?;
+        let from = ElementType::read(&mut plan)?;
         let output = io.output(0)?;
         let io = io.freeze();
         match from {

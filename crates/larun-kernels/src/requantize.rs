@@ -63,12 +63,19 @@ record! {
 }
 
 impl OutputStage {
-    /// The output of a value that is scaled already.
+    /// The INT8 output of a value that is scaled already.
     #[inline]
     #[must_use]
     pub fn finish(&self, scaled: i32) -> i8 {
+        self.bound(scaled) as i8
+    }
+
+    /// The output of a value that is scaled already, within the bounds.
+    #[inline]
+    #[must_use]
+    pub fn bound(&self, scaled: i32) -> i32 {
         let shifted = scaled.wrapping_add(self.zero_point);
-        shifted.max(self.min).min(self.max) as i8
+        shifted.max(self.min).min(self.max)
     }
 }
 

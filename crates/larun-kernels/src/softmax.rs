@@ -3,18 +3,19 @@
 use larun_ops::{ElementType, Op, op};
 use larun_quant::Affine;
 use larun_quant::fixed_point::{
-    SoftmaxInput, reciprocal, rescale, rounding_divide_by_pot,
-    saturating_rounding_doubling_high_mul,
+    SoftmaxInput, SoftmaxInput16, reciprocal, reciprocal_of_sum_16, rescale,
+    rounding_divide_by_pot, saturating_rounding_doubling_high_mul,
 };
 
-use crate::operand::{INT8_OR_FLOAT32, Operand, wrong_op};
-use crate::plan::{Precision, Record};
+use crate::integer::QUANTIZED_OR_FLOAT32;
+use crate::operand::{Operand, wrong_op};
+use crate::plan::Record;
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
 };
 
 /// Integer bits of the sum of exponentials.
-const SUM_INTEGER_BITS: u32 = 12;
+pub(crate) const SUM_INTEGER_BITS: u32 = 12;
 
 impl Kernel for op::Softmax {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
@@ -22,8 +23,10 @@ impl Kernel for op::Softmax {
             return Err(wrong_op::<Self>(node));
         };
         let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
-        let depth = input.info.shape.last();
-        match input.one_of(INT8_OR_FLOAT32)? {
+        let element_type = input.one_of(QUANTIZED_OR_FLOAT32)?;
+        element_type.write(plan);
+        input.info.shape.last().write(plan);
+        match element_type {
             ElementType::Int8 => {
                 let wide = output.one_of(&[ElementType::Int8, ElementType::Int16])?;
                 let wide = wide == ElementType::Int16;
@@ -36,16 +39,20 @@ impl Kernel for op::Softmax {
                 let scale = input.affine()?.scale;
                 let softmax = SoftmaxInput::new(options.beta, scale);
                 let softmax = softmax.ok_or(Refusal::options(Reason::ScaleRatio))?;
-                Precision::Int8.write(plan);
-                depth.write(plan);
                 softmax.multiplier.write(plan);
                 softmax.diff_min.write(plan);
                 wide.write(plan);
             }
+            ElementType::Int16 => {
+                output.has_type(ElementType::Int16)?;
+                input.has_zero_point(0, 0)?;
+                // TFLM's tolerance.
+                output.has_affine(Affine::new(1.0 / 32768.0, 0), 1e-3 / 32768.0)?;
+                let softmax = SoftmaxInput16::new(options.beta, input.affine()?.scale);
+                softmax.multiplier.write(plan);
+            }
             _ => {
                 output.has_type(ElementType::Float32)?;
-                Precision::Float32.write(plan);
-                depth.write(plan);
                 options.beta.write(plan);
             }
         }
@@ -53,10 +60,10 @@ impl Kernel for op::Softmax {
     }
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
-        let precision = Precision::read(&mut plan)?;
+        let element_type = ElementType::read(&mut plan)?;
         let depth = plan.read_usize()?;
-        match precision {
-            Precision::Int8 => {
+        match element_type {
+            ElementType::Int8 => {
                 let quantization = SoftmaxInput {
                     multiplier: Record::read(&mut plan)?,
                     diff_min: Record::read(&mut plan)?,
@@ -68,7 +75,17 @@ impl Kernel for op::Softmax {
                 let output = io.output(0)?;
                 softmax_i8(depth, &quantization, io.freeze().input(0)?, output)
             }
-            Precision::Float32 => {
+            ElementType::Int16 => {
+                let multiplier = Record::read(&mut plan)?;
+                let output = io.output(0)?;
+                softmax_i16(
+                    depth,
+                    &SoftmaxInput16 { multiplier },
+                    io.freeze().input(0)?,
+                    output,
+                )
+            }
+            _ => {
                 let beta = plan.read_f32()?;
                 let output = io.output(0)?;
                 softmax_f32(depth, beta, io.freeze().input(0)?, output)
@@ -117,9 +134,7 @@ fn rows<T>(
     output_bits: i32,
     store: impl Fn(i32) -> T,
 ) -> Result<(), InvokeError> {
-    check_len(Memory::output(0), output.len(), input.len())?;
-    let rows = input.chunks_exact(depth.max(1));
-    for (row, outputs) in rows.zip(output.chunks_exact_mut(depth.max(1))) {
+    for_each_row(depth, input, output, |row, outputs| {
         let largest = row.iter().copied().fold(i8::MIN, i8::max);
         let exp = |x: i8| {
             let difference = i32::from(x) - i32::from(largest);
@@ -136,6 +151,47 @@ fn rows<T>(
                 rounding_divide_by_pot(product, to_output)
             }));
         }
+    })
+}
+
+/// INT16 softmax of rows of `depth` values, with output scale 1/32768 and zero point 0, as TFLM's
+/// `reference_ops::SoftmaxInt16`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when the slices' lengths differ.
+pub fn softmax_i16(
+    depth: usize,
+    quantization: &SoftmaxInput16,
+    input: &[i16],
+    output: &mut [i16],
+) -> Result<(), InvokeError> {
+    for_each_row(depth, input, output, |row, outputs| {
+        let largest = row.iter().copied().fold(i16::MIN, i16::max);
+        let mut sum = 0i32;
+        for (output, &x) in outputs.iter_mut().zip(row) {
+            *output = quantization.exp(i32::from(x) - i32::from(largest));
+            sum = sum.saturating_add(i32::from(*output));
+        }
+        let (significand, shift) = reciprocal_of_sum_16(sum);
+        for output in outputs {
+            let product = i64::from(*output) * i64::from(significand);
+            let share = (product + ((1 << shift) >> 1)) >> shift;
+            *output = share.clamp(0, 32767) as i16;
+        }
+    })
+}
+
+/// Calls `body` for each row of `depth` values with its outputs.
+pub(crate) fn for_each_row<T, U>(
+    depth: usize,
+    input: &[T],
+    output: &mut [U],
+    mut body: impl FnMut(&[T], &mut [U]),
+) -> Result<(), InvokeError> {
+    check_len(Memory::output(0), output.len(), input.len())?;
+    let rows = input.chunks_exact(depth.max(1));
+    for (row, outputs) in rows.zip(output.chunks_exact_mut(depth.max(1))) {
+        body(row, outputs);
     }
     Ok(())
 }
@@ -150,9 +206,7 @@ pub fn softmax_f32(
     input: &[f32],
     output: &mut [f32],
 ) -> Result<(), InvokeError> {
-    check_len(Memory::output(0), output.len(), input.len())?;
-    let rows = input.chunks_exact(depth.max(1));
-    for (row, outputs) in rows.zip(output.chunks_exact_mut(depth.max(1))) {
+    for_each_row(depth, input, output, |row, outputs| {
         let larger = |largest: f32, x: &f32| if largest < *x { *x } else { largest };
         let largest = row.iter().fold(f32::MIN, larger);
         let mut sum = 0.0;
@@ -163,6 +217,5 @@ pub fn softmax_f32(
         for output in outputs {
             *output /= sum;
         }
-    }
-    Ok(())
+    })
 }

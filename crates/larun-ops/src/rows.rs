@@ -389,7 +389,7 @@ macro_rules! for_each_op {
                     code: 56, name: "ARG_MAX", options: ArgMaxOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("axis")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: without_axis, macs: none,
                     quantization: OutputQuantization::Unquantized, in_place: InPlace::Never
                 }
                 /// Element-wise smaller value with broadcasting.
@@ -546,7 +546,7 @@ macro_rules! for_each_op {
                     code: 79, name: "ARG_MIN", options: ArgMinOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("axis")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: without_axis, macs: none,
                     quantization: OutputQuantization::Unquantized, in_place: InPlace::Never
                 }
                 /// Largest value over axes.

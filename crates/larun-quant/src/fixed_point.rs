@@ -9,14 +9,24 @@
 //! Sources: B. Jacob et al., *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 //! Inference*, CVPR 2018, section 2.2 and appendix B; TensorFlow Lite's int8 specification.
 
+mod hard_swish;
+mod inverse_sqrt;
+mod logarithm;
 mod multiplier;
 mod nonlinear;
+mod sigmoid16;
+mod softmax16;
 mod transcendental;
 
+pub use hard_swish::HardSwishInput;
+pub use inverse_sqrt::inverse_sqrt;
+pub use logarithm::ln_of_one_or_more;
 pub use multiplier::{
     FixedMultiplier, Rounding, multiply_by_quantized_multiplier_smaller_than_one_exp,
 };
 pub use nonlinear::{SigmoidInput, SoftmaxInput, input_radius};
+pub use sigmoid16::SigmoidInput16;
+pub use softmax16::{SoftmaxInput16, reciprocal_of_sum_16};
 pub use transcendental::{
     exp_on_negative_values, logistic, one_minus_x_over_one_plus_x_for_x_in_0_1,
     one_over_one_plus_x_for_x_in_0_1, reciprocal, rescale, tanh,

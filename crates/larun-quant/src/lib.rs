@@ -16,6 +16,7 @@ pub mod fixed_point;
 #[cfg(feature = "half")]
 pub mod float16;
 pub mod observer;
+pub mod table;
 pub mod weights;
 
 pub use activation::{activation_range, activation_range_i8};
@@ -24,3 +25,4 @@ pub use axis::ChannelAxis;
 pub use error::QuantError;
 pub use fixed_point::{FixedMultiplier, Rounding};
 pub use observer::{MinMax, Observer};
+pub use table::quantized_function;

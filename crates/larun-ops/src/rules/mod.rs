@@ -10,7 +10,7 @@ mod window;
 pub(crate) use elementwise::{broadcast, same};
 pub use error::ShapeError;
 pub(crate) use layout::{concatenation, expand_dims, pad, reshape, squeeze};
-pub(crate) use reduce::reduce;
+pub(crate) use reduce::{reduce, without_axis};
 pub(crate) use window::{conv2d, depthwise_conv2d, fully_connected, pool2d};
 
 use crate::{IntList, Shape};

@@ -178,7 +178,7 @@ const fn reciprocal_of_half_one_plus(x: i32) -> i32 {
 
 /// `(a + b) / 2`, a tie going away from zero.
 #[inline]
-const fn rounding_half_sum(a: i32, b: i32) -> i32 {
+pub(super) const fn rounding_half_sum(a: i32, b: i32) -> i32 {
     let sum = a as i64 + b as i64;
     ((sum + if sum >= 0 { 1 } else { -1 }) / 2) as i32
 }
