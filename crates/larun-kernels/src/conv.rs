@@ -220,7 +220,9 @@ pub fn conv2d_i8(
 ) -> Result<(), InvokeError> {
     geometry.check(input, filter, bias, output)?;
     let scratch = check_scratch(scratch, conv2d_i8_scratch_len(geometry))?;
-    if arch::conv2d_i8(geometry, quantization, input, filter, bias, output, scratch) {
+    if quantization.rounds_as_tflm()
+        && arch::conv2d_i8(geometry, quantization, input, filter, bias, output, scratch)
+    {
         return Ok(());
     }
     portable::conv2d_i8(geometry, quantization, input, filter, bias, output, scratch)

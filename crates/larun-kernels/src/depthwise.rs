@@ -98,7 +98,9 @@ pub fn depthwise_conv2d_i8(
 ) -> Result<(), InvokeError> {
     check(window, input, filter, bias, output)?;
     let scratch = check_scratch(scratch, depthwise_conv2d_i8_scratch_len(window))?;
-    if arch::depthwise_conv2d_i8(window, quantization, input, filter, bias, output, scratch) {
+    if quantization.rounds_as_tflm()
+        && arch::depthwise_conv2d_i8(window, quantization, input, filter, bias, output, scratch)
+    {
         return Ok(());
     }
     portable::depthwise_conv2d_i8(window, quantization, input, filter, bias, output)

@@ -173,15 +173,17 @@ pub fn fully_connected_i8(
 ) -> Result<(), InvokeError> {
     geometry.check(input, weights, bias, output)?;
     let scratch = check_scratch(scratch, fully_connected_i8_scratch_len(geometry))?;
-    if arch::fully_connected_i8(
-        geometry,
-        quantization,
-        input,
-        weights,
-        bias,
-        output,
-        scratch,
-    ) {
+    if quantization.rounds_as_tflm()
+        && arch::fully_connected_i8(
+            geometry,
+            quantization,
+            input,
+            weights,
+            bias,
+            output,
+            scratch,
+        )
+    {
         return Ok(());
     }
     portable::fully_connected_i8(geometry, quantization, input, weights, bias, output)
