@@ -5,6 +5,7 @@
 mod activation;
 mod arch;
 mod axes;
+
 mod binary;
 mod control;
 mod conv;
@@ -29,7 +30,9 @@ mod refusal;
 mod requantize;
 mod resource;
 mod softmax;
+
 mod unwritten;
+mod weighted;
 mod window;
 
 pub use activation::{ReluQuantization, logistic_f32, logistic_i8, relu_f32, relu_i8};
