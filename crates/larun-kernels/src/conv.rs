@@ -1,12 +1,13 @@
 //! CONV_2D, grouped convolutions included.
 
-use larun_ops::{Conv2DOptions, ElementType, Op, op};
+use larun_ops::{Conv2DOptions, Op, op};
 
 use crate::arch;
 use crate::dot::{add_products, dot, dot_2x2, four_rows};
-use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, image_window, weighted_int8, wrong_op};
-use crate::plan::{Precision, Record};
+use crate::operand::{Operand, image_window, wrong_op};
+use crate::plan::Record;
 use crate::requantize::{Clamp, WeightedQuantization};
+use crate::weighted::{self, Lens, Roles, Scheme, Sink, Walk, Weights};
 use crate::window::{ImageWindow, Taps, nonzero};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_bias,
@@ -18,38 +19,34 @@ impl Kernel for op::Conv2D {
         let Op::Conv2D(options) = node.op() else {
             return Err(wrong_op::<Self>(node));
         };
-        let input = Operand::input(node, 0)?;
         let geometry = geometry(&options, node)?;
-        match input.one_of(INT8_OR_FLOAT32)? {
-            ElementType::Int8 => {
-                Precision::Int8.write(plan);
-                geometry.write(plan);
-                plan.request_scratch(
-                    conv2d_i8_scratch_len(&geometry).saturating_mul(size_of::<i16>()),
-                );
-                weighted_int8(
-                    node,
-                    options.activation,
-                    0,
-                    geometry.output_channels(),
-                    plan,
-                )
-            }
-            _ => {
-                Operand::all_have_type(node, ElementType::Float32)?;
-                Precision::Float32.write(plan);
-                geometry.write(plan);
-                clamp(options.activation)?.write(plan);
-                Ok(())
-            }
-        }
+        let layer = weighted::Layer {
+            node,
+            roles: Roles::INPUT_FIRST,
+            channel_axis: 0,
+            channels: geometry.output_channels(),
+            activation: options.activation,
+            bias_type: options.quantized_bias_type,
+            asymmetric: weighted::scales_differ(node, 1),
+            dense: false,
+        };
+        let scheme = layer.scheme()?;
+        scheme.write(plan);
+        geometry.write(plan);
+        let scratch = match scheme {
+            Scheme::Int8 => conv2d_i8_scratch_len(&geometry),
+            Scheme::Mixed(_) => geometry.patch_len(),
+            Scheme::Float32 => 0,
+        };
+        plan.request_scratch(scratch.saturating_mul(size_of::<i16>()));
+        layer.write_quantization(scheme, plan)
     }
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
-        let precision = Precision::read(&mut plan)?;
+        let scheme = Scheme::read(&mut plan)?;
         let geometry = ConvGeometry::read(&mut plan)?;
-        match precision {
-            Precision::Int8 => {
+        match scheme {
+            Scheme::Int8 => {
                 let quantization = WeightedQuantization::read(&mut plan)?;
                 let (output, scratch) = (io.output(0)?, io.scratch()?);
                 let io = io.freeze();
@@ -64,12 +61,21 @@ impl Kernel for op::Conv2D {
                     scratch,
                 )
             }
-            Precision::Float32 => {
+            Scheme::Float32 => {
                 let clamp = Clamp::read(&mut plan)?;
                 let output = io.output(0)?;
                 let io = io.freeze();
                 let bias = io.optional_input(2)?;
                 conv2d_f32(&geometry, &clamp, io.input(0)?, io.input(1)?, bias, output)
+            }
+            Scheme::Mixed(mixed) => {
+                let patch = check_scratch(io.scratch()?, geometry.patch_len())?;
+                let lens = geometry.lens();
+                let mut walk = MixedConv {
+                    geometry: &geometry,
+                    patch,
+                };
+                mixed.run(Roles::INPUT_FIRST, &lens, plan, io, &mut walk)
             }
         }
     }
@@ -149,6 +155,40 @@ impl ConvGeometry {
         }
     }
 
+    /// Copies what the window sees of a group's channels, each value converted; the border is 0.
+    #[inline]
+    fn gather<T: Copy>(
+        &self,
+        image: &[T],
+        (rows, columns): (Taps, Taps),
+        group: usize,
+        patch: &mut [i16],
+        convert: impl Fn(T) -> i16,
+    ) {
+        let window = &self.window;
+        if rows.count < window.rows().filter() || columns.count < window.columns().filter() {
+            patch.fill(0);
+        }
+        self.for_each_run(rows, columns, group, |from, to, len| {
+            let source = image.get(from..from + len).unwrap_or(&[]);
+            let place = patch.get_mut(to..to + len).unwrap_or_default();
+            for (place, &value) in place.iter_mut().zip(source) {
+                *place = convert(value);
+            }
+        });
+    }
+
+    fn lens(&self) -> Lens {
+        let (batch, input, output) = self.window.images();
+        Lens {
+            batch,
+            input,
+            weights: self.patch_len() * self.output_channels(),
+            channels: self.output_channels(),
+            output,
+        }
+    }
+
     fn check<T, B>(
         &self,
         input: &[T],
@@ -220,7 +260,9 @@ pub fn conv2d_i8(
 ) -> Result<(), InvokeError> {
     geometry.check(input, filter, bias, output)?;
     let scratch = check_scratch(scratch, conv2d_i8_scratch_len(geometry))?;
-    if arch::conv2d_i8(geometry, quantization, input, filter, bias, output, scratch) {
+    if quantization.rounds_as_tflm()
+        && arch::conv2d_i8(geometry, quantization, input, filter, bias, output, scratch)
+    {
         return Ok(());
     }
     portable::conv2d_i8(geometry, quantization, input, filter, bias, output, scratch)
@@ -286,22 +328,13 @@ impl Layer<'_> {
         });
     }
 
-    /// Copies what the window at column `x` sees of a group's channels, less the zero point; the border is 0.
+    /// What the window at column `x` sees of a group's channels, less the zero point.
     fn gather(&self, image: &[i8], rows: Taps, x: usize, group: usize, patch: &mut [i16]) {
-        let window = &self.geometry.window;
-        let columns = window.columns().taps(x);
-        if rows.count < window.rows().filter() || columns.count < window.columns().filter() {
-            patch.fill(0);
-        }
+        let columns = self.geometry.window.columns().taps(x);
         let zero_point = self.quantization.input_zero_point as i16;
+        let convert = |value: i8| i16::from(value).wrapping_sub(zero_point);
         self.geometry
-            .for_each_run(rows, columns, group, |from, to, len| {
-                let source = image.get(from..from + len).unwrap_or(&[]);
-                let place = patch.get_mut(to..to + len).unwrap_or_default();
-                for (place, &value) in place.iter_mut().zip(source) {
-                    *place = i16::from(value).wrapping_sub(zero_point);
-                }
-            });
+            .gather(image, (rows, columns), group, patch, convert);
     }
 
     fn two_pixels(
@@ -347,6 +380,33 @@ impl Layer<'_> {
     fn finish(&self, channel: usize, sum: i32) -> i8 {
         let bias = self.bias.get(channel).copied().unwrap_or(0);
         self.quantization.finish(channel, sum.wrapping_add(bias))
+    }
+}
+
+/// Any other convolution with integer weights: for every position and group, one patch and all its filters.
+struct MixedConv<'a> {
+    geometry: &'a ConvGeometry,
+    patch: &'a mut [i16],
+}
+
+impl Walk for MixedConv<'_> {
+    fn sums<T: Copy>(
+        &mut self,
+        values: &[T],
+        convert: impl Fn(T) -> i16,
+        weights: &Weights<'_>,
+        sink: &mut Sink<'_, '_>,
+    ) {
+        let Self { geometry, patch } = self;
+        let in_group = geometry.filters_in_group();
+        let groups = geometry.output_channels() / nonzero(in_group);
+        let window = &geometry.window;
+        window.for_each_position(values, |image, rows, columns| {
+            for group in 0..groups {
+                geometry.gather(image, (rows, columns), group, patch, &convert);
+                weights.put_rows(patch, group * in_group, in_group, sink);
+            }
+        });
     }
 }
 

@@ -4,9 +4,10 @@ use larun_ops::{DepthwiseConv2DOptions, ElementType, Op, op};
 
 use crate::arch;
 use crate::lanes::{Block, for_each_block, lanes, lanes_mut};
-use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, image_window, weighted_int8, wrong_op};
-use crate::plan::{Precision, Record};
+use crate::operand::{Operand, image_window, wrong_op};
+use crate::plan::Record;
 use crate::requantize::{Clamp, WeightedQuantization};
+use crate::weighted::{self, Lens, Roles, Scheme, Sink, Walk, Weights};
 use crate::window::{ImageWindow, Taps, nonzero};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Refusal, check_bias,
@@ -19,42 +20,47 @@ impl Kernel for op::DepthwiseConv2D {
             return Err(wrong_op::<Self>(node));
         };
         let window = window(&options, node)?;
-        match Operand::input(node, 0)?.one_of(INT8_OR_FLOAT32)? {
-            ElementType::Int8 => {
-                Precision::Int8.write(plan);
-                window.write(plan);
-                plan.request_scratch(
-                    depthwise_conv2d_i8_scratch_len(&window).saturating_mul(size_of::<i16>()),
-                );
-                weighted_int8(node, options.activation, 3, window.output_channels(), plan)
-            }
-            _ => {
-                Operand::all_have_type(node, ElementType::Float32)?;
-                Precision::Float32.write(plan);
-                window.write(plan);
-                clamp(options.activation)?.write(plan);
-                Ok(())
-            }
+        let layer = weighted::Layer {
+            node,
+            roles: Roles::INPUT_FIRST,
+            channel_axis: 3,
+            channels: window.output_channels(),
+            activation: options.activation,
+            bias_type: ElementType::Int64,
+            asymmetric: true,
+            dense: false,
+        };
+        let scheme = layer.scheme()?;
+        scheme.write(plan);
+        window.write(plan);
+        if scheme == Scheme::Int8 {
+            let scratch = depthwise_conv2d_i8_scratch_len(&window);
+            plan.request_scratch(scratch.saturating_mul(size_of::<i16>()));
         }
+        layer.write_quantization(scheme, plan)
     }
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
-        let precision = Precision::read(&mut plan)?;
+        let scheme = Scheme::read(&mut plan)?;
         let window = ImageWindow::read(&mut plan)?;
-        match precision {
-            Precision::Int8 => {
+        match scheme {
+            Scheme::Int8 => {
                 let quantization = WeightedQuantization::read(&mut plan)?;
                 let (output, scratch) = (io.output(0)?, io.optional_scratch()?);
                 let io = io.freeze();
                 let (input, filter, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
                 depthwise_conv2d_i8(&window, &quantization, input, filter, bias, output, scratch)
             }
-            Precision::Float32 => {
+            Scheme::Float32 => {
                 let clamp = Clamp::read(&mut plan)?;
                 let output = io.output(0)?;
                 let io = io.freeze();
                 let (input, filter, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
                 depthwise_conv2d_f32(&window, &clamp, input, filter, bias, output)
+            }
+            Scheme::Mixed(mixed) => {
+                let lens = lens(&window)?;
+                mixed.run(Roles::INPUT_FIRST, &lens, plan, io, &mut Mixed(&window))
             }
         }
     }
@@ -98,7 +104,9 @@ pub fn depthwise_conv2d_i8(
 ) -> Result<(), InvokeError> {
     check(window, input, filter, bias, output)?;
     let scratch = check_scratch(scratch, depthwise_conv2d_i8_scratch_len(window))?;
-    if arch::depthwise_conv2d_i8(window, quantization, input, filter, bias, output, scratch) {
+    if quantization.rounds_as_tflm()
+        && arch::depthwise_conv2d_i8(window, quantization, input, filter, bias, output, scratch)
+    {
         return Ok(());
     }
     portable::depthwise_conv2d_i8(window, quantization, input, filter, bias, output)
@@ -160,15 +168,27 @@ fn check<T, B>(
     output: &[T],
 ) -> Result<(), InvokeError> {
     window.check(input, output)?;
+    let lens = lens(window)?;
+    check_len(Memory::input(1), filter.len(), lens.weights)?;
+    check_bias(bias, lens.channels)
+}
+
+/// The sizes of the operands, where the output channels are a multiple of the input channels.
+fn lens(window: &ImageWindow) -> Result<Lens, InvokeError> {
     let (inputs, outputs) = (window.input_channels(), window.output_channels());
     check_len(
         Memory::output(0),
         outputs,
         inputs * (outputs / nonzero(inputs)),
     )?;
-    let filters = window.rows().filter() * window.columns().filter() * outputs;
-    check_len(Memory::input(1), filter.len(), filters)?;
-    check_bias(bias, outputs)
+    let (batch, input, output) = window.images();
+    Ok(Lens {
+        batch,
+        input,
+        weights: window.rows().filter() * window.columns().filter() * outputs,
+        channels: outputs,
+        output,
+    })
 }
 
 /// How products are added up and become an output.
@@ -315,5 +335,45 @@ impl<A: Arithmetic> Block for OneToMany<'_, '_, A> {
         let from = self.1;
         let values = |image: &[A::Value], pixel| Some([*image.get(pixel + from)?; L]);
         self.0.compute::<L>(channel, values);
+    }
+}
+
+/// Any other depthwise convolution with integer weights: at every position, four channels at a time.
+struct Mixed<'a>(&'a ImageWindow);
+
+impl Walk for Mixed<'_> {
+    fn sums<T: Copy>(
+        &mut self,
+        values: &[T],
+        convert: impl Fn(T) -> i16,
+        weights: &Weights<'_>,
+        sink: &mut Sink<'_, '_>,
+    ) {
+        let window = self.0;
+        let outputs = window.output_channels();
+        let multiplier = nonzero(outputs / nonzero(window.input_channels()));
+        let filter_w = window.columns().filter();
+        window.for_each_position(values, |image, rows, columns| {
+            for first in (0..outputs).step_by(4) {
+                let sources = [first, first + 1, first + 2, first + 3].map(|c| c / multiplier);
+                let mut sums = [0i64; 4];
+                for (tap_y, y) in rows.iter() {
+                    for (tap_x, x) in columns.iter() {
+                        let tap = (tap_y * filter_w + tap_x) * outputs;
+                        let pixel = window.pixel(y, x);
+                        let weights = weights.four(tap + first);
+                        for ((sum, source), weight) in sums.iter_mut().zip(sources).zip(weights) {
+                            // Beyond the last channel lies the next pixel, or nothing.
+                            if let Some(&value) = image.get(pixel + source) {
+                                *sum += i64::from(i32::from(convert(value)) * weight);
+                            }
+                        }
+                    }
+                }
+                for (channel, sum) in (first..outputs).zip(sums) {
+                    sink.put(channel, sum);
+                }
+            }
+        });
     }
 }

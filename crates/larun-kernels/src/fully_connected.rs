@@ -1,12 +1,14 @@
 //! FULLY_CONNECTED: a dense layer.
 
-use larun_ops::{ElementType, Op, WeightsFormat, op};
+use larun_ops::{Op, WeightsFormat, op};
 
 use crate::arch;
 use crate::dot::{add_products, dot_row, dot_rows, four_rows};
-use crate::operand::{INT8_OR_FLOAT32, Operand, clamp, weighted_int8, wrong_op};
-use crate::plan::{Precision, Record, record};
+use crate::operand::{Operand, wrong_op};
+use crate::plan::{Record, record};
 use crate::requantize::{Clamp, WeightedQuantization};
+use crate::weighted::{self, Lens, Roles, Scheme, Sink, Walk, Weights};
+use crate::window::nonzero;
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_bias,
     check_len, check_scratch,
@@ -22,31 +24,36 @@ impl Kernel for op::FullyConnected {
             return Err(Refusal::options(Reason::Option { what, found }));
         }
         let geometry = geometry(node)?;
-        match Operand::input(node, 0)?.one_of(INT8_OR_FLOAT32)? {
-            ElementType::Int8 => {
-                check_bias_scale(node)?;
-                Precision::Int8.write(plan);
-                geometry.write(plan);
-                plan.request_scratch(
-                    fully_connected_i8_scratch_len(&geometry).saturating_mul(size_of::<i16>()),
-                );
-                weighted_int8(node, options.activation, 0, geometry.units, plan)
-            }
-            _ => {
-                Operand::all_have_type(node, ElementType::Float32)?;
-                Precision::Float32.write(plan);
-                geometry.write(plan);
-                clamp(options.activation)?.write(plan);
-                Ok(())
-            }
+        let layer = weighted::Layer {
+            node,
+            roles: Roles::INPUT_FIRST,
+            channel_axis: 0,
+            channels: geometry.units,
+            activation: options.activation,
+            bias_type: options.quantized_bias_type,
+            asymmetric: options.asymmetric_quantize_inputs,
+            dense: true,
+        };
+        let scheme = layer.scheme()?;
+        scheme.write(plan);
+        geometry.write(plan);
+        let scratch = match scheme {
+            Scheme::Int8 => fully_connected_i8_scratch_len(&geometry),
+            Scheme::Mixed(_) => geometry.inputs,
+            Scheme::Float32 => 0,
+        };
+        plan.request_scratch(scratch.saturating_mul(size_of::<i16>()));
+        if scheme.is_fixed_point() {
+            check_bias_scale(node)?;
         }
+        layer.write_quantization(scheme, plan)
     }
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
-        let precision = Precision::read(&mut plan)?;
+        let scheme = Scheme::read(&mut plan)?;
         let geometry = DenseGeometry::read(&mut plan)?;
-        match precision {
-            Precision::Int8 => {
+        match scheme {
+            Scheme::Int8 => {
                 let quantization = WeightedQuantization::read(&mut plan)?;
                 let (output, scratch) = (io.output(0)?, io.optional_scratch()?);
                 let io = io.freeze();
@@ -61,12 +68,21 @@ impl Kernel for op::FullyConnected {
                     scratch,
                 )
             }
-            Precision::Float32 => {
+            Scheme::Float32 => {
                 let clamp = Clamp::read(&mut plan)?;
                 let output = io.output(0)?;
                 let io = io.freeze();
                 let (input, weights, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
                 fully_connected_f32(&geometry, &clamp, input, weights, bias, output)
+            }
+            Scheme::Mixed(mixed) => {
+                let lens = geometry.lens()?;
+                let row = check_scratch(io.scratch()?, geometry.inputs)?;
+                let mut walk = MixedDense {
+                    row,
+                    units: geometry.units,
+                };
+                mixed.run(Roles::INPUT_FIRST, &lens, plan, io, &mut walk)
             }
         }
     }
@@ -105,6 +121,19 @@ impl DenseGeometry {
             len(self.batch, self.units)?,
         )?;
         check_bias(bias, self.units)
+    }
+
+    fn lens(&self) -> Result<Lens, InvokeError> {
+        Ok(Lens {
+            batch: self.batch,
+            input: self.inputs,
+            weights: self
+                .units
+                .checked_mul(self.inputs)
+                .ok_or(InvokeError::Plan)?,
+            channels: self.units,
+            output: self.units,
+        })
     }
 
     /// Pairs of an input row and an output row. A row without elements has no pair.
@@ -173,15 +202,17 @@ pub fn fully_connected_i8(
 ) -> Result<(), InvokeError> {
     geometry.check(input, weights, bias, output)?;
     let scratch = check_scratch(scratch, fully_connected_i8_scratch_len(geometry))?;
-    if arch::fully_connected_i8(
-        geometry,
-        quantization,
-        input,
-        weights,
-        bias,
-        output,
-        scratch,
-    ) {
+    if quantization.rounds_as_tflm()
+        && arch::fully_connected_i8(
+            geometry,
+            quantization,
+            input,
+            weights,
+            bias,
+            output,
+            scratch,
+        )
+    {
         return Ok(());
     }
     portable::fully_connected_i8(geometry, quantization, input, weights, bias, output)
@@ -256,4 +287,27 @@ pub fn fully_connected_f32(
         }
     }
     Ok(())
+}
+
+/// Any other dense layer with integer weights: row by row of the input.
+struct MixedDense<'a> {
+    row: &'a mut [i16],
+    units: usize,
+}
+
+impl Walk for MixedDense<'_> {
+    fn sums<T: Copy>(
+        &mut self,
+        values: &[T],
+        convert: impl Fn(T) -> i16,
+        weights: &Weights<'_>,
+        sink: &mut Sink<'_, '_>,
+    ) {
+        for values in values.chunks_exact(nonzero(self.row.len())) {
+            for (place, &value) in self.row.iter_mut().zip(values) {
+                *place = convert(value);
+            }
+            weights.put_rows(self.row, 0, self.units, sink);
+        }
+    }
 }

@@ -45,6 +45,7 @@ mod sigmoid;
 mod sign;
 mod softmax;
 mod unwritten;
+mod weighted;
 mod window;
 
 pub use activation::{ReluQuantization, relu_f32, relu_i8};

@@ -5,10 +5,9 @@ use larun_quant::fixed_point::FixedMultiplier;
 use larun_quant::{Affine, activation_range, activation_range_i8};
 
 use crate::integer::range_of;
-use crate::plan::Record;
 use crate::requantize::{Clamp, OutputStage};
 use crate::window::{ImageWindow, WindowAxis};
-use crate::{NodeView, PlanWriter, Reason, Refusal, Site, TensorInfo};
+use crate::{NodeView, Reason, Refusal, Site, TensorInfo};
 
 /// The types that most kernels compute with.
 pub(crate) const INT8_OR_FLOAT32: &[ElementType] = &[ElementType::Int8, ElementType::Float32];
@@ -298,32 +297,4 @@ pub(crate) fn image_window(
     let (rows, columns) = rows.zip(columns).ok_or(refusal)?;
     ImageWindow::new(batch, rows, columns, channels, output_channels)
         .ok_or(Refusal::options(Reason::TooLarge))
-}
-
-/// Checks the operands of an INT8 operator with weights and writes its [`WeightedQuantization`].
-///
-/// [`WeightedQuantization`]: crate::WeightedQuantization
-pub(crate) fn weighted_int8(
-    node: &dyn NodeView,
-    activation: Activation,
-    channel_axis: usize,
-    channels: usize,
-    plan: &mut PlanWriter<'_>,
-) -> Result<(), Refusal> {
-    let (input, weights) = (Operand::input(node, 0)?, Operand::input(node, 1)?);
-    let output = Operand::output(node, 0)?;
-    weights.has_type(ElementType::Int8)?;
-    output.has_type(ElementType::Int8)?;
-    if let Some(bias) = Operand::optional_input(node, 2) {
-        bias.has_type(ElementType::Int32)?;
-    }
-    let (input, output) = (input.affine()?, output.affine()?);
-    let count = weights.weight_scales(channel_axis, channels)?;
-    input.zero_point.write(plan);
-    output_stage(activation, output)?.write(plan);
-    plan.push_usize(count);
-    plan.push_multipliers(count, |channel| {
-        let product = f64::from(input.scale) * f64::from(weights.scale(channel)?);
-        multiplier(product / f64::from(output.scale))
-    })
 }

@@ -288,7 +288,7 @@ impl<'m> PlanReader<'m> {
 
 /// The rounding asked for. Without the feature `roundings` it is known when the program is built, and no other is linked.
 #[inline]
-const fn linked(rounding: Rounding) -> Rounding {
+pub(crate) const fn linked(rounding: Rounding) -> Rounding {
     if cfg!(feature = "roundings") {
         rounding
     } else {

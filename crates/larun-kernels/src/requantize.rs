@@ -1,8 +1,8 @@
-//! From INT32 accumulators to INT8 outputs: multipliers per tensor or per channel, zero point, activation.
+//! From integer accumulators to integer outputs: multipliers per tensor or per channel, zero point, activation.
 
-use larun_quant::fixed_point::FixedMultiplier;
+use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
-use crate::plan::{Record, record};
+use crate::plan::{Record, linked, record};
 use crate::{InvokeError, PlanReader};
 
 /// Fixed-point multipliers, one for all channels or one a channel: five bytes each.
@@ -51,13 +51,13 @@ impl<'a> Multipliers<'a> {
 }
 
 record! {
-    /// The end of an INT8 computation: the output's zero point, then its fused activation as a clamp.
+    /// The end of an integer computation: the output's zero point, then its fused activation as a clamp.
     pub struct OutputStage {
         /// Zero point of the output.
         pub zero_point: i32,
-        /// Smallest output, -128 without activation.
+        /// Smallest output, that of the element type without activation.
         pub min: i32,
-        /// Largest output, 127 without activation.
+        /// Largest output, that of the element type without activation.
         pub max: i32,
     }
 }
@@ -84,6 +84,8 @@ impl OutputStage {
 pub struct WeightedQuantization<'a> {
     /// Zero point of the input, in `-128..=127`.
     pub input_zero_point: i32,
+    /// How scaled accumulators are rounded. Other roundings than TFLM's need the feature `roundings`.
+    pub rounding: Rounding,
     /// `input_scale * weight_scale / output_scale` of every output channel.
     pub multipliers: Multipliers<'a>,
     /// Zero point and activation of the output.
@@ -91,16 +93,40 @@ pub struct WeightedQuantization<'a> {
 }
 
 impl<'a> WeightedQuantization<'a> {
-    /// The output of an accumulator of `channel`.
+    /// The INT8 output of an accumulator of `channel`.
     #[inline]
     #[must_use]
     pub fn finish(&self, channel: usize, accumulator: i32) -> i8 {
-        let scaled = self.multipliers.get(channel).apply(accumulator);
-        self.output.finish(scaled)
+        self.bound(channel, accumulator) as i8
+    }
+
+    /// The output of an accumulator of `channel`, within the bounds.
+    #[inline]
+    #[must_use]
+    pub fn bound(&self, channel: usize, accumulator: i32) -> i32 {
+        let multiplier = self.multipliers.get(channel);
+        let scaled = multiplier.apply_with(accumulator, linked(self.rounding));
+        self.output.bound(scaled)
+    }
+
+    /// The output of a 64-bit accumulator of `channel`, within the bounds.
+    #[inline]
+    #[must_use]
+    pub fn bound_i64(&self, channel: usize, accumulator: i64) -> i32 {
+        let multiplier = self.multipliers.get(channel);
+        let scaled = multiplier.apply_i64_with(accumulator, linked(self.rounding));
+        self.output.bound(scaled)
+    }
+
+    /// Whether accumulators are rounded as TFLM does: then faster versions of kernels may take over.
+    #[inline]
+    pub(crate) fn rounds_as_tflm(&self) -> bool {
+        linked(self.rounding) == Rounding::TflmDouble
     }
 
     pub(crate) fn read(plan: &mut PlanReader<'a>) -> Result<Self, InvokeError> {
         Ok(Self {
+            rounding: plan.rounding(),
             input_zero_point: plan.read_i32()?,
             output: OutputStage::read(plan)?,
             multipliers: Multipliers::read(plan)?,

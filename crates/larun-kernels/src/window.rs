@@ -263,6 +263,33 @@ impl ImageWindow {
         }
     }
 
+    /// The number of images, and the elements of one in input and output.
+    pub(crate) const fn images(&self) -> (usize, usize, usize) {
+        (
+            self.batch,
+            self.image_len(),
+            self.rows.output * self.row_len(),
+        )
+    }
+
+    /// Calls `body` for each position of the window on some images, in the order of the output's pixels, with the image
+    /// and the taps of both axes.
+    #[inline]
+    pub(crate) fn for_each_position<T>(
+        &self,
+        images: &[T],
+        mut body: impl FnMut(&[T], Taps, Taps),
+    ) {
+        for image in images.chunks_exact(nonzero(self.image_len())) {
+            for y in 0..self.rows.output {
+                let rows = self.rows.taps(y);
+                for x in 0..self.columns.output {
+                    body(image, rows, self.columns.taps(x));
+                }
+            }
+        }
+    }
+
     /// Calls `body` for each pixel of the output with the image it comes from and the taps of both axes.
     #[inline]
     pub(crate) fn for_each_pixel<T, U>(

@@ -11,6 +11,7 @@ pub mod affine;
 pub mod array;
 pub mod axis;
 pub mod bias;
+pub mod dynamic;
 mod error;
 pub mod fixed_point;
 #[cfg(feature = "half")]
@@ -22,6 +23,7 @@ pub mod weights;
 pub use activation::{activation_range, activation_range_i8};
 pub use affine::{Affine, IntegerRange};
 pub use axis::ChannelAxis;
+pub use dynamic::DynamicInput;
 pub use error::QuantError;
 pub use fixed_point::{FixedMultiplier, Rounding};
 pub use observer::{MinMax, Observer};

@@ -37,7 +37,7 @@ pub enum Rounding {
     /// One rounding of the 64-bit product, ties up: TFLite built with `TFLITE_SINGLE_ROUNDING`.
     Single,
     /// One float32 product, rounded to nearest with ties to even: XNNPACK's `fp32` requantisation. Accumulators above
-    /// 2^24 are themselves rounded to float32 first.
+    /// 2^24 are themselves rounded to float32 first; a result beyond 2^30 becomes that.
     XnnFloat,
 }
 
@@ -165,6 +165,16 @@ impl FixedMultiplier {
         (product.wrapping_add(1 << (right - 1)) >> right) as i32
     }
 
+    /// [`apply_i64`](Self::apply_i64), rounded as `rounding` says: TFLM's and single rounding are the same here.
+    #[inline]
+    #[must_use]
+    pub fn apply_i64_with(self, x: i64, rounding: Rounding) -> i32 {
+        match rounding {
+            Rounding::TflmDouble | Rounding::Single => self.apply_i64(x),
+            Rounding::XnnFloat => self.scale_float(x as f32),
+        }
+    }
+
     /// `x` times this factor, which is below 1, skipping the left shift of [`apply`](Self::apply).
     ///
     /// A positive shift is taken for 0.
@@ -193,9 +203,15 @@ impl FixedMultiplier {
 
     #[inline]
     fn apply_xnn_float(self, x: i32) -> i32 {
+        self.scale_float(x as f32)
+    }
+
+    fn scale_float(self, x: f32) -> i32 {
         let power = self.shift.clamp(-31, 31) - 31;
         let power_of_two = f32::from_bits(((power + 127) as u32) << 23);
-        libm::rintf(x as f32 * (self.multiplier as f32 * power_of_two)) as i32
+        // Far enough from the ends that a zero point can be added.
+        let most = (1 << 30) as f32;
+        libm::rintf(x * (self.multiplier as f32 * power_of_two)).clamp(-most, most) as i32
     }
 }
 
