@@ -59,6 +59,7 @@ pub use fully_connected::{
 pub use io::{Element, FrozenIo, Io};
 pub use kernel::{ALL, Kernel, Registration};
 pub use l2_pool::l2_pool_f32;
+pub use larun_quant::fixed_point::Rounding;
 pub use mean::{MeanQuantization, mean_f32, mean_i8};
 pub use memory::{InvokeError, Locate, Location, Memory};
 pub use node::{NodeView, QuantizationView, TensorInfo};

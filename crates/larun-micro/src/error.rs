@@ -1,11 +1,15 @@
-//! Why a model cannot be loaded or run, and where.
+//! Why a model cannot be loaded, and where.
 
 use core::fmt;
 
 use larun_arena::PlanError;
-use larun_kernels::{InvokeError, Refusal};
+use larun_kernels::Refusal;
 use larun_ops::{ElementType, OpKind};
 use larun_tflite::view::ViewError;
+
+use crate::activations::Span;
+use crate::layout::ABSENT;
+use crate::load::MOST_DEPTH;
 
 /// A name out of a file: UTF-8 by the format's rule, shown with `?` for what is not.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,6 +56,8 @@ impl fmt::Display for ArenaTooSmall {
     }
 }
 
+impl core::error::Error for ArenaTooSmall {}
+
 /// Why a model cannot be loaded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -63,6 +69,8 @@ pub enum LoadError<'m> {
     /// The subgraph has more tensors or operators than an interpreter numbers, or they need more than
     /// a gigabyte of persistent memory.
     TooLarge {
+        /// Which subgraph.
+        subgraph: usize,
         /// How many tensors.
         tensors: usize,
         /// How many operators.
@@ -70,11 +78,15 @@ pub enum LoadError<'m> {
     },
     /// The operand lists of the operators up to this one have more entries than the file has room for.
     TooManyOperands {
+        /// Which subgraph.
+        subgraph: usize,
         /// Which operator of the subgraph.
         index: usize,
     },
     /// An operator that no kernel exists for.
     UnsupportedOperator {
+        /// Which subgraph.
+        subgraph: usize,
         /// Which operator of the subgraph.
         index: usize,
         /// Its builtin code.
@@ -84,6 +96,8 @@ pub enum LoadError<'m> {
     },
     /// An operator that the program did not name.
     NotLinked {
+        /// Which subgraph.
+        subgraph: usize,
         /// Which operator of the subgraph.
         index: usize,
         /// The operator.
@@ -91,6 +105,8 @@ pub enum LoadError<'m> {
     },
     /// A kernel refuses the operator.
     Refused {
+        /// Which subgraph.
+        subgraph: usize,
         /// Which operator of the subgraph.
         index: usize,
         /// The operator.
@@ -104,6 +120,8 @@ pub enum LoadError<'m> {
     },
     /// An operator or port names a tensor that does not exist.
     NoSuchTensor {
+        /// Which subgraph.
+        subgraph: usize,
         /// The operator, or `None` for an input or output of the model.
         index: Option<usize>,
         /// The tensor.
@@ -113,6 +131,8 @@ pub enum LoadError<'m> {
     },
     /// A value is read that nothing computes before.
     NotComputed {
+        /// Which subgraph.
+        subgraph: usize,
         /// The operator, or `None` for an output of the model.
         index: Option<usize>,
         /// The tensor.
@@ -122,6 +142,8 @@ pub enum LoadError<'m> {
     },
     /// A value is computed twice, or is computed though it is a constant, a variable or an input.
     WrittenTwice {
+        /// Which subgraph.
+        subgraph: usize,
         /// The operator.
         index: usize,
         /// The tensor.
@@ -132,6 +154,8 @@ pub enum LoadError<'m> {
     /// A constant of which the file holds fewer or more bytes than its shape asks for, or a size
     /// that is unknown or overflows.
     TensorSize {
+        /// Which subgraph.
+        subgraph: usize,
         /// The tensor.
         tensor: usize,
         /// Its name.
@@ -139,6 +163,8 @@ pub enum LoadError<'m> {
     },
     /// A sparse constant, which no kernel reads.
     Sparse {
+        /// Which subgraph.
+        subgraph: usize,
         /// The tensor.
         tensor: usize,
         /// Its name.
@@ -147,12 +173,44 @@ pub enum LoadError<'m> {
     /// A constant at an address that does not suit its elements: the model's bytes must start at a
     /// multiple of 16 ([`include_model!`](crate::include_model) sees to it).
     Misaligned {
+        /// Which subgraph.
+        subgraph: usize,
         /// The tensor.
         tensor: usize,
         /// Its name.
         name: Name<'m>,
         /// Its elements.
         element_type: ElementType,
+    },
+    /// A variable whose first value stands in the file.
+    VariableWithData {
+        /// Which subgraph.
+        subgraph: usize,
+        /// The tensor.
+        tensor: usize,
+        /// Its name.
+        name: Name<'m>,
+    },
+    /// An operator runs a subgraph that leads back to the operator.
+    Recursion {
+        /// Which subgraph.
+        subgraph: usize,
+        /// Which operator of it.
+        index: usize,
+        /// The subgraph that it runs.
+        callee: usize,
+    },
+    /// Subgraphs run each other deeper than is supported.
+    TooDeep {
+        /// Which subgraph.
+        subgraph: usize,
+        /// Which operator of it.
+        index: usize,
+    },
+    /// The model has more resource variables than is supported.
+    TooManyResources {
+        /// How many are.
+        most: usize,
     },
     /// The arena is too small.
     Arena(ArenaTooSmall),
@@ -179,20 +237,68 @@ impl fmt::Display for Reader {
     }
 }
 
+impl LoadError<'_> {
+    /// The error for an arena of `given` bytes; `needed` is exact or a lower bound.
+    #[cold]
+    pub(crate) const fn too_small(needed: usize, given: usize, exact: bool) -> Self {
+        Self::Arena(ArenaTooSmall {
+            needed,
+            given,
+            exact,
+        })
+    }
+
+    /// The subgraph at fault, where there is one.
+    pub const fn subgraph(&self) -> Option<usize> {
+        match *self {
+            Self::TooLarge { subgraph, .. }
+            | Self::TooManyOperands { subgraph, .. }
+            | Self::UnsupportedOperator { subgraph, .. }
+            | Self::NotLinked { subgraph, .. }
+            | Self::Refused { subgraph, .. }
+            | Self::NoSuchTensor { subgraph, .. }
+            | Self::NotComputed { subgraph, .. }
+            | Self::WrittenTwice { subgraph, .. }
+            | Self::TensorSize { subgraph, .. }
+            | Self::Sparse { subgraph, .. }
+            | Self::Misaligned { subgraph, .. }
+            | Self::VariableWithData { subgraph, .. }
+            | Self::Recursion { subgraph, .. }
+            | Self::TooDeep { subgraph, .. } => Some(subgraph),
+            Self::View(_)
+            | Self::NoSubgraph
+            | Self::TooManyResources { .. }
+            | Self::Arena(_)
+            | Self::Plan(_) => None,
+        }
+    }
+}
+
+/// Names the subgraph, unless it is the main one.
 impl fmt::Display for LoadError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.subgraph() {
+            None | Some(0) => {}
+            Some(subgraph) => write!(f, "subgraph {subgraph}: ")?,
+        }
         match self {
             Self::View(error) => error.fmt(f),
             Self::NoSubgraph => f.write_str("the model has no subgraph"),
-            Self::TooLarge { tensors, operators } => write!(
+            Self::TooLarge {
+                tensors, operators, ..
+            } => write!(
                 f,
-                "the model has {tensors} tensors and {operators} operators; at most 65534 of each, and a gigabyte of memory for them, are supported"
+                "the model has {tensors} tensors and {operators} operators; at most {} and {} in a subgraph are supported, and no more memory for them than is usual for a file of this size",
+                ABSENT - 1,
+                Span::MOST
             ),
-            Self::TooManyOperands { index } => write!(
+            Self::TooManyOperands { index, .. } => write!(
                 f,
                 "operator {index}: the operators up to here list more operands than the file has room for"
             ),
-            Self::UnsupportedOperator { index, code, name } if name.0.is_empty() => {
+            Self::UnsupportedOperator {
+                index, code, name, ..
+            } if name.0.is_empty() => {
                 write!(
                     f,
                     "operator {index}: builtin operator {code} is not supported"
@@ -204,7 +310,7 @@ impl fmt::Display for LoadError<'_> {
                     "operator {index}: custom operator `{name}` is not supported"
                 )
             }
-            Self::NotLinked { index, kind } => write!(
+            Self::NotLinked { index, kind, .. } => write!(
                 f,
                 "operator {index} is a {kind}, which the program does not link: add {kind:?} to its ops! list"
             ),
@@ -214,6 +320,7 @@ impl fmt::Display for LoadError<'_> {
                 refusal,
                 tensor,
                 name,
+                ..
             } => {
                 write!(f, "operator {index} ({kind}), {}", refusal.at)?;
                 if let Some(tensor) = tensor {
@@ -225,6 +332,7 @@ impl fmt::Display for LoadError<'_> {
                 index,
                 tensor,
                 count,
+                ..
             } => write!(
                 f,
                 "{} names tensor {tensor}, but there are {count} tensors",
@@ -234,6 +342,7 @@ impl fmt::Display for LoadError<'_> {
                 index,
                 tensor,
                 name,
+                ..
             } => write!(
                 f,
                 "{} reads tensor {tensor} `{name}` before anything computes it",
@@ -243,15 +352,16 @@ impl fmt::Display for LoadError<'_> {
                 index,
                 tensor,
                 name,
+                ..
             } => write!(
                 f,
                 "operator {index} writes tensor {tensor} `{name}`, which is a constant, a variable, an input, or written already"
             ),
-            Self::TensorSize { tensor, name } => write!(
+            Self::TensorSize { tensor, name, .. } => write!(
                 f,
                 "tensor {tensor} `{name}`: its data is not what its shape and element type ask for, or too large"
             ),
-            Self::Sparse { tensor, name } => {
+            Self::Sparse { tensor, name, .. } => {
                 write!(
                     f,
                     "tensor {tensor} `{name}` is sparse, which is not supported"
@@ -261,9 +371,26 @@ impl fmt::Display for LoadError<'_> {
                 tensor,
                 name,
                 element_type,
+                ..
             } => write!(
                 f,
                 "tensor {tensor} `{name}`: its {element_type} data is not aligned; the model's bytes must start at a multiple of 16"
+            ),
+            Self::VariableWithData { tensor, name, .. } => write!(
+                f,
+                "tensor {tensor} `{name}` is a variable that begins with data of the file, which is not supported"
+            ),
+            Self::Recursion { index, callee, .. } => write!(
+                f,
+                "operator {index} runs subgraph {callee}, which leads back to the operator"
+            ),
+            Self::TooDeep { index, .. } => write!(
+                f,
+                "operator {index}: subgraphs run each other deeper than the {MOST_DEPTH} levels that are supported"
+            ),
+            Self::TooManyResources { most } => write!(
+                f,
+                "the model has more than the {most} resource variables that are supported"
             ),
             Self::Arena(error) => error.fmt(f),
             Self::Plan(error) => error.fmt(f),
@@ -272,66 +399,3 @@ impl fmt::Display for LoadError<'_> {
 }
 
 impl core::error::Error for LoadError<'_> {}
-
-/// Why an inference failed, or a tensor could not be accessed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RunError {
-    /// A kernel failed: a fault in the interpreter, never in the model.
-    Node {
-        /// Which operator.
-        index: usize,
-        /// Why.
-        error: InvokeError,
-    },
-    /// The model has no such input or output.
-    NoSuchPort {
-        /// The input or output asked for.
-        index: usize,
-        /// How many there are.
-        count: usize,
-    },
-    /// The tensor has other elements than asked for.
-    ElementType {
-        /// What the tensor has.
-        found: ElementType,
-    },
-    /// The tensor has another number of elements than given.
-    Length {
-        /// What the tensor has.
-        expected: usize,
-        /// What was given.
-        found: usize,
-    },
-    /// The tensor is a constant and cannot be written.
-    Constant,
-    /// The tensor is a constant that the file does not align to its elements: its bytes can be read.
-    Misaligned,
-    /// The interpreter's memory is not as it was made.
-    Corrupt,
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Node { index, error } => write!(f, "operator {index}: {error}"),
-            Self::NoSuchPort { index, count } => {
-                write!(
-                    f,
-                    "there is no input or output {index}, the model has {count}"
-                )
-            }
-            Self::ElementType { found } => write!(f, "the tensor's elements are {found}"),
-            Self::Length { expected, found } => {
-                write!(f, "the tensor has {expected} elements, {found} were given")
-            }
-            Self::Constant => f.write_str("the tensor is a constant"),
-            Self::Misaligned => f.write_str(
-                "the tensor is a constant that is not aligned to its elements: read it with output_bytes",
-            ),
-            Self::Corrupt => f.write_str("the interpreter's memory was changed from outside"),
-        }
-    }
-}
-
-impl core::error::Error for RunError {}

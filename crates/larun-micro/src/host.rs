@@ -8,9 +8,10 @@ use larun_kernels::Registration;
 use larun_tflite::view::Model;
 
 use crate::Interpreter;
+use crate::Options;
 pub use crate::activations::Owner;
 use crate::error::LoadError;
-use crate::load::load;
+use crate::load::{Request, load};
 
 /// Bytes on the heap at an address that is a multiple of 16.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +75,10 @@ pub fn arena_for<'m>(
             Err(LoadError::Arena(error))
                 if error.needed > error.given && error.needed <= MAX_ARENA =>
             {
-                error.needed
+                match error.exact {
+                    true => error.needed,
+                    false => error.needed.saturating_mul(2).min(MAX_ARENA),
+                }
             }
             Err(error) => return Err(error),
         };
@@ -96,7 +100,8 @@ pub struct PlannedBuffer {
     pub offset: u32,
 }
 
-/// Where the interpreter puts each value and scratch buffer of a model.
+/// Where the interpreter puts each value and scratch buffer of a model's main subgraph. The other subgraphs lie in the
+/// scratch memory of the nodes that run them.
 ///
 /// # Errors
 /// When the model cannot be loaded.
@@ -105,11 +110,14 @@ pub fn memory_plan<'m>(
     kernels: &'m [Registration],
 ) -> Result<Vec<PlannedBuffer>, LoadError<'m>> {
     let mut arena = arena_for(model, kernels)?;
-    let model = Model::new(model)?;
-    let subgraph = model.subgraph(0)?;
+    let request = Request {
+        model: Model::new(model)?,
+        kernels,
+        rounding: Options::default().rounding,
+    };
     let words = bytemuck::try_cast_slice_mut(&mut arena).unwrap_or_default();
     let mut plan = Vec::new();
-    load(model, subgraph, kernels, words, |owner, buffer, offset| {
+    load(&request, words, |owner, buffer, offset| {
         plan.push(PlannedBuffer {
             owner,
             buffer,

@@ -1,31 +1,27 @@
-//! The interpreter: a loaded model in an arena.
+//! The interpreter: a loaded model with memory for its activations.
 
-use larun_kernels::{Element, InvokeError, Io, PlanReader, QuantizationView, Registration};
+use larun_kernels::{Element, Registration};
 use larun_ops::ElementType;
-use larun_tflite::view::{List, Model, Subgraph, ViewError};
+use larun_tflite::view::{List, ViewError};
 
-use crate::activations::ALIGNMENT;
-use crate::error::{ArenaTooSmall, LoadError, Name, RunError};
-use crate::layout::{Place, Record};
-use crate::load::load;
+use crate::error::{ArenaTooSmall, LoadError, Name};
+use crate::layout::{Home, part};
+use crate::loaded::Loaded;
 use crate::node::describe;
-use crate::observe::{NodeOutputs, Observer};
+use crate::observe::Observer;
+use crate::options::Options;
+use crate::run::Run;
+use crate::run_error::RunError;
 use crate::tensor::TensorInfo;
 
 /// A model ready to run.
 ///
 /// The model's bytes are read where they lie, in flash; the arena holds what changes. Every check
-/// is made when the model is loaded: an inference cannot fail on a model that loaded.
+/// is made when the model is loaded: an inference cannot fail on a model that loaded, but for loops
+/// that do not end and for resource variables that are handed to another subgraph as values.
 pub struct Interpreter<'m, 'a> {
-    model: Model<'m>,
-    subgraph: Subgraph<'m>,
-    inputs: List<'m, i32>,
-    outputs: List<'m, i32>,
-    kernels: &'m [Registration],
-    /// Tensor table and node records.
-    words: &'a [u32],
-    activations: &'a mut [u8],
-    arena_bytes: usize,
+    pub(crate) loaded: Loaded<'m, 'a>,
+    pub(crate) activations: &'a mut [u8],
 }
 
 impl<'m, 'a> Interpreter<'m, 'a> {
@@ -43,78 +39,42 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         kernels: &'m [Registration],
         arena: &'a mut [u8],
     ) -> Result<Self, LoadError<'m>> {
-        let model = Model::new(model)?;
-        if model.subgraph_count() == 0 {
-            return Err(LoadError::NoSubgraph);
-        }
-        let subgraph = model.subgraph(0)?;
-        let skipped = arena.as_ptr().align_offset(ALIGNMENT).min(arena.len());
-        let arena = arena.get_mut(skipped..).unwrap_or_default();
-        let whole_words = arena.len() / size_of::<u32>() * size_of::<u32>();
-        let arena = arena.get_mut(..whole_words).unwrap_or_default();
-
-        let loaded = load(
-            model,
-            subgraph,
-            kernels,
-            bytemuck::try_cast_slice_mut(arena).unwrap_or_default(),
-            |_, _, _| {},
-        )
-        .map_err(|error| with_skipped(error, skipped))?;
-        let persistent = loaded.persistent_words * size_of::<u32>();
-        let start = persistent.next_multiple_of(ALIGNMENT).min(arena.len());
-        let corrupt = || {
-            LoadError::Arena(ArenaTooSmall {
-                needed: loaded.needed,
-                given: whole_words,
-                exact: true,
-            })
-        };
-        let (words, activations) = arena.split_at_mut_checked(start).ok_or_else(corrupt)?;
-        let words: &[u32] = bytemuck::try_cast_slice(words).unwrap_or_default();
-        let mut interpreter = Self {
-            model,
-            subgraph,
-            inputs: subgraph.inputs()?,
-            outputs: subgraph.outputs()?,
-            kernels,
-            words,
-            activations: activations
-                .get_mut(..loaded.activation_bytes)
-                .ok_or_else(corrupt)?,
-            arena_bytes: skipped + loaded.needed,
-        };
-        // What the arena held before must not show in an input that is left unset.
-        interpreter.activations.fill(0);
-        interpreter.reset()?;
-        Ok(interpreter)
+        Self::with_options(model, kernels, arena, Options::default())
     }
 
-    /// Clears what variables remember of earlier inferences: each element becomes zero, a
-    /// quantised one its zero point.
+    /// Loads a model with other [`Options`] than the default ones.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_options(
+        model: &'m [u8],
+        kernels: &'m [Registration],
+        arena: &'a mut [u8],
+        options: Options,
+    ) -> Result<Self, LoadError<'m>> {
+        let (loaded, rest) = Loaded::with_options(model, kernels, arena, options)?;
+        let (needed, given) = (loaded.activation_bytes(), rest.len());
+        let activations = rest.get_mut(..needed).ok_or(ArenaTooSmall {
+            needed,
+            given,
+            exact: true,
+        });
+        let activations = activations.map_err(LoadError::Arena)?;
+        // What the arena held before must not show in an input that is left unset.
+        activations.fill(0);
+        Ok(Self {
+            loaded,
+            activations,
+        })
+    }
+
+    /// Clears what the model remembers of earlier inferences: the elements of variables become
+    /// zero, quantised ones their zero point, and CALL_ONCE runs again.
     ///
     /// # Errors
     /// Never on a model that loaded.
     pub fn reset(&mut self) -> Result<(), ViewError> {
-        for index in 0..self.subgraph.tensor_count() {
-            let tensor = self.subgraph.tensor(index)?;
-            if tensor.is_variable()? {
-                self.clear(index, describe(&self.model, &tensor)?.quantization);
-            }
-        }
-        Ok(())
-    }
-
-    fn clear(&mut self, tensor: usize, quantization: QuantizationView<'_>) {
-        let Some(place) = Place::read(self.words, tensor).filter(|place| !place.is_constant())
-        else {
-            return;
-        };
-        let bytes = self.activations.get_mut(place.at as usize..);
-        let bytes = bytes.and_then(|rest| rest.get_mut(..place.len() as usize));
-        // Only INT8 variables have a zero point other than 0.
-        let zero = quantization.zero_point(0).unwrap_or(0) as u8;
-        bytes.unwrap_or_default().fill(zero);
+        self.loaded.reset()
     }
 
     /// Bytes of the smallest arena of this alignment in which the model loads and runs.
@@ -122,12 +82,12 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// Most often the persistent bytes and the activations; for a model of many tiny tensors, the
     /// notes that loading takes are more than its activations.
     pub const fn arena_bytes(&self) -> usize {
-        self.arena_bytes
+        self.loaded.arena_bytes()
     }
 
-    /// Bytes of the arena that hold tensor places and prepared operators.
-    pub const fn persistent_bytes(&self) -> usize {
-        size_of_val(self.words)
+    /// Bytes of the arena that hold tensor places, prepared operators and state.
+    pub fn persistent_bytes(&self) -> usize {
+        self.loaded.persistent_bytes()
     }
 
     /// Bytes of the arena that operators share for their values.
@@ -135,19 +95,19 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         self.activations.len()
     }
 
-    /// How many operators an inference runs.
+    /// How many operators the main subgraph has.
     pub const fn node_count(&self) -> usize {
-        self.subgraph.operator_count()
+        self.loaded.subgraph.operator_count()
     }
 
     /// How many inputs the model has.
     pub fn input_count(&self) -> usize {
-        self.inputs.len()
+        self.loaded.inputs.len()
     }
 
     /// How many outputs the model has.
     pub fn output_count(&self) -> usize {
-        self.outputs.len()
+        self.loaded.outputs.len()
     }
 
     /// What input `index` is.
@@ -155,7 +115,7 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// # Errors
     /// When there is no such input.
     pub fn input_info(&self, index: usize) -> Result<TensorInfo<'m>, RunError> {
-        self.info(port(&self.inputs, index)?)
+        self.info(port(&self.loaded.inputs, index)?)
     }
 
     /// What output `index` is.
@@ -163,7 +123,7 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// # Errors
     /// When there is no such output.
     pub fn output_info(&self, index: usize) -> Result<TensorInfo<'m>, RunError> {
-        self.info(port(&self.outputs, index)?)
+        self.info(port(&self.loaded.outputs, index)?)
     }
 
     /// The elements of input `index`, to be set before an inference, which may overwrite them.
@@ -182,15 +142,21 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// # Errors
     /// When there is no such input.
     pub fn input_bytes_mut(&mut self, index: usize) -> Result<&mut [u8], RunError> {
-        let tensor = port(&self.inputs, index)?;
-        let place = Place::read(self.words, tensor).ok_or(RunError::Corrupt)?;
-        if place.is_constant() {
-            return Err(RunError::Constant);
-        }
-        let at = place.at as usize;
-        let region = self.activations.get_mut(at..);
+        let tensor = port(&self.loaded.inputs, index)?;
+        let place = self
+            .loaded
+            .tables()
+            .get(0)
+            .and_then(|table| table.place(tensor));
+        let place = place.ok_or(RunError::Corrupt)?;
+        let memory = match place.home() {
+            Home::Activations => &mut *self.activations,
+            Home::State => &mut *self.loaded.state,
+            Home::File | Home::Handle => return Err(RunError::Constant),
+        };
+        let region = memory.get_mut(place.offset()..);
         region
-            .and_then(|rest| rest.get_mut(..place.len() as usize))
+            .and_then(|rest| rest.get_mut(..place.len()))
             .ok_or(RunError::Corrupt)
     }
 
@@ -213,7 +179,9 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// Runs the model once.
     ///
     /// # Errors
-    /// Never on a model that loaded; a fault inside the interpreter is reported, not panicked on.
+    /// When the model's loops run for longer than [`Options::max_calls`] allows, or a resource
+    /// variable is not what it is used as. Else never on a model that loaded; a fault inside the
+    /// interpreter is reported, not panicked on.
     pub fn invoke(&mut self) -> Result<(), RunError> {
         self.invoke_observed(&mut ())
     }
@@ -223,22 +191,15 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// # Errors
     /// As [`invoke`](Self::invoke).
     pub fn invoke_observed<O: Observer>(&mut self, observer: &mut O) -> Result<(), RunError> {
-        let tensors = self.subgraph.tensor_count();
-        for index in 0..self.node_count() {
-            let record = Record::read(self.words, self.model.file(), tensors, index)
-                .ok_or(RunError::Corrupt)?;
-            let kernel = self
-                .kernels
-                .get(usize::from(record.header.kernel))
-                .ok_or(RunError::Corrupt)?;
-            observer.before(index, kernel.kind);
-            let io = Io::new(self.activations, &record);
-            (kernel.invoke)(PlanReader::new(record.plan), io)
-                .map_err(|error: InvokeError| RunError::Node { index, error })?;
-            let outputs = NodeOutputs::new(&record, self.activations);
-            observer.after(index, kernel.kind, outputs);
-        }
-        Ok(())
+        let run = Run {
+            tables: self.loaded.tables(),
+            kernels: self.loaded.kernels,
+            options: self.loaded.options,
+            frames: self.loaded.frames,
+            state: self.loaded.state,
+            activations: self.activations,
+        };
+        run.run(observer)
     }
 
     /// The elements of output `index` of the last inference.
@@ -255,21 +216,25 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// # Errors
     /// When there is no such output.
     pub fn output_bytes(&self, index: usize) -> Result<&[u8], RunError> {
-        let tensor = port(&self.outputs, index)?;
-        let place = Place::read(self.words, tensor).ok_or(RunError::Corrupt)?;
-        let memory = match place.is_constant() {
-            true => self.model.file(),
-            false => &*self.activations,
+        let tensor = port(&self.loaded.outputs, index)?;
+        let table = self.loaded.tables().get(0).ok_or(RunError::Corrupt)?;
+        let place = table.place(tensor).ok_or(RunError::Corrupt)?;
+        let memory = match place.home() {
+            Home::Activations => &*self.activations,
+            Home::State => &*self.loaded.state,
+            Home::File => self.loaded.model.file(),
+            Home::Handle => return Ok(&[]),
         };
-        let bytes = memory.get(place.at as usize..);
-        bytes
-            .and_then(|rest| rest.get(..place.len() as usize))
-            .ok_or(RunError::Corrupt)
+        part(memory, place.offset(), place.len()).ok_or(RunError::Corrupt)
     }
 
     fn info(&self, index: usize) -> Result<TensorInfo<'m>, RunError> {
-        let tensor = self.subgraph.tensor(index).map_err(|_| RunError::Corrupt)?;
-        let info = describe(&self.model, &tensor).map_err(|_| RunError::Corrupt)?;
+        let tensor = self
+            .loaded
+            .subgraph
+            .tensor(index)
+            .map_err(|_| RunError::Corrupt)?;
+        let info = describe(&self.loaded.model, &tensor).map_err(|_| RunError::Corrupt)?;
         let name = tensor.name().ok().flatten().unwrap_or_default();
         Ok(TensorInfo {
             index,
@@ -278,18 +243,6 @@ impl<'m, 'a> Interpreter<'m, 'a> {
             shape: info.shape,
             quantization: info.quantization,
         })
-    }
-}
-
-/// The error in terms of the whole arena, whose first bytes were skipped for alignment.
-fn with_skipped(error: LoadError<'_>, skipped: usize) -> LoadError<'_> {
-    match error {
-        LoadError::Arena(arena) => LoadError::Arena(ArenaTooSmall {
-            needed: arena.needed.saturating_add(skipped),
-            given: arena.given + skipped,
-            ..arena
-        }),
-        error => error,
     }
 }
 

@@ -4,32 +4,56 @@
 //!
 //! | words | what |
 //! |---|---|
-//! | 2 a tensor | place (offset in the activations or in the file), length in bytes; bit 31 of the length marks a constant |
+//! | 2 a subgraph of the file | where its table begins (0: never run), bytes of its activations; nothing where the file has one subgraph |
+//! | 4 a subgraph that runs | its table's header: how many tensors and nodes, where in the file its inputs and outputs are listed |
+//! | 2 a tensor | its place |
 //! | 1 a node | index of its record |
-//! | a record a node | header (kernel, inputs, outputs), scratch offset and length, operands as 16-bit tensor numbers, the kernel's plan |
+//! | a record a node | header, scratch memory and state where it has such, operands as 16-bit tensor numbers, the kernel's plan |
+//! | 5 a resource variable | its place and size, between the records |
 
-use larun_kernels::{Locate, Location};
+use larun_kernels::{Locate, Location, Subgraphs};
 
+/// Words of a subgraph in the directory.
+pub(crate) const DIRECTORY_WORDS: usize = 2;
+/// Words of a table's header.
+pub(crate) const TABLE_WORDS: usize = 4;
 /// Words of a tensor's entry.
 pub(crate) const TENSOR_WORDS: usize = 2;
-/// Words of a record before its operands: header, scratch offset, scratch length.
-pub(crate) const RECORD_WORDS: usize = 3;
-/// Where in a record the scratch offset and the scratch length are.
-pub(crate) const RECORD_SCRATCH_OFFSET: usize = 1;
-pub(crate) const RECORD_SCRATCH_LEN: usize = 2;
+/// Words of a place of scratch memory or state in a record.
+pub(crate) const MEMORY_WORDS: usize = 2;
 /// The operand that is absent. Tensors are numbered below it.
 pub(crate) const ABSENT: u16 = u16::MAX;
 
 const CONSTANT: u32 = 1 << 31;
 
 /// Where a tensor's bytes are.
+///
+/// Bit 31 of the length marks a constant, which lies in the file. Other offsets are multiples of 8, and their low bits
+/// say in which memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    pub(crate) at: u32,
+    at: u32,
     len: u32,
 }
 
+/// What a [`Place`] is a place in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// The file.
+    File,
+    /// The activations of the subgraph.
+    Activations,
+    /// The memory that is kept from one inference to the next.
+    State,
+    /// The entry itself, whose first word is a handle.
+    Handle,
+}
+
 impl Place {
+    const STATE: u32 = 1;
+    const HANDLE: u32 = 2;
+    const HOME: u32 = 3;
+
     /// A constant at an offset of the file; lengths are below 2 GiB.
     pub(crate) const fn constant(at: u32, len: u32) -> Self {
         Self {
@@ -43,40 +67,74 @@ impl Place {
         Self { at, len }
     }
 
-    pub(crate) const fn is_constant(self) -> bool {
-        self.len & CONSTANT != 0
+    /// A variable at an offset of the memory that is kept.
+    pub(crate) const fn state(at: u32, len: u32) -> Self {
+        Self {
+            at: at | Self::STATE,
+            len,
+        }
+    }
+
+    /// A handle of the resource variable with this number.
+    pub(crate) const fn handle(number: u16) -> Self {
+        Self {
+            at: (number as u32) << 2 | Self::HANDLE,
+            len: size_of::<u32>() as u32,
+        }
+    }
+
+    pub(crate) const fn home(self) -> Home {
+        if self.len & CONSTANT != 0 {
+            return Home::File;
+        }
+        match self.at & Self::HOME {
+            0 => Home::Activations,
+            Self::STATE => Home::State,
+            _ => Home::Handle,
+        }
+    }
+
+    /// Bytes from the start of its memory.
+    pub(crate) const fn offset(self) -> usize {
+        match self.home() {
+            Home::File => self.at as usize,
+            _ => (self.at & !Self::HOME) as usize,
+        }
     }
 
     /// Bytes.
-    pub(crate) const fn len(self) -> u32 {
-        self.len & !CONSTANT
+    pub(crate) const fn len(self) -> usize {
+        (self.len & !CONSTANT) as usize
     }
 
-    pub(crate) fn read(words: &[u32], tensor: usize) -> Option<Self> {
-        let at = tensor.checked_mul(TENSOR_WORDS)?;
+    fn read(words: &[u32], at: usize) -> Option<Self> {
         match words.get(at..)? {
             &[at, len, ..] => Some(Self { at, len }),
             _ => None,
         }
     }
 
-    pub(crate) fn write(self, words: &mut [u32], tensor: usize) -> Option<()> {
-        let at = tensor.checked_mul(TENSOR_WORDS)?;
-        let entry = words.get_mut(at..at.checked_add(TENSOR_WORDS)?)?;
-        entry.copy_from_slice(&[self.at, self.len]);
-        Some(())
+    pub(crate) const fn is_constant(self) -> bool {
+        matches!(self.home(), Home::File)
     }
 
-    fn locate(self, file: &[u8]) -> Location<'_> {
-        let (at, len) = (self.at as usize, self.len() as usize);
-        match self.is_constant() {
-            false => Location::Arena { offset: at, len },
-            true => file
-                .get(at..)
-                .and_then(|rest| rest.get(..len))
-                .map_or(Location::Absent, Location::Constant),
-        }
+    /// Its entry in a table.
+    pub(crate) const fn words(self) -> [u32; TENSOR_WORDS] {
+        [self.at, self.len]
     }
+}
+
+/// The number of the resource variable that a handle names.
+const fn handle_number(handle: u32) -> Option<u32> {
+    match handle & Place::HOME {
+        Place::HANDLE => Some(handle >> 2),
+        _ => None,
+    }
+}
+
+/// The part `[at, at + len)` of a memory.
+pub(crate) fn part(memory: &[u8], at: usize, len: usize) -> Option<&[u8]> {
+    memory.get(at..)?.get(..len)
 }
 
 /// The first word of a record.
@@ -85,19 +143,33 @@ pub(crate) struct Header {
     /// The index of the kernel among those linked.
     pub(crate) kernel: u8,
     pub(crate) inputs: u16,
-    pub(crate) outputs: u8,
+    pub(crate) outputs: u16,
+    /// Whether the node has scratch memory, and whether it has state.
+    pub(crate) scratch: bool,
+    pub(crate) state: bool,
 }
 
 impl Header {
+    /// The most inputs of a node.
+    pub(crate) const MOST_INPUTS: u16 = (1 << 12) - 1;
+    /// The most outputs.
+    pub(crate) const MOST_OUTPUTS: u16 = (1 << 10) - 1;
+
     pub(crate) const fn pack(self) -> u32 {
-        self.kernel as u32 | (self.outputs as u32) << 8 | (self.inputs as u32) << 16
+        self.kernel as u32
+            | (self.outputs as u32) << 8
+            | (self.inputs as u32) << 18
+            | (self.scratch as u32) << 30
+            | (self.state as u32) << 31
     }
 
     const fn unpack(word: u32) -> Self {
         Self {
             kernel: word as u8,
-            outputs: (word >> 8) as u8,
-            inputs: (word >> 16) as u16,
+            outputs: (word >> 8) as u16 & Self::MOST_OUTPUTS,
+            inputs: (word >> 18) as u16 & Self::MOST_INPUTS,
+            scratch: word & (1 << 30) != 0,
+            state: word & (1 << 31) != 0,
         }
     }
 
@@ -105,58 +177,239 @@ impl Header {
     pub(crate) const fn operand_words(self) -> usize {
         (self.inputs as usize + self.outputs as usize).div_ceil(2)
     }
+
+    /// Words that the places of scratch memory and state take.
+    pub(crate) const fn memory_words(self) -> usize {
+        MEMORY_WORDS * (self.scratch as usize + self.state as usize)
+    }
+}
+
+/// The tables of all subgraphs.
+#[derive(Clone, Copy)]
+pub(crate) struct Tables<'a> {
+    pub(crate) words: &'a [u32],
+    pub(crate) file: &'a [u8],
+    /// How many subgraphs the directory has; 0 where there is no directory.
+    pub(crate) directory: usize,
+    /// Where the table of the main subgraph begins.
+    pub(crate) main: usize,
+    /// The link to the first resource variable.
+    pub(crate) resources: usize,
+}
+
+impl<'a> Tables<'a> {
+    /// The table of a subgraph that was loaded.
+    pub(crate) fn get(&self, subgraph: usize) -> Option<Table<'a>> {
+        let start = match subgraph {
+            0 => self.main,
+            _ if subgraph < self.directory => {
+                let start = *self.words.get(subgraph.checked_mul(DIRECTORY_WORDS)?)?;
+                (start > 0).then_some(start as usize)?
+            }
+            _ => return None,
+        };
+        let words = self.words.get(start..)?;
+        let &[counts, inputs, outputs, ports, ref entries @ ..] = words else {
+            return None;
+        };
+        Some(Table {
+            tables: *self,
+            tensors: usize::from(counts as u16),
+            nodes: (counts >> 16) as usize,
+            inputs: (inputs, ports as u16),
+            outputs: (outputs, (ports >> 16) as u16),
+            entries,
+        })
+    }
+
+    /// The resource variable with this number.
+    fn resource(&self, number: u32) -> Option<Resource> {
+        let mut resources = self.resources();
+        resources.nth(usize::try_from(number).ok()?)
+    }
+
+    /// All resource variables.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = Resource> + use<'a> {
+        let words = self.words;
+        let mut next = self.resources;
+        core::iter::from_fn(move || {
+            let resource = Resource::read(words, next)?;
+            next = resource.link;
+            Some(resource)
+        })
+    }
+}
+
+/// A resource variable: what VAR_HANDLE names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resource {
+    /// The link to the next one: one more than its index, 0 behind the last.
+    pub(crate) link: usize,
+    /// Where in the state it is, `None` while no operator has said how large it is.
+    pub(crate) offset: Option<u32>,
+    pub(crate) len: u32,
+    /// Four bytes that are repeated while nothing is assigned.
+    pub(crate) zeros: u32,
+    /// The subgraph and the operator that names it.
+    pub(crate) named_by: [u16; 2],
+}
+
+impl Resource {
+    pub(crate) const WORDS: usize = 5;
+    const NOWHERE: u32 = u32::MAX;
+
+    /// The variable that a link leads to.
+    pub(crate) fn read(words: &[u32], link: usize) -> Option<Self> {
+        let at = link.checked_sub(1)?;
+        let &[link, offset, len, zeros, named_by, ..] = words.get(at..)? else {
+            return None;
+        };
+        Some(Self {
+            link: link as usize,
+            offset: (offset != Self::NOWHERE).then_some(offset),
+            len,
+            zeros,
+            named_by: [named_by as u16, (named_by >> 16) as u16],
+        })
+    }
+
+    pub(crate) fn words(&self) -> [u32; Self::WORDS] {
+        let [subgraph, node] = self.named_by.map(u32::from);
+        [
+            self.link as u32,
+            self.offset.unwrap_or(Self::NOWHERE),
+            self.len,
+            self.zeros,
+            subgraph | node << 16,
+        ]
+    }
+}
+
+/// What is kept of a subgraph.
+#[derive(Clone, Copy)]
+pub(crate) struct Table<'a> {
+    tables: Tables<'a>,
+    pub(crate) tensors: usize,
+    pub(crate) nodes: usize,
+    /// Where in the file the numbers of inputs and outputs begin, and how many there are.
+    inputs: (u32, u16),
+    outputs: (u32, u16),
+    /// The words behind the header.
+    entries: &'a [u32],
+}
+
+impl<'a> Table<'a> {
+    /// The place of a tensor.
+    pub(crate) fn place(&self, tensor: usize) -> Option<Place> {
+        if tensor >= self.tensors {
+            return None;
+        }
+        Place::read(self.entries, tensor.checked_mul(TENSOR_WORDS)?)
+    }
+
+    /// The record of a node.
+    pub(crate) fn record(&self, node: usize) -> Option<Record<'a>> {
+        let index = self.tensors.checked_mul(TENSOR_WORDS)?.checked_add(node)?;
+        let start = *self.entries.get(index)? as usize;
+        let &[header, ref rest @ ..] = self.tables.words.get(start..)? else {
+            return None;
+        };
+        let header = Header::unpack(header);
+        let (memory, rest) = rest.split_at_checked(header.memory_words())?;
+        let (operands, plan) = rest.split_at_checked(header.operand_words())?;
+        Some(Record {
+            header,
+            memory,
+            operands: bytemuck::try_cast_slice(operands).ok()?,
+            plan,
+            table: *self,
+        })
+    }
+
+    fn locate(&self, tensor: usize) -> Location<'a> {
+        let entry = tensor
+            .checked_mul(TENSOR_WORDS)
+            .and_then(|at| self.entries.get(at..)?.first_chunk());
+        let (Some(place), Some(&[ref handle, _])) = (self.place(tensor), entry) else {
+            return Location::Absent;
+        };
+        let (offset, len) = (place.offset(), place.len());
+        match place.home() {
+            Home::Activations => Location::Arena { offset, len },
+            Home::State => Location::State { offset, len },
+            Home::Handle => Location::Constant(bytemuck::bytes_of::<u32>(handle)),
+            Home::File => {
+                let bytes = part(self.tables.file, offset, len);
+                bytes.map_or(Location::Absent, Location::Constant)
+            }
+        }
+    }
+
+    /// Where a port lies, from the list of its like in the file.
+    fn port(&self, (at, len): (u32, u16), index: usize) -> Location<'a> {
+        let number = || {
+            if index >= usize::from(len) {
+                return None;
+            }
+            let at = (at as usize).checked_add(index.checked_mul(size_of::<i32>())?)?;
+            let bytes = self.tables.file.get(at..)?.first_chunk()?;
+            usize::try_from(i32::from_le_bytes(*bytes)).ok()
+        };
+        number().map_or(Location::Absent, |tensor| self.locate(tensor))
+    }
+}
+
+/// The ports of the subgraphs that a node runs, whose activations begin at `base`.
+pub(crate) struct Ports<'a> {
+    pub(crate) tables: Tables<'a>,
+    pub(crate) base: usize,
+}
+
+impl Ports<'_> {
+    fn locate(&self, subgraph: u32, index: usize, inputs: bool) -> Location<'_> {
+        let table = usize::try_from(subgraph)
+            .ok()
+            .and_then(|s| self.tables.get(s));
+        let Some(table) = table else {
+            return Location::Absent;
+        };
+        let list = if inputs { table.inputs } else { table.outputs };
+        match table.port(list, index) {
+            Location::Arena { offset, len } => Location::Arena {
+                offset: offset.saturating_add(self.base),
+                len,
+            },
+            other => other,
+        }
+    }
+}
+
+impl Subgraphs for Ports<'_> {
+    fn input(&self, subgraph: u32, index: usize) -> Location<'_> {
+        self.locate(subgraph, index, true)
+    }
+
+    fn output(&self, subgraph: u32, index: usize) -> Location<'_> {
+        self.locate(subgraph, index, false)
+    }
 }
 
 /// A node's record, and the tables to resolve its operands with.
 pub(crate) struct Record<'a> {
     pub(crate) header: Header,
-    scratch: (u32, u32),
+    memory: &'a [u32],
     operands: &'a [u16],
     /// The kernel's plan.
     pub(crate) plan: &'a [u32],
-    words: &'a [u32],
-    file: &'a [u8],
-}
-
-/// Where the record of a node begins.
-pub(crate) fn record_start(words: &[u32], tensors: usize, node: usize) -> Option<usize> {
-    let index = tensors.checked_mul(TENSOR_WORDS)?.checked_add(node)?;
-    words.get(index).map(|&start| start as usize)
+    table: Table<'a>,
 }
 
 impl<'a> Record<'a> {
-    /// The record of a node.
-    pub(crate) fn read(
-        words: &'a [u32],
-        file: &'a [u8],
-        tensors: usize,
-        node: usize,
-    ) -> Option<Self> {
-        let start = record_start(words, tensors, node)?;
-        let &[header, at, len, ref rest @ ..] = words.get(start..)? else {
-            return None;
-        };
-        let header = Header::unpack(header);
-        let (operands, plan) = rest.split_at_checked(header.operand_words())?;
-        Some(Self {
-            header,
-            scratch: (at, len),
-            operands: bytemuck::try_cast_slice(operands).ok()?,
-            plan,
-            words,
-            file,
-        })
-    }
-
-    fn operand(&self, index: usize) -> Location<'_> {
+    fn operand(&self, index: usize) -> Location<'a> {
         match self.operands.get(index) {
             None | Some(&ABSENT) => Location::Absent,
-            Some(&tensor) => self.tensor(usize::from(tensor)),
+            Some(&tensor) => self.table.locate(usize::from(tensor)),
         }
-    }
-
-    fn tensor(&self, tensor: usize) -> Location<'_> {
-        Place::read(self.words, tensor).map_or(Location::Absent, |place| place.locate(self.file))
     }
 
     /// The tensor number of output `index`.
@@ -166,6 +419,19 @@ impl<'a> Record<'a> {
         }
         let at = usize::from(self.header.inputs) + index;
         self.operands.get(at).map(|&tensor| usize::from(tensor))
+    }
+
+    /// The scratch memory of the node: offset and length in the activations.
+    fn scratch_memory(&self) -> Option<(usize, usize)> {
+        match self.memory {
+            &[at, len, ..] if self.header.scratch => Some((at as usize, len as usize)),
+            _ => None,
+        }
+    }
+
+    /// Where the activations of the subgraphs begin that the node runs.
+    pub(crate) fn subgraph_base(&self) -> usize {
+        self.scratch_memory().map_or(0, |(at, _)| at)
     }
 }
 
@@ -185,62 +451,31 @@ impl Locate for Record<'_> {
     }
 
     fn scratch(&self) -> Location<'_> {
-        Place::value(self.scratch.0, self.scratch.1).locate(&[])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_header_is_what_was_packed() {
-        for (kernel, inputs, outputs) in [(0, 0, 0), (1, 3, 1), (u8::MAX, u16::MAX, u8::MAX)] {
-            let header = Header {
-                kernel,
-                inputs,
-                outputs,
-            };
-            assert_eq!(Header::unpack(header.pack()), header);
+        match self.scratch_memory() {
+            Some((offset, len)) => Location::Arena { offset, len },
+            None => Location::Arena { offset: 0, len: 0 },
         }
     }
 
-    #[test]
-    fn a_place_is_what_was_written() {
-        let mut words = [0; 4];
-        let constant = Place::constant(u32::MAX, i32::MAX as u32);
-        let value = Place::value(16, 0);
-        constant.write(&mut words, 0).unwrap();
-        value.write(&mut words, 1).unwrap();
-        assert_eq!(Place::read(&words, 0), Some(constant));
-        assert_eq!(Place::read(&words, 1), Some(value));
-        assert!(constant.is_constant() && !value.is_constant());
-        assert_eq!((constant.len(), value.len()), (i32::MAX as u32, 0));
-        assert_eq!(Place::read(&words, 2), None);
-        assert_eq!(value.write(&mut words, 2), None);
+    fn node_state(&self) -> Location<'_> {
+        match self.memory {
+            &[.., at, len] if self.header.state => Location::State {
+                offset: at as usize,
+                len: len as usize,
+            },
+            _ => Location::Absent,
+        }
     }
 
-    #[test]
-    fn a_record_that_is_cut_short_is_none() {
-        // No tensors; one node, whose record begins behind the index: one input, one output, two words of plan.
-        let header = Header {
-            kernel: 7,
-            inputs: 1,
-            outputs: 1,
-        };
-        let words = [1, header.pack(), 32, 16, u32::from(ABSENT), 5, 6];
-        let record = Record::read(&words, &[], 0, 0).unwrap();
-        assert_eq!((record.header, record.plan), (header, &[5, 6][..]));
-        assert_eq!(record.input(0), Location::Absent);
-        assert_eq!(record.output_tensor(0), Some(0));
-        let scratch = Location::Arena {
-            offset: 32,
-            len: 16,
-        };
-        assert_eq!(record.scratch(), scratch);
-        for len in 0..5 {
-            assert!(Record::read(&words[..len], &[], 0, 0).is_none());
+    fn resource(&self, handle: u32) -> Location<'_> {
+        let number = handle_number(handle);
+        let resource = number.and_then(|number| self.table.tables.resource(number));
+        match resource.and_then(|r| Some((r.offset?, r.len))) {
+            Some((offset, len)) => Location::State {
+                offset: offset as usize,
+                len: len as usize,
+            },
+            None => Location::Absent,
         }
-        assert!(Record::read(&words, &[], 0, usize::MAX).is_none());
     }
 }

@@ -1,41 +1,93 @@
-//! Loading: every tensor checked, every node prepared, the activations planned.
+//! Loading: subgraph after subgraph, each after those that it runs.
 //!
-//! While this goes on, the arena beyond the persistent words holds the planner's notes. They are gone once the
-//! activations move in.
+//! The activations of the subgraphs that a node runs are its scratch memory, which the planner places like any other.
+//! So they overlap nothing that is alive there. A model in which a subgraph leads back to itself is refused.
 
 use larun_arena::Buffer;
-use larun_kernels::Registration;
-use larun_tflite::view::{Model, Subgraph};
+use larun_kernels::{Registration, Rounding};
+use larun_tflite::view::Model;
 
-use crate::activations::{NoRoom, Notes, Owner, needed};
+use crate::activations::{ALIGNMENT, Owner};
 use crate::error::LoadError;
-use crate::layout::{Place, RECORD_SCRATCH_LEN, RECORD_SCRATCH_OFFSET, TENSOR_WORDS, record_start};
+use crate::layout::DIRECTORY_WORDS;
 use crate::measure::too_small;
-use crate::source::Source;
+use crate::source::{Source, Spared};
+use crate::workspace::{NoRoom, Workspace};
 
-/// What loading worked out, beside the words in the arena.
-pub(crate) struct Loaded {
-    /// Words of persistent memory.
-    pub(crate) persistent_words: usize,
-    /// Bytes of activations.
-    pub(crate) activation_bytes: usize,
-    /// Bytes of the smallest arena in which the model loads and runs.
-    pub(crate) needed: usize,
+/// How deep subgraphs may run each other, the main one included.
+pub(crate) const MOST_DEPTH: usize = 16;
+/// Words that are kept of a subgraph that waits for another.
+pub(crate) const FRAME_WORDS: usize = 3;
+/// Alignment of what is kept from one inference to the next: that of the largest elements.
+pub(crate) const STATE_ALIGNMENT: usize = 8;
+
+/// What to load, and with what.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'m> {
+    pub(crate) model: Model<'m>,
+    pub(crate) kernels: &'m [Registration],
+    pub(crate) rounding: Rounding,
 }
 
-/// Loads the main subgraph into `words`, an arena that is aligned. Calls `each` with every buffer of the activations
-/// and its offset.
+/// What loading worked out, beside the words in the arena.
+#[derive(Clone, Copy)]
+pub(crate) struct Loaded {
+    /// Words of tables and records.
+    pub(crate) words: usize,
+    /// Words behind them for subgraphs that wait for others.
+    pub(crate) frame_words: usize,
+    /// Bytes behind those that are kept from one inference to the next.
+    pub(crate) state_bytes: usize,
+    /// Bytes of activations.
+    pub(crate) activation_bytes: usize,
+    /// How many subgraphs the directory has.
+    pub(crate) directory: usize,
+    /// Where the table of the main subgraph begins.
+    pub(crate) main: usize,
+    /// The link to the first resource variable.
+    pub(crate) resources: usize,
+    /// Words that loading needs, notes included.
+    loading_words: usize,
+}
+
+impl Loaded {
+    /// Where what is kept begins, in bytes.
+    pub(crate) fn state_start(&self) -> usize {
+        let words = self.words.saturating_add(self.frame_words);
+        aligned(words.saturating_mul(size_of::<u32>()), STATE_ALIGNMENT)
+    }
+
+    /// Where the activations begin, in bytes.
+    pub(crate) fn activations_start(&self) -> usize {
+        let end = self.state_start().saturating_add(self.state_bytes);
+        aligned(end, ALIGNMENT)
+    }
+
+    /// Bytes of the smallest arena in which the model loads and runs.
+    pub(crate) fn needed(&self) -> usize {
+        let start = self.activations_start();
+        let loading = self.loading_words.saturating_mul(size_of::<u32>());
+        start.saturating_add(self.activation_bytes).max(loading)
+    }
+}
+
+fn aligned(bytes: usize, alignment: usize) -> usize {
+    let next = bytes.checked_next_multiple_of(alignment);
+    next.unwrap_or(usize::MAX)
+}
+
+/// Loads a model into `words`, an arena that is aligned. Calls `each` with every buffer of the main subgraph's
+/// activations and its offset.
 pub(crate) fn load<'m>(
-    model: Model<'m>,
-    subgraph: Subgraph<'m>,
-    kernels: &[Registration],
+    request: &Request<'m>,
     words: &mut [u32],
-    each: impl FnMut(Owner, Buffer, u32),
+    mut each: impl FnMut(Owner, Buffer, u32),
 ) -> Result<Loaded, LoadError<'m>> {
-    let source = Source::new(model, subgraph)?;
-    match load_into(&source, kernels, words, each) {
-        Ok(loaded) if loaded.needed <= size_of_val(words) => Ok(loaded),
-        Ok(_) | Err(Stop::OutOfMemory) => Err(too_small(&source, kernels, words)),
+    let room = size_of_val(words);
+    match Loader::new(request, Workspace::new(words, true)).load(&mut each) {
+        Ok(loaded) if loaded.needed() <= room => Ok(loaded),
+        Ok(loaded) => Err(LoadError::too_small(loaded.needed(), room, true)),
+        Err(Stop::OutOfMemory) => Err(too_small(request, words)),
         Err(Stop::Refused(error)) => Err(error),
     }
 }
@@ -58,97 +110,172 @@ impl From<NoRoom> for Stop<'_> {
     }
 }
 
-fn load_into<'m>(
-    source: &Source<'m>,
-    kernels: &[Registration],
-    words: &mut [u32],
-    each: impl FnMut(Owner, Buffer, u32),
-) -> Result<Loaded, Stop<'m>> {
-    let persistent_words = prepare(source, kernels, words)?;
-    let (persistent, rest) = words
-        .split_at_mut_checked(persistent_words)
-        .ok_or(Stop::OutOfMemory)?;
-    let mut notes = Notes::new(rest, source.tensors).ok_or(Stop::OutOfMemory)?;
-    let activation_bytes = plan(source, persistent, &mut notes, each)?;
-    Ok(Loaded {
-        persistent_words,
-        activation_bytes,
-        needed: needed(persistent_words, notes.words(), activation_bytes),
-    })
+/// Told of every buffer of the main subgraph's activations.
+pub(crate) type Each<'e> = dyn FnMut(Owner, Buffer, u32) + 'e;
+
+/// A model half loaded.
+pub(crate) struct Loader<'r, 'm, 'w> {
+    pub(crate) request: &'r Request<'m>,
+    pub(crate) work: Workspace<'w>,
+    pub(crate) spared: Spared,
+    /// How many subgraphs the directory has.
+    directory: usize,
+    /// Bytes that are kept from one inference to the next, so far.
+    pub(crate) state_bytes: usize,
+    pub(crate) resources: Resources,
 }
 
-/// Fills in the tensor table and the records of all nodes; returns the words used.
-fn prepare<'m>(
-    source: &Source<'m>,
-    kernels: &[Registration],
-    words: &mut [u32],
-) -> Result<usize, Stop<'m>> {
-    for tensor in 0..source.tensors {
-        let place = source.place(tensor)?;
-        place.write(words, tensor).ok_or(Stop::OutOfMemory)?;
-    }
-    let mut next = source.tensors * TENSOR_WORDS + source.nodes;
-    for index in 0..source.nodes {
-        let slot = words.get_mut(source.tensors * TENSOR_WORDS + index);
-        *slot.ok_or(Stop::OutOfMemory)? = next as u32;
-        let rest = words.get_mut(next..).ok_or(Stop::OutOfMemory)?;
-        let used = source.prepare_node(kernels, index, rest)?.words;
-        if used > rest.len() {
-            return Err(Stop::OutOfMemory);
-        }
-        next = source.checked_words(next + used)?;
-    }
-    Ok(next)
+/// The resource variables so far: links to the first and the last, and their number.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Resources {
+    pub(crate) first: usize,
+    pub(crate) last: usize,
+    pub(crate) count: u16,
 }
 
-/// Plans the activations and writes the offsets where they belong; returns the bytes they take.
-fn plan<'m>(
-    source: &Source<'m>,
-    persistent: &mut [u32],
-    notes: &mut Notes<'_>,
-    mut each: impl FnMut(Owner, Buffer, u32),
-) -> Result<usize, Stop<'m>> {
-    for tensor in 0..source.tensors {
-        if Place::read(persistent, tensor).is_some_and(Place::is_constant) {
-            notes.set_constant(tensor);
+impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
+    pub(crate) fn new(request: &'r Request<'m>, work: Workspace<'w>) -> Self {
+        Self {
+            request,
+            work,
+            spared: Spared::of(&request.model),
+            directory: 0,
+            state_bytes: 0,
+            resources: Resources::default(),
         }
     }
-    notes.find_lifetimes(source)?;
-    for tensor in 0..source.tensors {
-        match Place::read(persistent, tensor) {
-            Some(place) if place.len() > 0 && notes.is_alive(tensor) => {
-                notes.push(Owner::Tensor(tensor), place.len())?;
+
+    /// Loads the main subgraph and all that it leads to.
+    pub(crate) fn load(&mut self, each: &mut Each<'_>) -> Result<Loaded, Stop<'m>> {
+        let count = self.request.model.subgraph_count();
+        if count == 0 {
+            return Err(LoadError::NoSubgraph.into());
+        }
+        if count > 1 {
+            self.work.store(count.saturating_mul(DIRECTORY_WORDS))?;
+            self.directory = count;
+        }
+        let mut path = Path::default();
+        let mut deepest = 0;
+        self.enter(&mut path, 0)?;
+        loop {
+            deepest = deepest.max(path.len);
+            let (number, node) = path.last();
+            let source = Source::new(self.request.model, number)?;
+            if let Some((node, callee)) = self.next_call(&source, node)? {
+                path.wait_at(node);
+                if path.contains(callee) {
+                    return Err(source.recursion(node, callee).into());
+                }
+                if path.len == MOST_DEPTH {
+                    return Err(source.too_deep(node).into());
+                }
+                self.enter(&mut path, callee)?;
+                continue;
             }
-            _ => {}
-        }
-    }
-    for node in 0..source.nodes {
-        match scratch_slot(source, persistent, node, RECORD_SCRATCH_LEN) {
-            Some(&mut bytes) if bytes > 0 => notes.push(Owner::Scratch(node), bytes)?,
-            _ => {}
-        }
-    }
-    let peak = notes.plan().map_err(LoadError::Plan)?;
-    for (owner, buffer, offset) in notes.planned() {
-        each(owner, buffer, offset);
-        let written = match owner {
-            Owner::Tensor(tensor) => Place::value(offset, buffer.size).write(persistent, tensor),
-            Owner::Scratch(node) => {
-                scratch_slot(source, persistent, node, RECORD_SCRATCH_OFFSET).map(|at| *at = offset)
+            let (start, bytes) = self.load_subgraph(&source, each)?;
+            path.pop();
+            if path.len == 0 {
+                return Ok(self.loaded(start, bytes, deepest));
             }
-        };
-        written.ok_or(Stop::OutOfMemory)?;
+            let entry = [start as u32, bytes];
+            self.work.write(number * DIRECTORY_WORDS, &entry);
+        }
     }
-    Ok(peak)
+
+    fn loaded(&self, main: usize, activation_bytes: u32, deepest: usize) -> Loaded {
+        Loaded {
+            words: self.work.kept(),
+            frame_words: deepest.saturating_sub(1) * FRAME_WORDS,
+            state_bytes: self.state_bytes,
+            activation_bytes: activation_bytes as usize,
+            directory: self.directory,
+            main,
+            resources: self.resources.first,
+            loading_words: self.work.needed(),
+        }
+    }
+
+    /// Begins with a subgraph.
+    fn enter(&mut self, path: &mut Path, number: usize) -> Result<(), LoadError<'m>> {
+        let source = Source::new(self.request.model, number)?;
+        self.spared.spend(&source)?;
+        path.push(number);
+        Ok(())
+    }
+
+    /// The next node, from `first` on, that runs a subgraph which is not loaded yet, and that subgraph.
+    fn next_call(
+        &self,
+        source: &Source<'m>,
+        first: usize,
+    ) -> Result<Option<(usize, usize)>, LoadError<'m>> {
+        for index in first..source.nodes {
+            let node = source.node(self.request.kernels, index)?;
+            if node.kernel.control.is_none() {
+                continue;
+            }
+            let plan = node.prepare(&mut [], self.request.rounding)?;
+            for callee in plan.calls().into_iter().flatten() {
+                let callee = callee as usize;
+                if self.activations_of(callee).is_none() {
+                    return Ok(Some((index, callee)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Bytes of activations of a subgraph, other than the main one, that was loaded.
+    pub(crate) fn activations_of(&self, subgraph: usize) -> Option<u32> {
+        if subgraph >= self.directory {
+            return None;
+        }
+        let at = subgraph.checked_mul(DIRECTORY_WORDS)?;
+        match *self.work.words().get(at..)? {
+            [start, bytes, ..] if start > 0 => Some(bytes),
+            _ => None,
+        }
+    }
 }
 
-/// A word of the record of a node.
-fn scratch_slot<'w>(
-    source: &Source<'_>,
-    persistent: &'w mut [u32],
-    node: usize,
-    word: usize,
-) -> Option<&'w mut u32> {
-    let start = record_start(persistent, source.tensors, node)?;
-    persistent.get_mut(start.checked_add(word)?)
+/// The subgraphs from the main one to the one that is being loaded, each with the node that runs the next.
+#[derive(Default)]
+struct Path {
+    steps: [(u16, u16); MOST_DEPTH],
+    len: usize,
+}
+
+impl Path {
+    fn steps(&mut self) -> &mut [(u16, u16)] {
+        self.steps.get_mut(..self.len).unwrap_or_default()
+    }
+
+    /// Adds a subgraph. Their numbers, and those of nodes, fit 16 bits.
+    fn push(&mut self, subgraph: usize) {
+        if let Some(step) = self.steps.get_mut(self.len) {
+            *step = (subgraph as u16, 0);
+            self.len += 1;
+        }
+    }
+
+    fn pop(&mut self) {
+        self.len = self.len.saturating_sub(1);
+    }
+
+    fn last(&mut self) -> (usize, usize) {
+        let last = self.steps().last().copied().unwrap_or_default();
+        (last.0.into(), last.1.into())
+    }
+
+    fn wait_at(&mut self, node: usize) {
+        if let Some(last) = self.steps().last_mut() {
+            last.1 = node as u16;
+        }
+    }
+
+    fn contains(&mut self, subgraph: usize) -> bool {
+        let mut numbers = self.steps().iter().map(|&(number, _)| number);
+        numbers.any(|number| usize::from(number) == subgraph)
+    }
 }

@@ -1,8 +1,15 @@
 //! A node of a file as a kernel sees it while preparing.
 
-use larun_kernels::{NodeView, QuantizationView, Registration, TensorInfo};
+use larun_kernels::{
+    NodeView, PlanWriter, QuantizationView, Reason, Refusal, Registration, Rounding, Site,
+    TensorInfo,
+};
 use larun_ops::Op;
 use larun_tflite::view::{List, Model, Operator, Subgraph, Tensor, ViewError};
+
+use crate::error::{LoadError, Name};
+use crate::layout::Header;
+use crate::source::Source;
 
 /// One operator of a file.
 pub(crate) struct FileNode<'m> {
@@ -16,14 +23,13 @@ pub(crate) struct FileNode<'m> {
 
 impl<'m> FileNode<'m> {
     pub(crate) fn new(
-        model: Model<'m>,
-        subgraph: Subgraph<'m>,
+        source: &Source<'m>,
         operator: &Operator<'m>,
         kernel: &Registration,
     ) -> Result<Self, ViewError> {
         Ok(Self {
-            model,
-            subgraph,
+            model: source.model,
+            subgraph: source.subgraph,
             op: operator.op_by(kernel.info, kernel.read)?,
             inputs: operator.inputs()?,
             outputs: operator.outputs()?,
@@ -34,10 +40,28 @@ impl<'m> FileNode<'m> {
     /// The tensor with a number. The loader has read every tensor once before: what fails here is
     /// a number without a tensor.
     fn tensor(&self, number: Option<i32>) -> Option<TensorInfo<'m>> {
-        let index = usize::try_from(number?).ok()?;
-        let tensor = self.subgraph.tensor(index).ok()?;
-        describe(&self.model, &tensor).ok()
+        tensor_of(&self.model, &self.subgraph, number)
     }
+
+    /// A port of another subgraph.
+    fn port(&self, subgraph: u32, list: Ports<'m>, index: usize) -> Option<TensorInfo<'m>> {
+        let subgraph = self.model.subgraph(subgraph as usize).ok()?;
+        let list = list(&subgraph).ok()?;
+        tensor_of(&self.model, &subgraph, list.get(index))
+    }
+}
+
+/// Inputs or outputs.
+type Ports<'m> = fn(&Subgraph<'m>) -> Result<List<'m, i32>, ViewError>;
+
+fn tensor_of<'m>(
+    model: &Model<'m>,
+    subgraph: &Subgraph<'m>,
+    number: Option<i32>,
+) -> Option<TensorInfo<'m>> {
+    let index = usize::try_from(number?).ok()?;
+    let tensor = subgraph.tensor(index).ok()?;
+    describe(model, &tensor).ok()
 }
 
 /// What kernels and callers want to know of a tensor.
@@ -55,13 +79,14 @@ pub(crate) fn describe<'m>(
         ),
     };
     let (shape, element_type) = (tensor.shape()?, tensor.element_type()?);
-    let is_constant = !data.is_empty() || shape.elements() == Some(0);
+    let is_variable = tensor.is_variable()?;
+    let is_constant = !is_variable && (!data.is_empty() || shape.elements() == Some(0));
     Ok(TensorInfo {
         element_type,
         shape,
         quantization,
         constant: is_constant.then_some(data),
-        is_variable: tensor.is_variable()?,
+        is_variable,
     })
 }
 
@@ -88,5 +113,98 @@ impl NodeView for FileNode<'_> {
 
     fn intermediate(&self, index: usize) -> Option<TensorInfo<'_>> {
         self.tensor(self.intermediates.get(index))
+    }
+
+    fn subgraph_ports(&self, subgraph: u32) -> Option<[usize; 2]> {
+        let subgraph = self.model.subgraph(subgraph as usize).ok()?;
+        Some([
+            subgraph.inputs().ok()?.len(),
+            subgraph.outputs().ok()?.len(),
+        ])
+    }
+
+    fn subgraph_input(&self, subgraph: u32, index: usize) -> Option<TensorInfo<'_>> {
+        self.port(subgraph, Subgraph::inputs, index)
+    }
+
+    fn subgraph_output(&self, subgraph: u32, index: usize) -> Option<TensorInfo<'_>> {
+        self.port(subgraph, Subgraph::outputs, index)
+    }
+}
+
+/// A node with its kernel.
+pub(crate) struct Node<'s, 'm> {
+    pub(crate) source: &'s Source<'m>,
+    pub(crate) index: usize,
+    /// The kernel's index among those linked.
+    pub(crate) number: u8,
+    pub(crate) kernel: &'m Registration,
+    pub(crate) file: FileNode<'m>,
+}
+
+impl<'m> Node<'_, 'm> {
+    /// Has the kernel write its plan. Where it does not fit, nothing of use is written, but the needs are right.
+    pub(crate) fn prepare<'w>(
+        &self,
+        words: &'w mut [u32],
+        rounding: Rounding,
+    ) -> Result<PlanWriter<'w>, LoadError<'m>> {
+        let mut plan = PlanWriter::new(words).with_rounding(rounding);
+        let prepared = (self.kernel.prepare)(&self.file, &mut plan);
+        prepared.map_err(|refusal| self.refused(refusal))?;
+        Ok(plan)
+    }
+
+    /// The first word of the node's record, but for what `prepare` asks for.
+    pub(crate) fn header(&self) -> Result<Header, LoadError<'m>> {
+        let most = [Header::MOST_INPUTS, Header::MOST_OUTPUTS].map(usize::from);
+        let counts = [self.file.inputs.len(), self.file.outputs.len()];
+        if counts.iter().zip(most).any(|(&count, most)| count > most) {
+            return Err(self.refused(Refusal::options(Reason::TooLarge)));
+        }
+        let [inputs, outputs] = counts.map(|count| count as u16);
+        Ok(Header {
+            kernel: self.number,
+            inputs,
+            outputs,
+            scratch: false,
+            state: false,
+        })
+    }
+
+    /// Calls `each` with every operand, counted through, and its tensor.
+    pub(crate) fn operands(
+        &self,
+        mut each: impl FnMut(usize, Option<usize>),
+    ) -> Result<(), LoadError<'m>> {
+        let numbers = self.file.inputs.iter().chain(self.file.outputs.iter());
+        for (slot, number) in numbers.enumerate() {
+            each(
+                slot,
+                match number {
+                    -1 => None,
+                    number => Some(self.source.tensor_number(Some(self.index), number)?),
+                },
+            );
+        }
+        Ok(())
+    }
+
+    #[cold]
+    pub(crate) fn refused(&self, refusal: Refusal) -> LoadError<'m> {
+        let number = match refusal.at {
+            Site::Input(i) => self.file.inputs.get(i),
+            Site::Output(i) => self.file.outputs.get(i),
+            Site::Options => None,
+        };
+        let tensor = number.and_then(|number| self.source.tensor_number(None, number).ok());
+        LoadError::Refused {
+            subgraph: self.source.number,
+            index: self.index,
+            kind: self.kernel.kind,
+            refusal,
+            tensor,
+            name: tensor.map_or(Name(&[]), |tensor| self.source.name(tensor)),
+        }
     }
 }

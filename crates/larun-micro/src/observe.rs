@@ -3,21 +3,35 @@
 use larun_kernels::{Locate, Location};
 use larun_ops::OpKind;
 
-use crate::layout::Record;
+use crate::layout::{Record, part};
+
+/// A node of a model that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NodeId {
+    /// Its subgraph, 0 for the main one.
+    pub subgraph: usize,
+    /// Its number in the subgraph.
+    pub index: usize,
+    /// Its operator.
+    pub kind: OpKind,
+}
 
 /// Is told of every node of an inference. The methods do nothing by default, and an observer of
 /// type `()` costs nothing.
+///
+/// What a node that runs subgraphs has them do comes between its own [`before`](Self::before) and
+/// [`after`](Self::after).
 pub trait Observer {
-    /// Node `index` is about to run.
+    /// A node is about to run.
     #[inline]
-    fn before(&mut self, index: usize, kind: OpKind) {
-        let _ = (index, kind);
+    fn before(&mut self, node: NodeId) {
+        let _ = node;
     }
 
-    /// Node `index` has run.
+    /// A node has run.
     #[inline]
-    fn after(&mut self, index: usize, kind: OpKind, outputs: NodeOutputs<'_>) {
-        let _ = (index, kind, outputs);
+    fn after(&mut self, node: NodeId, outputs: NodeOutputs<'_>) {
+        let _ = (node, outputs);
     }
 }
 
@@ -51,11 +65,9 @@ impl<'a> NodeOutputs<'a> {
     pub fn get(&self, index: usize) -> Option<(usize, &'a [u8])> {
         let tensor = self.record.output_tensor(index)?;
         match self.record.output(index) {
-            Location::Arena { offset, len } => {
-                let bytes = self.activations.get(offset..)?.get(..len)?;
-                Some((tensor, bytes))
-            }
-            _ => None,
+            Location::Arena { offset, len } => Some((tensor, part(self.activations, offset, len)?)),
+            Location::Constant(bytes) => Some((tensor, bytes)),
+            Location::State { .. } | Location::Absent => None,
         }
     }
 }

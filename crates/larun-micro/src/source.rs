@@ -1,95 +1,100 @@
-//! What the loader reads of a file, each part checked when it is read.
+//! What the loader reads of a subgraph, each part checked when it is read.
 
-use larun_kernels::{PlanWriter, Reason, Refusal, Registration, Site};
+use larun_kernels::Registration;
 use larun_ops::ElementType;
-use larun_tflite::view::{Model, Operator, OperatorCode, Subgraph};
+use larun_tflite::view::{List, Model, OperatorCode, Subgraph};
 
+use crate::activations::Span;
 use crate::error::{LoadError, Name};
-use crate::layout::{ABSENT, Header, Place, RECORD_WORDS};
-use crate::node::{FileNode, describe};
+use crate::layout::{ABSENT, Place, TABLE_WORDS};
+use crate::node::{FileNode, Node, describe};
 
 /// A gigabyte, so that every index fits a word.
 const MOST_PERSISTENT_WORDS: usize = 1 << 28;
 
-/// The main subgraph of a file.
+/// A subgraph of a file.
+#[derive(Clone, Copy)]
 pub(crate) struct Source<'m> {
     pub(crate) model: Model<'m>,
     pub(crate) subgraph: Subgraph<'m>,
+    /// Its number.
+    pub(crate) number: usize,
     pub(crate) tensors: usize,
     pub(crate) nodes: usize,
 }
 
-/// What a node takes.
-pub(crate) struct Needs {
-    /// Words of its record.
-    pub(crate) words: usize,
-    /// Bytes of its scratch memory.
-    pub(crate) scratch: u32,
-}
-
 impl<'m> Source<'m> {
-    pub(crate) fn new(model: Model<'m>, subgraph: Subgraph<'m>) -> Result<Self, LoadError<'m>> {
+    pub(crate) fn new(model: Model<'m>, number: usize) -> Result<Self, LoadError<'m>> {
+        let subgraph = model.subgraph(number)?;
         let (tensors, nodes) = (subgraph.tensor_count(), subgraph.operator_count());
         let source = Self {
             model,
             subgraph,
+            number,
             tensors,
             nodes,
         };
-        if tensors >= usize::from(ABSENT) || nodes >= usize::from(ABSENT) {
+        let most_nodes = usize::from(Span::MOST);
+        if tensors >= usize::from(ABSENT) || nodes > most_nodes || number > most_nodes {
             return Err(source.too_large());
         }
-        source.check_operands()?;
         Ok(source)
     }
 
-    /// Sees to it that no operand lists share their bytes: a small file could otherwise hold enough
-    /// of them to keep the loader busy for hours.
-    fn check_operands(&self) -> Result<(), LoadError<'m>> {
-        let mut room = self.model.file().len() / size_of::<i32>();
-        for index in 0..self.nodes {
-            let operator = self.subgraph.operator(index)?;
-            let operands = operator.inputs()?.len() + operator.outputs()?.len();
-            room = room
-                .checked_sub(operands)
-                .ok_or(LoadError::TooManyOperands { index })?;
-        }
-        Ok(())
+    /// The header of the subgraph's table.
+    pub(crate) fn header(&self) -> Result<[u32; TABLE_WORDS], LoadError<'m>> {
+        let (inputs_at, inputs) = self.list(self.subgraph.inputs()?)?;
+        let (outputs_at, outputs) = self.list(self.subgraph.outputs()?)?;
+        Ok([
+            self.tensors as u32 | (self.nodes as u32) << 16,
+            inputs_at,
+            outputs_at,
+            u32::from(inputs) | u32::from(outputs) << 16,
+        ])
     }
 
-    /// Checks a tensor and says where it is; the offset of a value is not known yet.
-    pub(crate) fn place(&self, index: usize) -> Result<Place, LoadError<'m>> {
+    /// Where in the file a list begins, and how long it is.
+    fn list(&self, list: List<'m, i32>) -> Result<(u32, u16), LoadError<'m>> {
+        let at = self.position(list.bytes()).ok_or(self.too_large())?;
+        let len = u16::try_from(list.len()).map_err(|_| self.too_large())?;
+        Ok((at, len))
+    }
+
+    /// Where in the file some of its bytes are. The view hands out parts of the file only.
+    fn position(&self, bytes: &[u8]) -> Option<u32> {
+        if bytes.is_empty() {
+            return Some(0);
+        }
+        let at = (bytes.as_ptr() as usize).wrapping_sub(self.model.file().as_ptr() as usize);
+        u32::try_from(at).ok()
+    }
+
+    /// Checks a tensor and says where it is, and whether it is a variable; the offset of a value is not known yet.
+    pub(crate) fn place(&self, index: usize) -> Result<(Place, bool), LoadError<'m>> {
         let tensor = self.subgraph.tensor(index)?;
         let info = describe(&self.model, &tensor)?;
         if tensor.sparsity()?.is_some() {
-            let name = self.name(index);
-            return Err(LoadError::Sparse {
-                tensor: index,
-                name,
-            });
+            return Err(self.sparse(index));
         }
-        let size = || LoadError::TensorSize {
-            tensor: index,
-            name: self.name(index),
-        };
         let len = match info.byte_len() {
             Some(len) => len,
-            // A handle or a string: no kernel computes with it, so it takes no memory.
+            // Strings and the like: no kernel computes with them, so they take no memory.
             None if info.element_type.bits().is_none() => 0,
-            None => return Err(size()),
+            None => return Err(self.tensor_size(index)),
         };
-        let len = i32::try_from(len).map_err(|_| size())? as u32;
+        let len = i32::try_from(len).map_err(|_| self.tensor_size(index))? as u32;
+        if info.is_variable && !self.model.buffer(tensor.buffer()? as usize)?.is_empty() {
+            return Err(self.variable_with_data(index));
+        }
         let Some(data) = info.constant else {
-            return Ok(Place::value(0, len));
+            return Ok((Place::value(0, len), info.is_variable));
         };
         if data.len() != len as usize {
-            return Err(size());
+            return Err(self.tensor_size(index));
         }
         self.check_alignment(index, data, info.element_type)?;
-        // The view hands out parts of the file only.
-        let at = (data.as_ptr() as usize).wrapping_sub(self.model.file().as_ptr() as usize);
-        let at = u32::try_from(if data.is_empty() { 0 } else { at }).map_err(|_| size())?;
-        Ok(Place::constant(at, len))
+        let at = self.position(data).ok_or(self.tensor_size(index))?;
+        Ok((Place::constant(at, len), false))
     }
 
     fn check_alignment(
@@ -104,95 +109,36 @@ impl<'m> Source<'m> {
             return Ok(());
         }
         Err(LoadError::Misaligned {
+            subgraph: self.number,
             tensor: index,
             name: self.name(index),
             element_type,
         })
     }
 
-    /// Writes the record of a node. Where it does not fit, nothing of use is written, but the needs are right.
-    pub(crate) fn prepare_node(
-        &self,
-        kernels: &[Registration],
+    /// A node with its kernel.
+    pub(crate) fn node<'s>(
+        &'s self,
+        kernels: &'m [Registration],
         index: usize,
-        words: &mut [u32],
-    ) -> Result<Needs, LoadError<'m>> {
+    ) -> Result<Node<'s, 'm>, LoadError<'m>> {
         let operator = self.subgraph.operator(index)?;
-        let (number, kernel) = self.kernel(kernels, index, &operator)?;
-        let node = FileNode::new(self.model, self.subgraph, &operator, kernel)?;
-        let refused = |refusal| self.refused(index, kernel, &node, refusal);
-        let (Ok(inputs), Ok(outputs)) = (
-            u16::try_from(node.inputs.len()),
-            u8::try_from(node.outputs.len()),
-        ) else {
-            return Err(refused(Refusal::options(Reason::TooLarge)));
-        };
-        let header = Header {
-            kernel: number,
-            inputs,
-            outputs,
-        };
-        let before_plan = RECORD_WORDS + header.operand_words();
-        let (record, plan) = words
-            .split_at_mut_checked(before_plan)
-            .unwrap_or((&mut [], &mut []));
-        let mut plan = PlanWriter::new(plan);
-        (kernel.prepare)(&node, &mut plan).map_err(refused)?;
-        let too_large = || refused(Refusal::options(Reason::TooLarge));
-        let scratch = u32::try_from(plan.scratch_bytes()).map_err(|_| too_large())?;
-        if let [head, at, len, operands @ ..] = record {
-            (*head, *at, *len) = (header.pack(), 0, scratch);
-            self.write_operands(index, &node, operands)?;
-        }
-        Ok(Needs {
-            words: before_plan.saturating_add(plan.words_needed()),
-            scratch,
+        let code = self.model.operator_code(operator.code_index()? as usize)?;
+        let mut linked = (0..=u8::MAX).zip(kernels);
+        let (number, kernel) = linked
+            .find(|(_, kernel)| code.is(kernel.info))
+            .ok_or_else(|| self.not_linked(index, &code))?;
+        let file = FileNode::new(self, &operator, kernel)?;
+        Ok(Node {
+            source: self,
+            index,
+            number,
+            kernel,
+            file,
         })
     }
 
-    /// The kernel that runs an operator, and its number among those linked.
-    fn kernel<'k>(
-        &self,
-        kernels: &'k [Registration],
-        index: usize,
-        operator: &Operator<'m>,
-    ) -> Result<(u8, &'k Registration), LoadError<'m>> {
-        let code = self.model.operator_code(operator.code_index()? as usize)?;
-        let OperatorCode {
-            code: number,
-            custom_name,
-            ..
-        } = code;
-        let mut linked = (0..=u8::MAX).zip(kernels);
-        linked
-            .find(|(_, kernel)| code.is(kernel.info))
-            .ok_or(match code.kind() {
-                Some(kind) => LoadError::NotLinked { index, kind },
-                None => LoadError::UnsupportedOperator {
-                    index,
-                    code: number,
-                    name: Name(custom_name.unwrap_or_default()),
-                },
-            })
-    }
-
-    fn write_operands(
-        &self,
-        index: usize,
-        node: &FileNode<'m>,
-        words: &mut [u32],
-    ) -> Result<(), LoadError<'m>> {
-        let numbers = node.inputs.iter().chain(node.outputs.iter());
-        let slots: &mut [u16] = bytemuck::try_cast_slice_mut(words).unwrap_or_default();
-        for (slot, number) in slots.iter_mut().zip(numbers) {
-            *slot = match number {
-                -1 => ABSENT,
-                number => self.tensor_number(Some(index), number)? as u16,
-            };
-        }
-        Ok(())
-    }
-
+    /// Checks the number of a tensor; `index` is the operator that names it.
     pub(crate) fn tensor_number(
         &self,
         index: Option<usize>,
@@ -201,49 +147,11 @@ impl<'m> Source<'m> {
         let count = self.tensors;
         let tensor = usize::try_from(number).ok().filter(|&t| t < count);
         tensor.ok_or(LoadError::NoSuchTensor {
+            subgraph: self.number,
             index,
             tensor: number,
             count,
         })
-    }
-
-    /// The words, unless there are more than any model in earnest takes.
-    pub(crate) fn checked_words(&self, words: usize) -> Result<usize, LoadError<'m>> {
-        match words <= MOST_PERSISTENT_WORDS {
-            true => Ok(words),
-            false => Err(self.too_large()),
-        }
-    }
-
-    #[cold]
-    const fn too_large(&self) -> LoadError<'m> {
-        LoadError::TooLarge {
-            tensors: self.tensors,
-            operators: self.nodes,
-        }
-    }
-
-    #[cold]
-    fn refused(
-        &self,
-        index: usize,
-        kernel: &Registration,
-        node: &FileNode<'m>,
-        refusal: Refusal,
-    ) -> LoadError<'m> {
-        let number = match refusal.at {
-            Site::Input(i) => node.inputs.get(i),
-            Site::Output(i) => node.outputs.get(i),
-            Site::Options => None,
-        };
-        let tensor = number.and_then(|number| self.tensor_number(None, number).ok());
-        LoadError::Refused {
-            index,
-            kind: kernel.kind,
-            refusal,
-            tensor,
-            name: tensor.map_or(Name(&[]), |tensor| self.name(tensor)),
-        }
     }
 
     #[cold]
@@ -251,5 +159,145 @@ impl<'m> Source<'m> {
         let tensor = self.subgraph.tensor(tensor);
         let name = tensor.and_then(|tensor| tensor.name()).ok().flatten();
         Name(name.unwrap_or_default())
+    }
+}
+
+/// The errors of a subgraph.
+impl<'m> Source<'m> {
+    #[cold]
+    pub(crate) const fn too_large(&self) -> LoadError<'m> {
+        LoadError::TooLarge {
+            subgraph: self.number,
+            tensors: self.tensors,
+            operators: self.nodes,
+        }
+    }
+
+    #[cold]
+    fn not_linked(&self, index: usize, code: &OperatorCode<'m>) -> LoadError<'m> {
+        let subgraph = self.number;
+        match code.kind() {
+            Some(kind) => LoadError::NotLinked {
+                subgraph,
+                index,
+                kind,
+            },
+            None => LoadError::UnsupportedOperator {
+                subgraph,
+                index,
+                code: code.code,
+                name: Name(code.custom_name.unwrap_or_default()),
+            },
+        }
+    }
+
+    #[cold]
+    fn sparse(&self, tensor: usize) -> LoadError<'m> {
+        LoadError::Sparse {
+            subgraph: self.number,
+            tensor,
+            name: self.name(tensor),
+        }
+    }
+
+    #[cold]
+    fn tensor_size(&self, tensor: usize) -> LoadError<'m> {
+        LoadError::TensorSize {
+            subgraph: self.number,
+            tensor,
+            name: self.name(tensor),
+        }
+    }
+
+    #[cold]
+    fn variable_with_data(&self, tensor: usize) -> LoadError<'m> {
+        LoadError::VariableWithData {
+            subgraph: self.number,
+            tensor,
+            name: self.name(tensor),
+        }
+    }
+
+    #[cold]
+    pub(crate) fn not_computed(&self, index: Option<usize>, tensor: usize) -> LoadError<'m> {
+        LoadError::NotComputed {
+            subgraph: self.number,
+            index,
+            tensor,
+            name: self.name(tensor),
+        }
+    }
+
+    #[cold]
+    pub(crate) fn written_twice(&self, index: usize, tensor: usize) -> LoadError<'m> {
+        LoadError::WrittenTwice {
+            subgraph: self.number,
+            index,
+            tensor,
+            name: self.name(tensor),
+        }
+    }
+
+    #[cold]
+    pub(crate) const fn recursion(&self, index: usize, callee: usize) -> LoadError<'m> {
+        LoadError::Recursion {
+            subgraph: self.number,
+            index,
+            callee,
+        }
+    }
+
+    #[cold]
+    pub(crate) const fn too_deep(&self, index: usize) -> LoadError<'m> {
+        LoadError::TooDeep {
+            subgraph: self.number,
+            index,
+        }
+    }
+}
+
+/// What a file of its size can still hold, so that a small one whose parts share bytes cannot keep the loader busy.
+pub(crate) struct Spared {
+    /// Entries of lists, of 4 bytes each.
+    entries: usize,
+    /// Words of persistent memory, which take time to work out.
+    words: usize,
+}
+
+impl Spared {
+    pub(crate) fn of(model: &Model<'_>) -> Self {
+        let bytes = model.file().len();
+        // A table of 256 entries for a node of some hundred bytes is much; 8 words a byte are never needed.
+        let words = bytes.saturating_mul(8).saturating_add(1 << 16);
+        Self {
+            entries: bytes / size_of::<i32>(),
+            words: words.min(MOST_PERSISTENT_WORDS),
+        }
+    }
+
+    /// Sees to it that no lists of this subgraph and those before share their bytes.
+    pub(crate) fn spend<'m>(&mut self, source: &Source<'m>) -> Result<(), LoadError<'m>> {
+        let (subgraph, tensors) = (source.number, source.tensors);
+        let left = self.entries.checked_sub(tensors);
+        self.entries = left.ok_or(source.too_large())?;
+        for index in 0..source.nodes {
+            let operator = source.subgraph.operator(index)?;
+            let operands = operator.inputs()?.len() + operator.outputs()?.len();
+            let left = self.entries.checked_sub(operands.saturating_add(1));
+            self.entries = left.ok_or(LoadError::TooManyOperands { subgraph, index })?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the persistent memory so far is not more than any model in earnest takes.
+    pub(crate) fn check_words<'m>(
+        &self,
+        source: &Source<'m>,
+        words: usize,
+    ) -> Result<(), LoadError<'m>> {
+        match words <= self.words {
+            true => Ok(()),
+            false => Err(source.too_large()),
+        }
     }
 }

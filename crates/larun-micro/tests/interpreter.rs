@@ -7,7 +7,8 @@ use larun_graph::{Graph, GraphBuilder, Quantization};
 use larun_micro::host::{AlignedBytes, arena_for};
 use larun_micro::kernels::{self, Registration};
 use larun_micro::{
-    Arena, ElementType, Interpreter, LoadError, NodeOutputs, Observer, OpKind, RunError, ops,
+    Arena, ElementType, Interpreter, LoadError, NodeId, NodeOutputs, Observer, OpKind, RunError,
+    ops,
 };
 use support::{light_curve, load, outputs, transit_file};
 
@@ -56,7 +57,14 @@ fn an_operator_that_is_not_linked_is_named() {
     let kernels = ops![Conv2D, Reshape, FullyConnected, Softmax];
     let error = Interpreter::new(&model, kernels, &mut arena).err().unwrap();
     let kind = OpKind::MaxPool2D;
-    assert_eq!(error, LoadError::NotLinked { index: 1, kind });
+    assert_eq!(
+        error,
+        LoadError::NotLinked {
+            subgraph: 0,
+            index: 1,
+            kind
+        }
+    );
     assert_eq!(
         error.to_string(),
         "operator 1 is a MAX_POOL_2D, which the program does not link: add MaxPool2D to its ops! list"
@@ -229,13 +237,14 @@ struct Notes {
 }
 
 impl Observer for Notes {
-    fn before(&mut self, index: usize, kind: OpKind) {
+    fn before(&mut self, node: NodeId) {
         assert_eq!(self.begun.len(), self.ended.len());
-        self.begun.push((index, kind));
+        self.begun.push((node.index, node.kind));
     }
 
-    fn after(&mut self, index: usize, kind: OpKind, outputs: NodeOutputs<'_>) {
-        self.ended.push((index, kind));
+    fn after(&mut self, node: NodeId, outputs: NodeOutputs<'_>) {
+        assert_eq!(node.subgraph, 0);
+        self.ended.push((node.index, node.kind));
         assert!(!outputs.is_empty());
         assert!(outputs.get(outputs.len()).is_none());
         for i in 0..outputs.len() {

@@ -231,7 +231,7 @@ fn lists_that_share_their_bytes_are_refused() {
     let model = shared_lists(60_000, 60_000);
     let error = load(&model, &mut arena).err();
     assert!(
-        matches!(error, Some(LoadError::TooManyOperands { index: 1..=3 })),
+        matches!(error, Some(LoadError::TooManyOperands { index: 1..=3, .. })),
         "{error:?}"
     );
     // One operator is a model: RELU takes one operand.
@@ -245,7 +245,11 @@ fn more_operators_than_are_numbered_are_refused() {
     let mut arena = AlignedBytes::zeroed(4096);
     let error = load(&model, &mut arena).err();
     let (tensors, operators) = (2, 65_535);
-    let too_large = LoadError::TooLarge { tensors, operators };
+    let too_large = LoadError::TooLarge {
+        subgraph: 0,
+        tensors,
+        operators,
+    };
     assert_eq!(error, Some(too_large));
 }
 

@@ -1,10 +1,10 @@
 //! Calibration: the ranges of all values, seen while the interpreter runs the float model.
 
-use larun_graph::ops::{ElementType, OpKind};
+use larun_graph::ops::ElementType;
 use larun_graph::{Graph, GraphError, Place, TensorId};
 use larun_micro::host::{AlignedBytes, arena_for};
 use larun_micro::{
-    Interpreter, LoadError, NodeOutputs, Observer as NodeObserver, RunError, kernels,
+    Interpreter, LoadError, NodeId, NodeOutputs, Observer as NodeObserver, RunError, kernels,
 };
 use larun_quant::{MinMax, Observer, QuantError};
 
@@ -159,7 +159,11 @@ impl Ranges<'_> {
 }
 
 impl NodeObserver for Ranges<'_> {
-    fn after(&mut self, _: usize, _: OpKind, outputs: NodeOutputs<'_>) {
+    fn after(&mut self, node: NodeId, outputs: NodeOutputs<'_>) {
+        // The tensors of the main subgraph are quantised.
+        if node.subgraph != 0 {
+            return;
+        }
         for (tensor, bytes) in (0..outputs.len()).filter_map(|i| outputs.get(i)) {
             let mut values = core::mem::take(&mut self.values);
             values.clear();

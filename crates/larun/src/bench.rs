@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use larun_micro::{NodeOutputs, Observer, OpKind};
+use larun_micro::{NodeId, NodeOutputs, Observer};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Model};
@@ -103,19 +103,25 @@ pub fn bench_operators(model: &Model, runs: usize) -> Result<Vec<OperatorTime>, 
     Ok(operators)
 }
 
-/// Adds up the time of each operator.
+/// Adds up the time of each operator of the main subgraph; the subgraphs that one runs are its time.
 struct Clock {
     started: Instant,
     operators: Vec<OperatorTime>,
 }
 
 impl Observer for Clock {
-    fn before(&mut self, _: usize, _: OpKind) {
-        self.started = Instant::now();
+    fn before(&mut self, node: NodeId) {
+        if node.subgraph == 0 {
+            self.started = Instant::now();
+        }
     }
 
-    fn after(&mut self, index: usize, kind: OpKind, _: NodeOutputs<'_>) {
+    fn after(&mut self, node: NodeId, _: NodeOutputs<'_>) {
+        if node.subgraph != 0 {
+            return;
+        }
         let elapsed = milliseconds(self.started.elapsed());
+        let NodeId { index, kind, .. } = node;
         match self.operators.get_mut(index) {
             Some(operator) => operator.mean_ms += elapsed,
             None => self.operators.push(OperatorTime {

@@ -299,6 +299,14 @@ impl<'a> OptionsTable<'a> {
         self.number
     }
 
+    /// The bytes of the string or byte vector of field `id`, or `None` where the field is absent.
+    ///
+    /// # Errors
+    /// When the file is damaged there.
+    pub fn bytes(&self, id: u16) -> Result<Option<&'a [u8]>, ViewError> {
+        self.table.bytes(self.field(id))
+    }
+
     fn field(&self, id: u16) -> Field {
         Field::of_options(self.number, id)
     }

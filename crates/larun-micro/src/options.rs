@@ -1,0 +1,28 @@
+//! What a program may choose when it loads a model.
+
+use larun_kernels::Rounding;
+
+/// Choices for loading and running a model. The defaults are those of TensorFlow Lite for Microcontrollers.
+///
+/// ```
+/// use larun_micro::Options;
+///
+/// let options = Options { max_calls: 1000, ..Options::default() };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How requantised values are rounded. Only with the feature `roundings` has a choice effect.
+    pub rounding: Rounding,
+    /// How many subgraphs IF, WHILE and CALL_ONCE may run in one inference, so that a loop without end is an error
+    /// ([`RunError::TooManyCalls`](crate::RunError::TooManyCalls)). Every turn of a WHILE runs two.
+    pub max_calls: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rounding: Rounding::TflmDouble,
+            max_calls: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Loading one subgraph: its tensors' places, its nodes' records, when each value is alive, and the plan of its
+//! activations.
+
+use larun_kernels::{Reason, Refusal, Resource as Use};
+use larun_ops::InPlace;
+
+use crate::activations::{Owner, Span};
+use crate::error::LoadError;
+use crate::layout::{ABSENT, Header, Place, TABLE_WORDS, TENSOR_WORDS};
+use crate::load::{Each, Loader, STATE_ALIGNMENT, Stop};
+use crate::node::Node;
+use crate::source::Source;
+
+impl<'m> Loader<'_, 'm, '_> {
+    /// Loads a subgraph; returns where its table begins, and the bytes of its activations.
+    pub(crate) fn load_subgraph(
+        &mut self,
+        source: &Source<'m>,
+        each: &mut Each<'_>,
+    ) -> Result<(usize, u32), Stop<'m>> {
+        let start = self.work.kept();
+        let entries = source.tensors * TENSOR_WORDS + source.nodes;
+        self.work.take(TABLE_WORDS + entries)?;
+        self.work.begin_notes(source.tensors)?;
+        self.work.write_kept(start, &source.header()?);
+        for tensor in 0..source.tensors {
+            self.load_tensor(source, start, tensor)?;
+        }
+        for number in source.subgraph.inputs()?.iter() {
+            let tensor = source.tensor_number(None, number)?;
+            self.touch(tensor, 0);
+        }
+        for index in 0..source.nodes {
+            self.load_node(source, start, index)?;
+        }
+        let end = source.nodes.saturating_sub(1);
+        for number in source.subgraph.outputs()?.iter() {
+            let tensor = source.tensor_number(None, number)?;
+            self.read(source, None, tensor, end)?;
+        }
+        let bytes = self.plan(source, start, each)?;
+        self.work.end_notes();
+        Ok((start, bytes))
+    }
+
+    fn load_tensor(
+        &mut self,
+        source: &Source<'m>,
+        start: usize,
+        tensor: usize,
+    ) -> Result<(), Stop<'m>> {
+        let (mut place, is_variable) = source.place(tensor)?;
+        if is_variable {
+            let at = self.keep_state(place.len()).ok_or(source.too_large())?;
+            place = Place::state(at, place.len() as u32);
+        }
+        if is_variable || place.is_constant() {
+            self.work.set_span(tensor, Span::Elsewhere);
+        }
+        self.write_place(start, tensor, place);
+        Ok(())
+    }
+
+    fn write_place(&mut self, start: usize, tensor: usize, place: Place) {
+        let at = start + TABLE_WORDS + tensor * TENSOR_WORDS;
+        self.work.write_kept(at, &place.words());
+    }
+
+    /// Takes memory that is kept from one inference to the next; returns its offset.
+    pub(crate) fn keep_state(&mut self, bytes: usize) -> Option<u32> {
+        let at = self.state_bytes.checked_next_multiple_of(STATE_ALIGNMENT)?;
+        let end = at.checked_add(bytes)?;
+        i32::try_from(end).ok()?;
+        self.state_bytes = end;
+        Some(at as u32)
+    }
+
+    fn load_node(
+        &mut self,
+        source: &Source<'m>,
+        start: usize,
+        index: usize,
+    ) -> Result<(), Stop<'m>> {
+        let node = source.node(self.request.kernels, index)?;
+        let mut header = node.header()?;
+        let before_plan = 1 + header.operand_words();
+        let free = self.work.free();
+        let plan = free.get_mut(before_plan..).unwrap_or_default();
+        let plan = node.prepare(plan, self.request.rounding)?;
+        let (plan_words, scratch, state) = (
+            plan.words_needed(),
+            plan.scratch_bytes(),
+            plan.state_bytes(),
+        );
+        let (calls, resource) = (plan.calls(), plan.resource());
+
+        let too_large = || node.refused(Refusal::options(Reason::TooLarge));
+        let mut scratch = u32::try_from(scratch).map_err(|_| too_large())?;
+        for callee in calls.into_iter().flatten() {
+            let bytes = self.activations_of(callee as usize);
+            scratch = scratch.max(bytes.ok_or_else(too_large)?);
+        }
+        let state_at = self.keep_state(state).ok_or_else(too_large)?;
+        (header.scratch, header.state) = (scratch > 0, state > 0);
+        let memory = [[0, scratch], [state_at, state as u32]];
+
+        self.note_lifetimes(source, &node)?;
+        let record = self.work.kept();
+        let entry = start + TABLE_WORDS + source.tensors * TENSOR_WORDS + index;
+        self.work.write_kept(entry, &[record as u32]);
+        self.write_record(&node, header, memory, before_plan, plan_words)?;
+        let words = before_plan
+            .saturating_add(header.memory_words())
+            .saturating_add(plan_words);
+        self.work.taken(words)?;
+        self.spared.check_words(source, self.work.kept())?;
+        if scratch > 0 {
+            self.work.push_buffer(Owner::Scratch(index), scratch)?;
+        }
+        match resource {
+            Some(Use::Named) => self.name_resource(source, start, &node)?,
+            Some(Use::Used { bytes, zeros }) => self.use_resource(&node, bytes, zeros)?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Writes what comes before a plan, and moves the plan behind it.
+    fn write_record(
+        &mut self,
+        node: &Node<'_, 'm>,
+        header: Header,
+        memory: [[u32; 2]; 2],
+        before_plan: usize,
+        plan_words: usize,
+    ) -> Result<(), LoadError<'m>> {
+        let free = self.work.free();
+        let shift = header.memory_words();
+        if shift > 0 {
+            for from in (before_plan..before_plan.saturating_add(plan_words)).rev() {
+                let word = free.get(from).copied();
+                if let (Some(word), Some(slot)) = (word, free.get_mut(from + shift)) {
+                    *slot = word;
+                }
+            }
+        }
+        let Some((first, rest)) = free.split_first_mut() else {
+            return node.operands(|_, _| {});
+        };
+        *first = header.pack();
+        let wanted = [header.scratch, header.state];
+        let memory = memory.iter().zip(wanted).filter(|&(_, wanted)| wanted);
+        for (slot, word) in rest.iter_mut().zip(memory.flat_map(|(words, _)| words)) {
+            *slot = *word;
+        }
+        let operands = rest.get_mut(shift..shift + header.operand_words());
+        let slots = operands.and_then(|words| bytemuck::try_cast_slice_mut(words).ok());
+        let slots: &mut [u16] = slots.unwrap_or_default();
+        node.operands(|slot, tensor| {
+            if let Some(slot) = slots.get_mut(slot) {
+                *slot = tensor.map_or(ABSENT, |tensor| tensor as u16);
+            }
+        })
+    }
+
+    /// Notes when the operands of a node are alive, and checks that each is computed once, before it is read.
+    fn note_lifetimes(
+        &mut self,
+        source: &Source<'m>,
+        node: &Node<'_, 'm>,
+    ) -> Result<(), LoadError<'m>> {
+        let index = node.index;
+        for number in node.file.inputs.iter().filter(|&number| number != -1) {
+            let tensor = source.tensor_number(Some(index), number)?;
+            self.read(source, Some(index), tensor, index)?;
+        }
+        let viewed = self.viewed(source, node)?;
+        for number in node.file.outputs.iter() {
+            let tensor = source.tensor_number(Some(index), number)?;
+            if self.work.span(tensor) != Span::NEVER {
+                return Err(source.written_twice(index, tensor));
+            }
+            match viewed {
+                Some(viewed) => self.work.set_span(tensor, Span::View(viewed)),
+                None => self.touch(tensor, index),
+            }
+        }
+        Ok(())
+    }
+
+    /// The tensor whose memory the output of a node shares, which holds the same bytes for good.
+    fn viewed(
+        &self,
+        source: &Source<'m>,
+        node: &Node<'_, 'm>,
+    ) -> Result<Option<u16>, LoadError<'m>> {
+        if node.kernel.info.in_place != InPlace::View {
+            return Ok(None);
+        }
+        let Some(number) = node.file.inputs.get(0) else {
+            return Ok(None);
+        };
+        let tensor = source.tensor_number(Some(node.index), number)?;
+        Ok(match self.work.span(tensor) {
+            Span::Alive { .. } => Some(tensor as u16),
+            Span::View(viewed) => Some(viewed),
+            Span::Elsewhere | Span::Handle(_) => None,
+        })
+    }
+
+    fn read(
+        &mut self,
+        source: &Source<'m>,
+        index: Option<usize>,
+        tensor: usize,
+        at: usize,
+    ) -> Result<(), LoadError<'m>> {
+        if self.work.span(tensor) == Span::NEVER {
+            return Err(source.not_computed(index, tensor));
+        }
+        self.touch(tensor, at);
+        Ok(())
+    }
+
+    fn touch(&mut self, tensor: usize, at: usize) {
+        let tensor = match self.work.span(tensor) {
+            Span::View(viewed) => usize::from(viewed),
+            _ => tensor,
+        };
+        let span = self.work.span(tensor);
+        self.work.set_span(tensor, span.with(at as u16));
+    }
+
+    /// Plans the activations and writes the offsets where they belong; returns the bytes they take.
+    fn plan(
+        &mut self,
+        source: &Source<'m>,
+        start: usize,
+        each: &mut Each<'_>,
+    ) -> Result<u32, Stop<'m>> {
+        for tensor in 0..source.tensors {
+            if self.work.span(tensor).alive().is_some() {
+                let (place, _) = source.place(tensor)?;
+                if place.len() > 0 {
+                    self.work
+                        .push_buffer(Owner::Tensor(tensor), place.len() as u32)?;
+                }
+            }
+        }
+        let bytes = self.work.plan()?.map_err(LoadError::Plan)?;
+        let mut next = 0;
+        while let Some((owner, buffer, offset)) = self.work.planned(next) {
+            next += 1;
+            if source.number == 0 {
+                each(owner, buffer, offset);
+            }
+            match owner {
+                Owner::Tensor(tensor) => {
+                    self.write_place(start, tensor, Place::value(offset, buffer.size));
+                }
+                Owner::Scratch(node) => {
+                    let entry = start + TABLE_WORDS + source.tensors * TENSOR_WORDS + node;
+                    if let Some(&record) = self.work.kept_words().get(entry) {
+                        self.work.write_kept(record as usize + 1, &[offset]);
+                    }
+                }
+            }
+        }
+        self.place_views(source, start);
+        Ok(bytes)
+    }
+
+    /// A view lies where the viewed tensor does.
+    fn place_views(&mut self, source: &Source<'m>, start: usize) {
+        for tensor in 0..source.tensors {
+            if let Span::View(viewed) = self.work.span(tensor) {
+                let at = |tensor: usize| start + TABLE_WORDS + tensor * TENSOR_WORDS;
+                if let Some(&offset) = self.work.kept_words().get(at(viewed.into())) {
+                    self.work.write_kept(at(tensor), &[offset]);
+                }
+            }
+        }
+    }
+}
