@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod card;
+pub mod compare;
 pub mod error;
 pub mod evaluate;
 pub mod export;

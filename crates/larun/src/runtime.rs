@@ -1,12 +1,13 @@
 //! Models in memory, and running them with the interpreter that also runs on the microcontroller.
 
 pub mod run;
+pub mod trace;
 
 use std::path::{Path, PathBuf};
 
 use larun_graph::Graph;
 use larun_micro::host::{AlignedBytes, arena_for};
-use larun_micro::{Interpreter, LoadError, RunError, kernels};
+use larun_micro::{Interpreter, LoadError, Options, RunError, kernels};
 
 use crate::{Error, files};
 
@@ -74,6 +75,19 @@ impl Model {
     /// When the interpreter cannot load the model.
     pub fn interpreter<'a>(&'a self, arena: &'a mut [u8]) -> Result<Interpreter<'a, 'a>, Error> {
         Interpreter::new(&self.bytes, kernels::ALL, arena).map_err(|error| self.load_error(&error))
+    }
+
+    /// An interpreter with other choices than the default ones.
+    ///
+    /// # Errors
+    /// As [`Model::interpreter`].
+    pub fn interpreter_with<'a>(
+        &'a self,
+        arena: &'a mut [u8],
+        options: Options,
+    ) -> Result<Interpreter<'a, 'a>, Error> {
+        Interpreter::with_options(&self.bytes, kernels::ALL, arena, options)
+            .map_err(|error| self.load_error(&error))
     }
 
     pub(crate) fn load_error(&self, error: &LoadError<'_>) -> Error {

@@ -1,6 +1,7 @@
 //! The subcommands: one file each.
 
 mod bench;
+mod compare;
 mod export;
 mod inspect;
 mod optimize;
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Plan(plan::Args),
     Export(export::Args),
     Bench(bench::Args),
+    Compare(compare::Args),
 }
 
 impl Command {
@@ -36,6 +38,7 @@ impl Command {
             Self::Plan(args) => args.run(),
             Self::Export(args) => args.run(),
             Self::Bench(args) => args.run(),
+            Self::Compare(args) => args.run(),
         }
     }
 }

@@ -17,6 +17,43 @@ pub struct Mode {
     pub float: bool,
 }
 
+/// Checks arrays whose leading axis counts input sets, of the inputs' elements or of real numbers; returns how many sets
+/// there are.
+pub(crate) fn check_sets(
+    model: &Model,
+    interpreter: &Interpreter<'_, '_>,
+    inputs: &[NpyArray],
+) -> Result<usize, Error> {
+    let mode = Mode {
+        sets: true,
+        float: true,
+        reset: false,
+    };
+    check_inputs(model, interpreter, inputs, mode)
+}
+
+/// Sets all inputs from one set of arrays that [`check_sets`] accepted. Real numbers are quantised where the input's
+/// elements are others.
+pub(crate) fn feed_set(
+    model: &Model,
+    interpreter: &mut Interpreter<'_, '_>,
+    inputs: &[NpyArray],
+    set: usize,
+    sets: usize,
+) -> Result<(), Error> {
+    for (index, array) in inputs.iter().enumerate() {
+        let info = interpreter.input_info(index);
+        let expected = info.map_err(|e| model.run_error(e))?.element_type;
+        let mode = Mode {
+            float: array.element_type() != expected,
+            ..Mode::default()
+        };
+        let bytes = set_of(array, set, sets);
+        feed(model, interpreter, index, bytes, mode, array.element_type())?;
+    }
+    Ok(())
+}
+
 /// Runs a model on one array for each input; returns one array for each output.
 ///
 /// # Errors

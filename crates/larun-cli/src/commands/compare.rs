@@ -1,0 +1,177 @@
+//! `larun compare`: two models side by side, or one under other roundings.
+
+use std::path::{Path, PathBuf};
+
+use larun::Model;
+use larun::compare::{Comparison, Difference, compare, compare_roundings};
+use larun::zoo::npy::NpyArray;
+use larun::zoo::npz::NpzReader;
+
+use super::print_json;
+use crate::failure::Failure;
+use crate::render::{group, percent, table};
+
+/// Compare two models' outputs and inner values, layer by layer
+///
+/// Values that both compute under the same name are compared as real numbers, so that a float model can be compared
+/// with its quantised form. Models of the same element types that differ are a finding (exit status 1).
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  larun compare float.tflite int8.tflite --data samples.npz
+  larun compare old.tflite new.tflite --data input0.npy --data input1.npy
+  larun compare model.tflite --rounding --data samples.npy")]
+pub(crate) struct Args {
+    /// The first model: what the second is held against
+    a: PathBuf,
+
+    /// The second model
+    #[arg(required_unless_present = "rounding", conflicts_with = "rounding")]
+    b: Option<PathBuf>,
+
+    /// An array for each input, in order, whose leading axis counts samples (.npy, or the array x of an .npz); without
+    /// any, 16 sets of seeded random numbers
+    #[arg(long = "data", value_name = "FILE")]
+    data: Vec<PathBuf>,
+
+    /// How far the model's outputs move under other roundings than TensorFlow Lite Micro's
+    #[arg(long)]
+    rounding: bool,
+
+    /// Show every layer, not only those that differ most
+    #[arg(long)]
+    layers: bool,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many layers are shown unless all are asked for.
+const SHOWN_LAYERS: usize = 10;
+
+impl Args {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let data: Vec<_> = self
+            .data
+            .iter()
+            .map(|path| array(path))
+            .collect::<Result<_, _>>()?;
+        let a = Model::open(&self.a)?;
+        let Some(b) = &self.b else {
+            return self.roundings(&a, &data);
+        };
+        let b = Model::open(b)?;
+        let comparison = compare(&a, &b, &data)?;
+        if self.json {
+            print_json(&comparison)?;
+        } else {
+            self.print(&comparison);
+        }
+        match same_elements(&a, &b)? && !comparison.is_equal() {
+            true => Err(Failure::Finding("the models differ".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    fn roundings(&self, model: &Model, data: &[NpyArray]) -> Result<(), Failure> {
+        let compared = compare_roundings(model, data)?;
+        if self.json {
+            return print_json(&compared);
+        }
+        for (index, rounding) in compared.iter().enumerate() {
+            let line = if index == 0 { "" } else { "\n" };
+            anstream::println!(
+                "{line}{} against TensorFlow Lite Micro's:",
+                rounding.rounding
+            );
+            self.print(&rounding.comparison);
+        }
+        Ok(())
+    }
+
+    fn print(&self, comparison: &Comparison) {
+        let inputs = if comparison.made_up_inputs {
+            "input sets of seeded random numbers; --data takes real ones"
+        } else {
+            "input sets"
+        };
+        anstream::println!("{} {inputs}\n", comparison.sets);
+        print_differences(&comparison.outputs.iter().collect::<Vec<_>>());
+        match &comparison.first_difference {
+            None if comparison.layers.is_empty() => {
+                anstream::println!("\nno inner value has the same name in both models");
+            }
+            None => anstream::println!("\nevery inner value of the same name is the same"),
+            Some(first) => {
+                anstream::println!(
+                    "\nfirst tensor that differs: `{}` ({})\n",
+                    first.name,
+                    first.at
+                );
+                print_differences(&self.shown(&comparison.layers));
+            }
+        }
+    }
+
+    /// All layers, or those with the lowest signal to noise ratio, in order.
+    fn shown<'c>(&self, layers: &'c [Difference]) -> Vec<&'c Difference> {
+        if self.layers {
+            return layers.iter().collect();
+        }
+        let noisy = |index: &usize| layers.get(*index).and_then(|layer| layer.sqnr_db);
+        let mut worst: Vec<_> = (0..layers.len())
+            .filter(|index| noisy(index).is_some())
+            .collect();
+        worst.sort_by(|a, b| noisy(a).unwrap_or(0.0).total_cmp(&noisy(b).unwrap_or(0.0)));
+        worst.truncate(SHOWN_LAYERS);
+        worst.sort_unstable();
+        worst
+            .into_iter()
+            .filter_map(|index| layers.get(index))
+            .collect()
+    }
+}
+
+fn print_differences(differences: &[&Difference]) {
+    let row = |difference: &&Difference| {
+        vec![
+            difference.at.clone(),
+            difference.name.clone(),
+            format!(
+                "{} of {}",
+                group(difference.differing),
+                group(difference.elements)
+            ),
+            format!("{:.6}", difference.largest),
+            difference
+                .sqnr_db
+                .map_or_else(|| "-".to_owned(), |db| format!("{db:.1}")),
+            percent(difference.argmax_agreement),
+        ]
+    };
+    let header = ["", "tensor", "differ", "largest", "SQNR dB", "same arg-max"];
+    let rows = differences.iter().map(row).collect();
+    anstream::println!("{}", table(&header, rows, &[2, 3, 4, 5]));
+}
+
+/// Whether all outputs have the same element types in both: then their bytes should be the same.
+fn same_elements(a: &Model, b: &Model) -> Result<bool, Failure> {
+    let types = |model: &Model| -> Result<Vec<_>, Failure> {
+        let mut arena = model.arena()?;
+        let interpreter = model.interpreter(&mut arena)?;
+        let outputs = 0..interpreter.output_count();
+        let types = outputs.filter_map(|index| interpreter.output_info(index).ok());
+        Ok(types.map(|info| info.element_type).collect())
+    };
+    Ok(types(a)? == types(b)?)
+}
+
+fn array(path: &Path) -> Result<NpyArray, Failure> {
+    if path.extension().is_none_or(|extension| extension != "npz") {
+        return Ok(NpyArray::read(path)?);
+    }
+    let fault =
+        |fault: &dyn core::fmt::Display| Failure::Error(format!("{}: {fault}", path.display()));
+    let mut reader = NpzReader::open(path).map_err(|e| fault(&e))?;
+    reader.array("x").map_err(|e| fault(&e))
+}
