@@ -7,7 +7,7 @@ use larun_quant::{Affine, activation_range, activation_range_i8};
 use crate::integer::range_of;
 use crate::requantize::{Clamp, OutputStage};
 use crate::window::{ImageWindow, WindowAxis};
-use crate::{NodeView, Reason, Refusal, Site, TensorInfo};
+use crate::{InvokeError, NodeView, PlanReader, Reason, Refusal, Site, TensorInfo};
 
 /// The types that most kernels compute with.
 pub(crate) const INT8_OR_FLOAT32: &[ElementType] = &[ElementType::Int8, ElementType::Float32];
@@ -87,6 +87,43 @@ impl<'m> Operand<'m> {
         let found = self.info.shape.rank();
         let rank = Reason::Rank { found, expected: 4 };
         self.info.shape.nhwc().ok_or(self.refuse(rank))
+    }
+
+    /// Checks the number of elements, in whatever dimensions.
+    pub(crate) fn has_elements(&self, expected: usize) -> Result<(), Refusal> {
+        match self.elements()? {
+            found if found == expected => Ok(()),
+            found => Err(self.refuse(Reason::Elements { found, expected })),
+        }
+    }
+
+    /// Checks the number of dimensions.
+    pub(crate) fn has_rank(&self, expected: usize) -> Result<(), Refusal> {
+        match self.info.shape.rank() {
+            found if found == expected => Ok(()),
+            found => Err(self.refuse(Reason::Rank { found, expected })),
+        }
+    }
+
+    /// Checks the innermost dimension.
+    pub(crate) fn has_last(&self, expected: usize) -> Result<(), Refusal> {
+        let Some((&found, outer)) = self.info.shape.dims().split_last() else {
+            return Err(self.refuse(Reason::Rank {
+                found: 0,
+                expected: 1,
+            }));
+        };
+        let axis = outer.len();
+        let wrong = Reason::Dimension {
+            axis,
+            found,
+            expected,
+        };
+        if found == expected {
+            Ok(())
+        } else {
+            Err(self.refuse(wrong))
+        }
     }
 
     /// The element type, where it is one of those that are supported.
@@ -268,6 +305,13 @@ pub(crate) fn multiplier(real: f64) -> Result<FixedMultiplier, Refusal> {
         return Ok(FixedMultiplier::from_real(real));
     }
     Err(Refusal::options(Reason::ScaleRatio))
+}
+
+/// The element type that `prepare` wrote to the plan by its code.
+pub(crate) fn element_type(plan: &mut PlanReader<'_>) -> Result<ElementType, InvokeError> {
+    let code = i8::try_from(plan.read_u32()?).ok();
+    code.and_then(ElementType::from_code)
+        .ok_or(InvokeError::Plan)
 }
 
 /// What a `prepare` says of a node that is not of its operator.
