@@ -7,7 +7,7 @@ use larun_quant::{Affine, activation_range, activation_range_i8};
 use crate::integer::range_of;
 use crate::requantize::{Clamp, OutputStage};
 use crate::window::{ImageWindow, WindowAxis};
-use crate::{InvokeError, NodeView, PlanReader, Reason, Refusal, Site, TensorInfo};
+use crate::{NodeView, Reason, Refusal, Site, TensorInfo};
 
 /// The types that most kernels compute with.
 pub(crate) const INT8_OR_FLOAT32: &[ElementType] = &[ElementType::Int8, ElementType::Float32];
@@ -305,13 +305,6 @@ pub(crate) fn multiplier(real: f64) -> Result<FixedMultiplier, Refusal> {
         return Ok(FixedMultiplier::from_real(real));
     }
     Err(Refusal::options(Reason::ScaleRatio))
-}
-
-/// The element type that `prepare` wrote to the plan by its code.
-pub(crate) fn element_type(plan: &mut PlanReader<'_>) -> Result<ElementType, InvokeError> {
-    let code = i8::try_from(plan.read_u32()?).ok();
-    code.and_then(ElementType::from_code)
-        .ok_or(InvokeError::Plan)
 }
 
 /// What a `prepare` says of a node that is not of its operator.

@@ -3,7 +3,7 @@
 use larun_ops::{ElementType, Op, op};
 
 use super::{copy, count, history, product, state};
-use crate::operand::{Operand, element_type, wrong_op};
+use crate::operand::{Operand, wrong_op};
 use crate::plan::{Record, record};
 use crate::{Element, InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Reason, Refusal};
 
@@ -46,7 +46,7 @@ impl Kernel for op::SignalOverlapAdd {
         output.has_rank(input.info.shape.rank() - 1)?;
         output.has_elements(product(&[elements / size, step])?)?;
         plan.request_state(product(&[kept, input.element_len()?])?);
-        plan.push_u32(element_type.code() as u32);
+        element_type.write(plan);
         let overlap = Overlap {
             size,
             step,
@@ -58,7 +58,7 @@ impl Kernel for op::SignalOverlapAdd {
     }
 
     fn invoke(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
-        match element_type(&mut plan)? {
+        match ElementType::read(&mut plan)? {
             ElementType::Int16 => run(plan, io, i16::saturating_add),
             _ => run(plan, io, |a: f32, b| a + b),
         }

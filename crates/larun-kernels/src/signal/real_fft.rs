@@ -9,7 +9,7 @@ use larun_ops::{ElementType, Op, op};
 
 use super::fft::{self, Fft};
 use super::sample::{Complex, Sample, add, conjugate, multiply, scale_down, subtract};
-use crate::operand::{Operand, element_type, wrong_op};
+use crate::operand::{Operand, wrong_op};
 use crate::plan::Record;
 use crate::{InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Reason, Refusal};
 
@@ -35,7 +35,7 @@ impl Kernel for op::SignalRfft {
     }
 
     fn invoke(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
-        match element_type(&mut plan)? {
+        match ElementType::read(&mut plan)? {
             ElementType::Int16 => invoke_rfft::<i16>(plan, io),
             ElementType::Int32 => invoke_rfft::<i32>(plan, io),
             _ => invoke_rfft::<f32>(plan, io),
@@ -56,7 +56,7 @@ impl Kernel for op::SignalIrfft {
     }
 
     fn invoke(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
-        match element_type(&mut plan)? {
+        match ElementType::read(&mut plan)? {
             ElementType::Int16 => invoke_irfft::<i16>(plan, io),
             ElementType::Int32 => invoke_irfft::<i32>(plan, io),
             _ => invoke_irfft::<f32>(plan, io),
@@ -86,7 +86,7 @@ fn prepare(
     let rows = input.elements()? / row.max(1);
     // As TFLM, which goes through both row by row.
     output.has_elements(rows.saturating_mul(output.info.shape.last()))?;
-    plan.push_u32(element_type.code() as u32);
+    element_type.write(plan);
     row.write(plan);
     length.write(plan);
     match element_type {
