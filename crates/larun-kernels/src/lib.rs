@@ -43,6 +43,7 @@ mod requantize;
 mod resource;
 mod sigmoid;
 mod sign;
+mod signal;
 mod softmax;
 mod unwritten;
 mod weighted;

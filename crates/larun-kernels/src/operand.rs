@@ -89,6 +89,43 @@ impl<'m> Operand<'m> {
         self.info.shape.nhwc().ok_or(self.refuse(rank))
     }
 
+    /// Checks the number of elements, in whatever dimensions.
+    pub(crate) fn has_elements(&self, expected: usize) -> Result<(), Refusal> {
+        match self.elements()? {
+            found if found == expected => Ok(()),
+            found => Err(self.refuse(Reason::Elements { found, expected })),
+        }
+    }
+
+    /// Checks the number of dimensions.
+    pub(crate) fn has_rank(&self, expected: usize) -> Result<(), Refusal> {
+        match self.info.shape.rank() {
+            found if found == expected => Ok(()),
+            found => Err(self.refuse(Reason::Rank { found, expected })),
+        }
+    }
+
+    /// Checks the innermost dimension.
+    pub(crate) fn has_last(&self, expected: usize) -> Result<(), Refusal> {
+        let Some((&found, outer)) = self.info.shape.dims().split_last() else {
+            return Err(self.refuse(Reason::Rank {
+                found: 0,
+                expected: 1,
+            }));
+        };
+        let axis = outer.len();
+        let wrong = Reason::Dimension {
+            axis,
+            found,
+            expected,
+        };
+        if found == expected {
+            Ok(())
+        } else {
+            Err(self.refuse(wrong))
+        }
+    }
+
     /// The element type, where it is one of those that are supported.
     pub(crate) fn one_of(&self, supported: &'static [ElementType]) -> Result<ElementType, Refusal> {
         let found = self.info.element_type;

@@ -3,7 +3,7 @@
 use larun_ops::ElementType;
 use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
-use crate::InvokeError;
+use crate::{Element, InvokeError};
 
 /// Writes a plan into memory of the caller.
 ///
@@ -185,6 +185,25 @@ impl<'m> PlanWriter<'m> {
     }
 }
 
+impl PlanWriter<'_> {
+    /// Writes a table of `count` entries of whole words, each asked for once. Nothing is asked for where there is no
+    /// room.
+    pub(crate) fn push_table<T: Element>(
+        &mut self,
+        count: usize,
+        mut entry: impl FnMut(usize) -> T,
+    ) {
+        let start = self.written;
+        let words = count.saturating_mul(size_of::<T>() / size_of::<u32>());
+        self.written = start.saturating_add(words);
+        let table = self.words.get_mut(start..self.written).unwrap_or_default();
+        let table: &mut [T] = bytemuck::try_cast_slice_mut(table).unwrap_or_default();
+        for (index, slot) in table.iter_mut().enumerate() {
+            *slot = entry(index);
+        }
+    }
+}
+
 /// Reads a plan back in the order in which it was written.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanReader<'m> {
@@ -221,6 +240,16 @@ impl<'m> PlanReader<'m> {
         let (taken, rest) = self.words.split_at_checked(len).ok_or(InvokeError::Plan)?;
         self.words = rest;
         Ok(taken)
+    }
+
+    /// Borrows a table of `count` entries of whole words.
+    ///
+    /// # Errors
+    /// [`InvokeError::Plan`] when the plan is shorter.
+    pub(crate) fn take_table<T: Element>(&mut self, count: usize) -> Result<&'m [T], InvokeError> {
+        let words = count.checked_mul(size_of::<T>() / size_of::<u32>());
+        let words = self.take_words(words.ok_or(InvokeError::Plan)?)?;
+        bytemuck::try_cast_slice(words).map_err(|_| InvokeError::Plan)
     }
 
     /// Borrows the next `len` integers.

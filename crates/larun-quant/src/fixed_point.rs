@@ -14,8 +14,10 @@ mod inverse_sqrt;
 mod logarithm;
 mod multiplier;
 mod nonlinear;
+mod scaled_ln;
 mod sigmoid16;
 mod softmax16;
+mod square_root;
 mod transcendental;
 
 pub use hard_swish::HardSwishInput;
@@ -25,8 +27,10 @@ pub use multiplier::{
     FixedMultiplier, Rounding, multiply_by_quantized_multiplier_smaller_than_one_exp,
 };
 pub use nonlinear::{SigmoidInput, SoftmaxInput, input_radius};
+pub use scaled_ln::scaled_ln;
 pub use sigmoid16::SigmoidInput16;
 pub use softmax16::{SoftmaxInput16, reciprocal_of_sum_16};
+pub use square_root::square_root;
 pub use transcendental::{
     exp_on_negative_values, logistic, one_minus_x_over_one_plus_x_for_x_in_0_1,
     one_over_one_plus_x_for_x_in_0_1, reciprocal, rescale, tanh,

@@ -3,7 +3,6 @@
 mod arithmetic;
 mod layout;
 mod recurrent;
-mod signal;
 mod weighted;
 
 /// Kernels that refuse every node.
