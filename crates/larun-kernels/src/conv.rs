@@ -116,13 +116,25 @@ impl ConvGeometry {
         self.window.output_channels()
     }
 
+    /// The windows.
+    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    pub(crate) const fn window(&self) -> &ImageWindow {
+        &self.window
+    }
+
+    /// Input channels of one filter, `D`.
+    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    pub(crate) const fn filter_depth(&self) -> usize {
+        self.filter_depth
+    }
+
     /// Elements of one filter: `KH * KW * D`, saturating.
-    const fn patch_len(&self) -> usize {
+    pub(crate) const fn patch_len(&self) -> usize {
         let taps = self.window.rows().filter() * self.window.columns().filter();
         nonzero(taps.saturating_mul(self.filter_depth))
     }
 
-    const fn filters_in_group(&self) -> usize {
+    pub(crate) const fn filters_in_group(&self) -> usize {
         let groups = self.window.input_channels() / nonzero(self.filter_depth);
         nonzero(self.output_channels() / nonzero(groups))
     }
@@ -130,7 +142,7 @@ impl ConvGeometry {
     /// Calls `body` with each run of neighbouring elements that the window sees of a group's channels: where the run is
     /// in the image and in a filter, and its length.
     #[inline]
-    fn for_each_run(
+    pub(crate) fn for_each_run(
         &self,
         rows: Taps,
         columns: Taps,

@@ -2,6 +2,9 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 mod activation;
 mod arch;
 mod arg;

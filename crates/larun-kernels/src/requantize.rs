@@ -41,6 +41,12 @@ impl<'a> Multipliers<'a> {
         }
     }
 
+    /// Whether one multiplier serves all channels.
+    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    pub(crate) const fn are_common(&self) -> bool {
+        self.multipliers.len() == 1
+    }
+
     pub(crate) fn read(plan: &mut PlanReader<'a>) -> Result<Self, InvokeError> {
         let count = plan.read_usize()?;
         Ok(Self {

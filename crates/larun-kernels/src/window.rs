@@ -59,6 +59,24 @@ impl WindowAxis {
         self.filter
     }
 
+    /// Elements between neighbouring positions of the window.
+    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    pub(crate) const fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Elements between neighbouring taps.
+    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    pub(crate) const fn dilation(&self) -> usize {
+        self.dilation
+    }
+
+    /// Elements that are missing before the first one, where the window begins.
+    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    pub(crate) const fn pad(&self) -> usize {
+        self.pad
+    }
+
     /// The axis where neither [`taps`](Self::taps) nor an index made of them can overflow.
     fn checked(self) -> Option<Self> {
         let sizes = [
@@ -223,7 +241,7 @@ impl ImageWindow {
     }
 
     /// Elements of one image of the input.
-    const fn image_len(&self) -> usize {
+    pub(crate) const fn image_len(&self) -> usize {
         self.rows.input * self.columns.input * self.input_channels
     }
 

@@ -1,0 +1,258 @@
+//! INT8 convolutions: four pixels at a time are gathered, widened to 16 bits and multiplied with all filters.
+
+use core::ops::Range;
+
+use super::channels::{self, Channel};
+use super::matrix::{Filters, PIXELS, four_pixels, one_pixel};
+use super::patch::{Gather, Seen};
+use crate::window::{Taps, WindowAxis, nonzero};
+use crate::{ConvGeometry, ImageWindow, WeightedQuantization};
+
+/// Words of four weights that a filter takes.
+const fn words(geometry: &ConvGeometry) -> usize {
+    geometry.patch_len().div_ceil(4)
+}
+
+/// Words of scratch memory: the channels, four patches, and what windows or filters that are no whole words need, a
+/// patch of bytes and a copy of the last filter.
+const fn scratch_words(geometry: &ConvGeometry) -> usize {
+    let channels = size_of::<Channel>() / size_of::<u32>();
+    let patches = 2 * PIXELS + if Gather::in_words(geometry) { 0 } else { 2 };
+    let table = geometry.output_channels().saturating_mul(channels);
+    table.saturating_add(words(geometry).saturating_mul(patches))
+}
+
+pub(crate) const fn conv2d_i8_scratch_len(geometry: &ConvGeometry) -> usize {
+    // One more, where the memory is aligned to a half-word only.
+    scratch_words(geometry).saturating_mul(2).saturating_add(1)
+}
+
+pub(crate) fn conv2d_i8(
+    geometry: &ConvGeometry,
+    quantization: &WeightedQuantization<'_>,
+    input: &[i8],
+    filter: &[i8],
+    bias: Option<&[i32]>,
+    output: &mut [i8],
+    scratch: &mut [i16],
+) -> bool {
+    let Some(mut layer) = Layer::new(geometry, quantization, filter, bias, scratch) else {
+        return false;
+    };
+    layer.run(input, output);
+    true
+}
+
+/// A convolution, its scratch memory laid out.
+struct Layer<'a> {
+    geometry: &'a ConvGeometry,
+    gather: Gather<'a>,
+    filters: Filters<'a>,
+    /// The last filter with zeros behind, where it does not fill its last word.
+    last_filter: &'a [i8],
+    patches: &'a mut [u32],
+    bytes: &'a mut [i8],
+}
+
+impl<'a> Layer<'a> {
+    fn new(
+        geometry: &'a ConvGeometry,
+        quantization: &WeightedQuantization<'_>,
+        filter: &'a [i8],
+        bias: Option<&[i32]>,
+        scratch: &'a mut [i16],
+    ) -> Option<Self> {
+        let (words, len) = (words(geometry), geometry.patch_len());
+        if len == 1 {
+            // The last word of several filters would reach past the end of the last one.
+            return None;
+        }
+        let (_, scratch, _) = bytemuck::pod_align_to_mut::<i16, u32>(scratch);
+        let (table, rest) = scratch.split_at_mut_checked(4 * geometry.output_channels())?;
+        let channels: &mut [Channel] = bytemuck::cast_slice_mut(table);
+        if !channels::prepare(channels, 0, quantization, bias, len) {
+            return None;
+        }
+        let (patches, rest) = rest.split_at_mut_checked(2 * PIXELS * words)?;
+        let (bytes, last_filter) = rest.split_at_mut_checked(rest.len().min(words))?;
+        let bytes: &mut [i8] = bytemuck::cast_slice_mut(bytes);
+        let last_filter: &mut [i8] = bytemuck::cast_slice_mut(last_filter);
+        // What is past a patch's end counts as much as a border.
+        bytes.fill(quantization.input_zero_point as i8);
+        if !len.is_multiple_of(4) {
+            last_filter.fill(0);
+            let last = filter.get(filter.len().checked_sub(len)?..)?;
+            last_filter.get_mut(..len)?.copy_from_slice(last);
+        }
+        Some(Self {
+            geometry,
+            gather: Gather::new(geometry, quantization.input_zero_point),
+            filters: Filters {
+                weights: filter,
+                len,
+                channels,
+                stage: quantization.output,
+            },
+            last_filter,
+            patches,
+            bytes,
+        })
+    }
+
+    fn run(&mut self, input: &[i8], output: &mut [i8]) {
+        let channels = self.geometry.output_channels();
+        let block = nonzero(PIXELS * channels);
+        let (blocks, rest) = output.split_at_mut(output.len() / block * block);
+        if self.is_pointwise() {
+            // Pixels of the input and of the output go together.
+            let depth = self.geometry.filter_depth();
+            let mut pixels = input.chunks_exact(nonzero(depth));
+            for block in blocks.chunks_exact_mut(block) {
+                self.widen::<PIXELS>(&mut pixels);
+                self.multiply::<PIXELS>(0, block);
+            }
+            for pixel in rest.chunks_exact_mut(nonzero(channels)) {
+                self.widen::<1>(&mut pixels);
+                self.multiply::<1>(0, pixel);
+            }
+            return;
+        }
+        let mut positions = Positions::new(self.geometry, input);
+        for block in blocks.chunks_exact_mut(block) {
+            self.pixels::<PIXELS>(&mut positions, block);
+        }
+        for pixel in rest.chunks_exact_mut(nonzero(channels)) {
+            self.pixels::<1>(&mut positions, pixel);
+        }
+    }
+
+    /// Whether each output pixel comes from the input pixel at its place alone.
+    fn is_pointwise(&self) -> bool {
+        let window = self.geometry.window();
+        let is_point = |axis: &WindowAxis| axis.filter() == 1 && axis.stride() == 1;
+        let whole = self.geometry.filter_depth() == window.input_channels();
+        whole
+            && Gather::in_words(self.geometry)
+            && is_point(window.rows())
+            && is_point(window.columns())
+    }
+
+    /// The next `SIDE` pixels as patches.
+    #[inline]
+    fn widen<'p, const SIDE: usize>(&mut self, pixels: &mut impl Iterator<Item = &'p [i8]>) {
+        for slot in 0..SIDE {
+            let own = self.patches.get_mut(slot..).unwrap_or_default();
+            self.gather
+                .widen::<SIDE>(pixels.next().unwrap_or_default(), own);
+        }
+    }
+
+    /// Computes the next `SIDE` pixels.
+    #[inline(never)]
+    fn pixels<const SIDE: usize>(&mut self, positions: &mut Positions<'_>, output: &mut [i8]) {
+        let in_group = self.geometry.filters_in_group();
+        let groups = self.geometry.output_channels() / nonzero(in_group);
+        let start = *positions;
+        for group in 0..groups {
+            *positions = start;
+            for slot in 0..SIDE {
+                let own = self.patches.get_mut(slot..).unwrap_or_default();
+                let seen = positions.seen();
+                self.gather.gather::<SIDE>(&seen, group, own, self.bytes);
+                positions.advance();
+            }
+            self.multiply::<SIDE>(group, output);
+        }
+    }
+
+    /// Multiplies `SIDE` patches with the filters of a group.
+    #[inline]
+    fn multiply<const SIDE: usize>(&mut self, group: usize, output: &mut [i8]) {
+        let stride = self.geometry.output_channels();
+        let in_group = self.geometry.filters_in_group();
+        let patches = self.patches.get(..2 * SIDE * self.filters.words());
+        let patches = patches.unwrap_or_default();
+        let start = group * in_group;
+        for (first, filters) in pieces(self.filters, self.last_filter, start..start + in_group) {
+            let output = output.get_mut(first..).unwrap_or_default();
+            match SIDE {
+                PIXELS => four_pixels(&filters, patches, output, stride),
+                _ => one_pixel(&filters, patches, output),
+            }
+        }
+    }
+}
+
+/// The filters of a range, in one piece or two: the last filter of all may be apart. Each piece comes with the number
+/// of its first filter.
+#[inline]
+fn pieces<'a>(
+    all: Filters<'a>,
+    last_filter: &'a [i8],
+    Range { start, end }: Range<usize>,
+) -> impl Iterator<Item = (usize, Filters<'a>)> {
+    let last_apart = !all.len.is_multiple_of(4) && end == all.channels.len();
+    let split = end - usize::from(last_apart);
+    let body = Filters {
+        weights: all.weights.get(start * all.len..).unwrap_or(&[]),
+        channels: all.channels.get(start..split).unwrap_or(&[]),
+        ..all
+    };
+    let last = Filters {
+        weights: last_filter,
+        channels: all.channels.get(split..end).unwrap_or(&[]),
+        ..all
+    };
+    let pieces = [(start, body), (split, last)];
+    let not_empty = |piece: &(usize, Filters<'_>)| !piece.1.channels.is_empty();
+    pieces.into_iter().filter(not_empty)
+}
+
+/// A position of the window; they come in the order of the output's pixels.
+#[derive(Clone, Copy)]
+struct Positions<'a> {
+    window: &'a ImageWindow,
+    /// The images that are left.
+    images: &'a [i8],
+    y: usize,
+    x: usize,
+    rows: Taps,
+}
+
+impl<'a> Positions<'a> {
+    fn new(geometry: &'a ConvGeometry, images: &'a [i8]) -> Self {
+        let window = geometry.window();
+        Self {
+            window,
+            images,
+            y: 0,
+            x: 0,
+            rows: window.rows().taps(0),
+        }
+    }
+
+    /// What the window sees here.
+    #[inline]
+    fn seen(&self) -> Seen<'a> {
+        Seen {
+            image: self.images,
+            rows: self.rows,
+            columns: self.window.columns().taps(self.x),
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self) {
+        self.x += 1;
+        if self.x < self.window.columns().output() {
+            return;
+        }
+        self.x = 0;
+        self.y += 1;
+        if self.y == self.window.rows().output() {
+            self.y = 0;
+            self.images = self.images.get(self.window.image_len()..).unwrap_or(&[]);
+        }
+        self.rows = self.window.rows().taps(self.y);
+    }
+}

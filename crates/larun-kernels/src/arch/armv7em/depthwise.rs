@@ -1,0 +1,198 @@
+//! INT8 depthwise convolutions, four channels at a time.
+//!
+//! Windows of three by three taps have a way of their own: a row of the image is first packed to *records*, one a
+//! column, in which a pair of taps are 16-bit lanes, so that one instruction multiplies two taps of a channel. The records
+//! then serve every window that the column is in. Other windows multiply tap by tap.
+
+use super::channels::{self, Finish};
+use super::dsp::lanes;
+use super::taps::{self, Tap};
+use super::three::{self, RECORD, Rows, Stream, WEIGHTS};
+use crate::window::{Taps, WindowAxis, nonzero};
+use crate::{ImageWindow, WeightedQuantization};
+
+/// Channels that are computed side by side.
+pub(super) const LANES: usize = 4;
+
+/// Whether four channels at a time are an option at all.
+const fn is_supported(window: &ImageWindow) -> bool {
+    window.input_channels() >= LANES && window.output_channels() == window.input_channels()
+}
+
+const fn is_three_by_three(window: &ImageWindow) -> bool {
+    let (rows, columns) = (window.rows(), window.columns());
+    rows.filter() == 3 && columns.filter() == 3 && columns.dilation() == 1
+}
+
+/// Columns that the windows of a row meet, those outside of the image included.
+const fn columns_met(axis: &WindowAxis) -> usize {
+    (axis.output() - 1) * axis.stride() + axis.filter()
+}
+
+/// Words of scratch memory: the records of a row and where the taps of each row are, or a table of all channels.
+const fn scratch_words(window: &ImageWindow) -> usize {
+    if !is_supported(window) {
+        0
+    } else if is_three_by_three(window) {
+        columns_met(window.columns()) * RECORD + 3 * window.rows().output()
+    } else {
+        window.input_channels().div_ceil(LANES) * taps::TABLE_WORDS
+    }
+}
+
+pub(crate) const fn depthwise_conv2d_i8_scratch_len(window: &ImageWindow) -> usize {
+    match scratch_words(window) {
+        0 => 0,
+        // One more, where the memory is aligned to a half-word only.
+        words => words.saturating_mul(2).saturating_add(1),
+    }
+}
+
+pub(crate) fn depthwise_conv2d_i8(
+    window: &ImageWindow,
+    quantization: &WeightedQuantization<'_>,
+    input: &[i8],
+    filter: &[i8],
+    bias: Option<&[i32]>,
+    output: &mut [i8],
+    scratch: &mut [i16],
+) -> bool {
+    let (_, scratch, _) = bytemuck::pod_align_to_mut::<i16, u32>(scratch);
+    let layer = Layer {
+        window,
+        quantization,
+        filter,
+        bias,
+    };
+    if !is_supported(window) {
+        false
+    } else if is_three_by_three(window) {
+        layer.three_by_three(input, output, scratch)
+    } else {
+        layer.tap_by_tap(input, output, scratch)
+    }
+}
+
+struct Layer<'a> {
+    window: &'a ImageWindow,
+    quantization: &'a WeightedQuantization<'a>,
+    filter: &'a [i8],
+    bias: Option<&'a [i32]>,
+}
+
+impl Layer<'_> {
+    /// The channels from `first` on; `None` where they cannot be had.
+    fn channels(&self, first: usize) -> Option<[channels::Channel; LANES]> {
+        let products = self.window.rows().filter() * self.window.columns().filter();
+        let mut table = [[0; 4]; LANES];
+        channels::prepare(&mut table, first, self.quantization, self.bias, products)
+            .then_some(table)
+    }
+
+    /// The first channels of all groups of four. The last group may overlap the one before.
+    fn groups(&self) -> impl Iterator<Item = usize> + use<> {
+        let channels = self.window.input_channels();
+        (0..channels)
+            .step_by(LANES)
+            .map(move |first| first.min(channels - LANES))
+    }
+
+    fn three_by_three(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {
+        let (rows, columns) = (self.window.rows(), self.window.columns());
+        let channels = self.window.input_channels();
+        let record_words = columns_met(columns) * RECORD;
+        let Some((records, places)) = scratch.split_at_mut_checked(record_words) else {
+            return false;
+        };
+        records.fill(0);
+        let row_len = columns.input() * channels;
+        for (y, place) in (0..rows.output()).zip(places.as_chunks_mut::<3>().0) {
+            *place = [0, 1, 2].map(|tap| {
+                let at = y * rows.stride() + tap * rows.dilation();
+                let row = at.checked_sub(rows.pad()).filter(|&row| row < rows.input());
+                row.map_or(three::MISSING, |row| (row * row_len) as u32)
+            });
+        }
+        let places = places.get(..3 * rows.output()).unwrap_or_default();
+        let stage = &self.quantization.output;
+        for first in self.groups() {
+            let Some(table) = self.channels(first) else {
+                return false;
+            };
+            let weights = self.weights(first);
+            let stream = Stream::new(table, weights, stage);
+            let images = input.chunks_exact(nonzero(self.window.image_len()));
+            let outputs =
+                output.chunks_exact_mut(nonzero(rows.output() * columns.output() * channels));
+            for (image, output) in images.zip(outputs) {
+                let rows = Rows {
+                    image: image.get(first..).unwrap_or_default(),
+                    places,
+                    channels,
+                    columns: columns.input(),
+                    pad: columns.pad(),
+                    stride: columns.stride(),
+                    pixels: columns.output(),
+                    zero_point: self.quantization.input_zero_point as i8,
+                };
+                let output = output.get_mut(first..).unwrap_or_default();
+                three::rows(&rows, &stream, Finish::of(stage), records, output);
+            }
+        }
+        true
+    }
+
+    /// The weights of four channels as pairs and singles, doubled.
+    fn weights(&self, first: usize) -> [u32; WEIGHTS] {
+        let channels = self.window.input_channels();
+        let tap = |index: usize| {
+            let at = self.filter.get(index * channels + first..);
+            let weights = at.and_then(|rest| rest.first_chunk()).copied();
+            weights
+                .unwrap_or_default()
+                .map(|weight| 2 * i32::from(weight))
+        };
+        let mut words = [0; WEIGHTS];
+        for (column, place) in words.as_chunks_mut::<RECORD>().0.iter_mut().enumerate() {
+            *place = three::record(tap(column), tap(3 + column), tap(6 + column));
+        }
+        words
+    }
+
+    fn tap_by_tap(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {
+        let stage = &self.quantization.output;
+        let channels = self.window.input_channels();
+        let table = scratch.as_chunks_mut::<{ taps::TABLE_WORDS }>().0;
+        for (first, place) in self.groups().zip(&mut *table) {
+            let Some(channels) = self.channels(first) else {
+                return false;
+            };
+            *place = taps::table_of(channels);
+        }
+        let table = table.get(..channels.div_ceil(LANES)).unwrap_or_default();
+        let zero_point = self.quantization.input_zero_point;
+        let columns = self.window.columns();
+        let step = |taps: &Taps, pixel: usize, weight: usize| Tap {
+            count: taps.count,
+            input: taps.step * pixel,
+            weights: weight,
+        };
+        self.window
+            .for_each_pixel(input, output, |image, y, x, pixel| {
+                let seen = taps::Seen {
+                    input: image
+                        .get(self.window.pixel(y.input, x.input)..)
+                        .unwrap_or_default(),
+                    weights: self
+                        .filter
+                        .get((y.first * columns.filter() + x.first) * channels..)
+                        .unwrap_or_default(),
+                    rows: step(&y, columns.input() * channels, columns.filter() * channels),
+                    columns: step(&x, channels, channels),
+                    offset: lanes(-zero_point, -zero_point),
+                };
+                taps::pixel(&seen, table, stage, pixel);
+            });
+        true
+    }
+}

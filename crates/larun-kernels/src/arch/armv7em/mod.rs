@@ -1,0 +1,33 @@
+//! Armv7E-M with its DSP instructions: Cortex-M4, M7, and M33 with the extension.
+//!
+//! The loops that matter are in assembly, for two reasons: a compiler keeps the frame pointer out of their registers,
+//! and does not load four words by one instruction. Each has a twin in plain Rust, which defines it: tests on any
+//! processor run the layers over the twins, tests on the target run the assembly.
+
+mod add;
+mod channels;
+mod conv;
+mod dense;
+mod depthwise;
+mod dsp;
+#[cfg(target_arch = "arm")]
+mod finish;
+mod matrix;
+mod moves;
+mod patch;
+mod rows;
+mod taps;
+mod three;
+
+#[cfg(target_arch = "arm")]
+use finish::finish;
+
+#[cfg(larun_arch = "armv7em")]
+pub(crate) use super::portable::{average_pool_i8, max_pool_i8};
+pub(crate) use add::add_i8;
+pub(crate) use conv::{conv2d_i8, conv2d_i8_scratch_len};
+pub(crate) use dense::{fully_connected_i8, fully_connected_i8_scratch_len};
+pub(crate) use depthwise::{depthwise_conv2d_i8, depthwise_conv2d_i8_scratch_len};
+
+#[cfg(test)]
+mod tests;

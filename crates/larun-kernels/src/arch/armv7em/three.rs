@@ -1,0 +1,383 @@
+//! Rows of depthwise windows of three by three taps, for four channels.
+#![cfg_attr(
+    target_arch = "arm",
+    allow(
+        unsafe_code,
+        reason = "a loop in assembly, over memory that is checked here"
+    )
+)]
+
+use super::channels::{Channel, Finish};
+use super::dsp::lanes;
+use crate::OutputStage;
+
+/// Words of a column's record: the pair of the upper two taps of channel 1, the third tap of channels 1 and 3, the
+/// pairs of channels 2, 3 and 0, the third tap of channels 0 and 2.
+pub(super) const RECORD: usize = 6;
+/// Words of the weights.
+pub(super) const WEIGHTS: usize = 3 * RECORD;
+/// The place of a row that is outside of the image.
+pub(super) const MISSING: u32 = u32::MAX;
+
+/// A record of three taps of four channels.
+#[inline]
+pub(super) const fn record(a: [i32; 4], b: [i32; 4], c: [i32; 4]) -> [u32; RECORD] {
+    [
+        lanes(a[1], b[1]),
+        lanes(c[1], c[3]),
+        lanes(a[2], b[2]),
+        lanes(a[3], b[3]),
+        lanes(a[0], b[0]),
+        lanes(c[0], c[2]),
+    ]
+}
+
+/// What is read for every window, in this order.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Stream {
+    /// What the accumulators start from, doubled.
+    start: [i32; 4],
+    /// Doubled.
+    weights: [u32; WEIGHTS],
+    /// Multiplier, rounding and shift of each channel.
+    scales: [[i32; 3]; 4],
+    min: i32,
+    max: i32,
+}
+
+impl Stream {
+    pub(super) fn new(
+        channels: [Channel; 4],
+        weights: [u32; WEIGHTS],
+        stage: &OutputStage,
+    ) -> Self {
+        Self {
+            start: channels.map(|[bias, ..]| bias << 1),
+            weights,
+            scales: channels.map(|[_, multiplier, rounding, shift]| [multiplier, rounding, shift]),
+            min: stage.min,
+            max: stage.max,
+        }
+    }
+}
+
+/// Rows of windows over an image.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows<'a> {
+    /// From the four channels of the first pixel on.
+    pub(super) image: &'a [i8],
+    /// Where the three rows of each row of windows begin in the image, or [`MISSING`].
+    pub(super) places: &'a [u32],
+    /// Bytes between pixels, in the image and the output.
+    pub(super) channels: usize,
+    /// Columns of the image.
+    pub(super) columns: usize,
+    /// Columns that are missing before the first.
+    pub(super) pad: usize,
+    /// Columns between windows.
+    pub(super) stride: usize,
+    /// Windows of a row.
+    pub(super) pixels: usize,
+    /// The value of what is missing.
+    pub(super) zero_point: i8,
+}
+
+/// Computes all rows. `records` are those of a row of windows; the ones outside of the image are 0.
+pub(super) fn rows(
+    rows: &Rows<'_>,
+    stream: &Stream,
+    finish: Finish,
+    records: &mut [u32],
+    output: &mut [i8],
+) {
+    let met = records.len() / RECORD;
+    // Columns of the image that some window meets.
+    let packed = rows.columns.min(met.saturating_sub(rows.pad));
+    let count = rows.places.len() / 3;
+    let reach = packed
+        .wrapping_sub(1)
+        .wrapping_mul(rows.channels)
+        .wrapping_add(4);
+    let inside = |&place: &u32| {
+        place == MISSING
+            || (place as usize)
+                .checked_add(reach)
+                .is_some_and(|end| end <= rows.image.len())
+    };
+    let fits = packed > 0
+        && count > 0
+        && rows.pixels > 0
+        && met == (rows.pixels - 1) * rows.stride + 3
+        && rows.channels >= 4
+        && output.len() >= (count * rows.pixels - 1) * rows.channels + 4
+        && rows.places.iter().all(inside);
+    if !fits {
+        debug_assert!(false, "slices of other lengths");
+        return;
+    }
+    arithmetic::rows(rows, stream, finish, packed, records, output);
+}
+
+/// The definition of the assembly.
+#[cfg(not(target_arch = "arm"))]
+mod arithmetic {
+    use super::super::channels::Scale;
+    use super::super::dsp::signed_lanes;
+    use super::*;
+
+    fn pack(rows: &Rows<'_>, places: &[u32], column: usize) -> [u32; RECORD] {
+        let tap = |row: usize| {
+            let place = places[row];
+            core::array::from_fn(|channel| match place {
+                MISSING => 0,
+                place => {
+                    let at = place as usize + column * rows.channels + channel;
+                    i32::from(rows.image[at]) - i32::from(rows.zero_point)
+                }
+            })
+        };
+        record(tap(0), tap(1), tap(2))
+    }
+
+    pub(super) fn rows(
+        rows: &Rows<'_>,
+        stream: &Stream,
+        finish: Finish,
+        packed: usize,
+        records: &mut [u32],
+        output: &mut [i8],
+    ) {
+        let mut pixels = output.chunks_mut(rows.channels);
+        for places in rows.places.chunks(3) {
+            let places_of_records = records.chunks_mut(RECORD).skip(rows.pad).take(packed);
+            for (column, place) in places_of_records.enumerate() {
+                place.copy_from_slice(&pack(rows, places, column));
+            }
+            for pixel in 0..rows.pixels {
+                let records = &records[pixel * rows.stride * RECORD..][..WEIGHTS];
+                if let Some(output) = pixels.next() {
+                    window(records, stream, finish, output);
+                }
+            }
+        }
+    }
+
+    fn window(records: &[u32], stream: &Stream, finish: Finish, output: &mut [i8]) {
+        let mut sums = stream.start;
+        let mut add = |channel: usize, product: i32| {
+            sums[channel] = sums[channel].wrapping_add(product);
+        };
+        for (x, w) in records.chunks(RECORD).zip(stream.weights.chunks(RECORD)) {
+            let product = |at: usize| {
+                let (x, w) = (signed_lanes(x[at]), signed_lanes(w[at]));
+                [x[0] * w[0], x[1] * w[1]]
+            };
+            for (at, channel) in [(0, 1), (2, 2), (3, 3), (4, 0)] {
+                add(channel, product(at)[0] + product(at)[1]);
+            }
+            for (at, channels) in [(1, [1, 3]), (5, [0, 2])] {
+                add(channels[0], product(at)[0]);
+                add(channels[1], product(at)[1]);
+            }
+        }
+        let stage = OutputStage {
+            zero_point: 0,
+            min: stream.min,
+            max: stream.max,
+        };
+        for ((sum, scale), output) in sums.into_iter().zip(stream.scales).zip(output) {
+            *output = Scale::from_words(scale).apply_doubled(sum, finish, &stage);
+        }
+    }
+}
+
+#[cfg(target_arch = "arm")]
+mod arithmetic {
+    use core::arch::naked_asm;
+
+    use super::super::dsp::word;
+    use super::super::finish;
+    use super::*;
+
+    /// What the assembly is told. It keeps these words on its stack, and changes some.
+    #[repr(C)]
+    struct Arguments<'a> {
+        /// Bytes between pixels.
+        channels: usize,
+        /// From the end of a window's records to the start of the next window's.
+        advance: isize,
+        /// The end of a row of the output.
+        row_end: *const i8,
+        stream: &'a Stream,
+        finish: Finish,
+        image: *const i8,
+        missing: &'a u32,
+        offset: u32,
+        places: *const u32,
+        places_end: *const u32,
+        packed: *mut u32,
+        packed_end: *const u32,
+        records: *const u32,
+        output: *mut i8,
+        row_len: usize,
+    }
+
+    pub(super) fn rows(
+        rows: &Rows<'_>,
+        stream: &Stream,
+        finish: Finish,
+        packed: usize,
+        records: &mut [u32],
+        output: &mut [i8],
+    ) {
+        let zero_point = i32::from(rows.zero_point);
+        let words = records.as_mut_ptr();
+        let first = words.wrapping_add(rows.pad * RECORD);
+        let places = rows.places.as_ptr();
+        let advance = (rows.stride as isize - 3) * (RECORD * size_of::<u32>()) as isize;
+        let arguments = Arguments {
+            channels: rows.channels,
+            advance,
+            row_end: output.as_ptr(),
+            stream,
+            finish,
+            image: rows.image.as_ptr(),
+            missing: &word([rows.zero_point; 4]),
+            offset: lanes(-zero_point, -zero_point),
+            places,
+            places_end: places.wrapping_add(rows.places.len() / 3 * 3),
+            packed: first,
+            packed_end: first.wrapping_add(packed * RECORD),
+            records: words,
+            output: output.as_mut_ptr(),
+            row_len: rows.pixels * rows.channels,
+        };
+        // SAFETY: the caller has checked that there is a row of windows, a window in each, and a column to pack; that
+        // each place is missing, and read at one word again and again, or has a word at each column that is packed; that
+        // the records are those of all windows of a row; and that the output has four bytes for every window.
+        unsafe { rows_asm(&arguments) }
+    }
+
+    /// Packing: r0-r2 rows of the image, r3-r5 their steps, r6 the zero point's negative, r7 records.
+    ///
+    /// Windows: r0 records, r1 the stream, r3 output, r4-r7 sums, r8-r10 words of records, r11, r12, lr words of weights.
+    #[unsafe(naked)]
+    unsafe extern "C" fn rows_asm(arguments: &Arguments<'_>) {
+        naked_asm!(
+            "push {{r4-r11, lr}}",
+            "add r0, r0, #16",
+            "ldm r0, {{r1-r11}}",
+            // Where to go with the sums.
+            "adr.w r12, 31f",
+            "cmp r1, #1",
+            "it eq",
+            "adreq.w r12, 32f",
+            "it hi",
+            "adrhi.w r12, 33f",
+            "add r1, r12, #1",
+            "push {{r1-r11}}",
+            "sub r0, r0, #16",
+            "ldm r0, {{r1-r4}}",
+            "push {{r1-r4}}",
+            // Stack: 0 channels, 4 advance, 8 row_end, 12 stream, 16 finish, 20 image, 24 missing, 28 offset, 32 places,
+            // 36 places_end, 40 packed, 44 packed_end, 48 records, 52 output, 56 row_len.
+            "7:",
+            "ldr r12, [sp, #32]",
+            "ldmia r12!, {{r0-r2}}",
+            "str r12, [sp, #32]",
+            "ldr r3, [sp]",
+            "mov r4, r3",
+            "mov r5, r3",
+            "ldrd r8, r9, [sp, #20]",
+            "cmp r0, #0",
+            "itee ge",
+            "addge r0, r0, r8",
+            "movlt r0, r9",
+            "movlt r3, #0",
+            "cmp r1, #0",
+            "itee ge",
+            "addge r1, r1, r8",
+            "movlt r1, r9",
+            "movlt r4, #0",
+            "cmp r2, #0",
+            "itee ge",
+            "addge r2, r2, r8",
+            "movlt r2, r9",
+            "movlt r5, #0",
+            "ldr r6, [sp, #28]",
+            "ldr r7, [sp, #40]",
+            "2:",
+            "ldr r9, [r0]",
+            "add r0, r0, r3",
+            "ldr r11, [r1]",
+            "add r1, r1, r4",
+            "sxtab16 r8, r6, r9",
+            "sxtab16 r9, r6, r9, ror #8",
+            "sxtab16 r10, r6, r11",
+            "sxtab16 r11, r6, r11, ror #8",
+            "pkhbt r12, r8, r10, lsl #16",
+            "pkhtb r10, r10, r8, asr #16",
+            "pkhbt r8, r9, r11, lsl #16",
+            "pkhtb r11, r11, r9, asr #16",
+            "ldr r9, [r2]",
+            "add r2, r2, r5",
+            "sxtab16 lr, r6, r9",
+            "sxtab16 r9, r6, r9, ror #8",
+            "stmia r7!, {{r8-r12, lr}}",
+            "ldr r8, [sp, #44]",
+            "cmp r7, r8",
+            "bne 2b",
+            "ldr r0, [sp, #48]",
+            "ldrd r3, r8, [sp, #52]",
+            "add r8, r8, r3",
+            "str r8, [sp, #8]",
+            "1:",
+            "ldr r1, [sp, #12]",
+            "ldmia r1!, {{r4-r7}}",
+            ".rept 3",
+            "ldmia r0!, {{r8-r10}}",
+            "ldmia r1!, {{r11, r12, lr}}",
+            "smlad r5, r8, r11, r5",
+            "smlabb r5, r9, r12, r5",
+            "smlatt r7, r9, r12, r7",
+            "smlad r6, r10, lr, r6",
+            "ldmia r0!, {{r8-r10}}",
+            "ldmia r1!, {{r11, r12, lr}}",
+            "smlad r7, r8, r11, r7",
+            "smlad r4, r9, r12, r4",
+            "smlabb r4, r10, lr, r4",
+            "smlatt r6, r10, lr, r6",
+            ".endr",
+            "ldr pc, [sp, #16]",
+            ".p2align 2",
+            "31:",
+            finish!(rectified),
+            "4:",
+            finish!(saturate),
+            "5:",
+            finish!(store),
+            "ldm sp, {{r8-r10}}",
+            "add r3, r3, r8",
+            "add r0, r0, r9",
+            "cmp r3, r10",
+            "bne 1b",
+            "str r3, [sp, #52]",
+            "ldrd r8, r9, [sp, #32]",
+            "cmp r8, r9",
+            "bne 7b",
+            "add sp, sp, #60",
+            "pop {{r4-r11, pc}}",
+            ".p2align 2",
+            "32:",
+            finish!(signed),
+            "b 4b",
+            ".p2align 2",
+            "33:",
+            finish!(signed),
+            "ldm r1, {{r8, r9}}",
+            finish!(clamp),
+            "b 5b",
+        )
+    }
+}
