@@ -44,6 +44,7 @@ mod resource;
 mod sigmoid;
 mod sign;
 mod softmax;
+mod transpose_conv;
 mod unwritten;
 mod weighted;
 mod window;

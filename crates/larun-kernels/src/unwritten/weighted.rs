@@ -1,6 +1,5 @@
 //! See the module above.
 
 super::unwritten! {
-    TransposeConv
     BatchMatmul
 }

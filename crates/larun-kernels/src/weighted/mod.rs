@@ -37,12 +37,6 @@ impl Roles {
         weights: 1,
         bias: 2,
     };
-    /// Those of TRANSPOSE_CONV, whose input 0 is the shape of its output.
-    pub(crate) const SHAPE_FIRST: Self = Self {
-        input: 2,
-        weights: 1,
-        bias: 3,
-    };
 }
 
 /// How an operator visits its outputs.
