@@ -4,7 +4,6 @@ mod arithmetic;
 mod layout;
 mod recurrent;
 mod signal;
-mod weighted;
 
 /// Kernels that refuse every node.
 macro_rules! unwritten {

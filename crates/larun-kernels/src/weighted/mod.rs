@@ -152,9 +152,8 @@ impl Mixed {
             BiasType::Float32 => io.optional_input(roles.bias)?.map(Bias::Float32),
         };
         let bias = bias.unwrap_or(Bias::None);
-        match bias.len() {
-            Some(len) => check_len(Memory::input(roles.bias), len, lens.channels)?,
-            None => {}
+        if let Some(len) = bias.len() {
+            check_len(Memory::input(roles.bias), len, lens.channels)?;
         }
         Ok((weights, bias))
     }

@@ -1,5 +1,0 @@
-//! See the module above.
-
-super::unwritten! {
-    BatchMatmul
-}
