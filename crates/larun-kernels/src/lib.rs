@@ -55,7 +55,9 @@ pub use binary::{AddQuantization, Broadcast, MulQuantization, add_f32, add_i8, m
 pub use control::{ControlIo, Next, Port, Step, Subgraphs};
 pub use conv::{ConvGeometry, conv2d_f32, conv2d_i8, conv2d_i8_scratch_len};
 pub use depthwise::{depthwise_conv2d_f32, depthwise_conv2d_i8, depthwise_conv2d_i8_scratch_len};
-pub use fully_connected::{DenseGeometry, fully_connected_f32, fully_connected_i8, fully_connected_i8_scratch_len};
+pub use fully_connected::{
+    DenseGeometry, fully_connected_f32, fully_connected_i8, fully_connected_i8_scratch_len,
+};
 pub use io::{Element, FrozenIo, Io};
 pub use kernel::{ALL, Kernel, Registration};
 pub use l2_pool::l2_pool_f32;
@@ -65,18 +67,19 @@ pub use memory::{InvokeError, Locate, Location, Memory};
 pub use node::{NodeView, QuantizationView, TensorInfo};
 pub use pieces::MAX_REGIONS;
 pub use plan::{MAX_CALLS, PlanReader, PlanWriter, Resource};
-pub use pool::{average_pool_f32, average_pool_i16, average_pool_i8, max_pool_f32, max_pool_i16, max_pool_i8};
-pub use quantize::{Requantization, dequantize_i8, quantize_i16, quantize_i8, requantize_i8};
+pub use pool::{
+    average_pool_f32, average_pool_i8, average_pool_i16, max_pool_f32, max_pool_i8, max_pool_i16,
+};
+pub use quantize::{Requantization, dequantize_i8, quantize_i8, quantize_i16, requantize_i8};
 pub use reduction::Reduction;
 pub use refusal::{Reason, Refusal, Site};
 pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
 pub use sigmoid::{logistic_f32, logistic_i8};
-pub use softmax::{softmax_f32, softmax_i16, softmax_i8, softmax_i8_i16};
+pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16, softmax_i16};
 pub use window::{ImageWindow, WindowAxis};
 
 pub(crate) use io::check_scratch;
 pub(crate) use memory::{check_bias, check_len};
-
 
 /// The definitions of the kernels that have faster versions for some processors: what those are held against.
 ///
