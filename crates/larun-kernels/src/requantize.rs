@@ -159,3 +159,36 @@ impl Clamp {
         if raised > self.max { self.max } else { raised }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use larun_quant::fixed_point::{FixedMultiplier, Rounding};
+
+    use super::{Multipliers, OutputStage, WeightedQuantization};
+
+    #[test]
+    fn roundings() {
+        let FixedMultiplier { multiplier, shift } = FixedMultiplier::from_real(1.0 / 3.0);
+        let (multipliers, shifts) = ([multiplier], [shift as i8]);
+        let finish = |rounding, sum| {
+            let quantization = WeightedQuantization {
+                input_zero_point: 0,
+                rounding,
+                multipliers: Multipliers::new(&multipliers, &shifts),
+                output: OutputStage {
+                    zero_point: 1,
+                    min: -128,
+                    max: 127,
+                },
+            };
+            quantization.finish(0, sum)
+        };
+        // A third of 100 is first two thirds, rounded to 67, and half of that is rounded to 34.
+        assert_eq!(finish(Rounding::TflmDouble, 100), 35);
+        let single = if cfg!(feature = "roundings") { 34 } else { 35 };
+        assert_eq!(finish(Rounding::Single, 100), single);
+        assert_eq!(finish(Rounding::XnnFloat, 100), single);
+        assert_eq!(finish(Rounding::XnnFloat, i32::MAX), 127);
+        assert_eq!(finish(Rounding::XnnFloat, i32::MIN), -128);
+    }
+}

@@ -474,7 +474,7 @@ macro_rules! for_each_op {
                         Operand::bias("bias").optional()
                     ],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: transpose_conv, macs: transpose_conv,
                     quantization: OutputQuantization::Calibrated, in_place: InPlace::Never
                 }
                 /// The input with one more axis of size 1.
@@ -794,7 +794,7 @@ macro_rules! for_each_op {
                     code: 126, name: "BATCH_MATMUL", options: BatchMatmulOptions, int8_version: 2,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: batch_matmul, macs: batch_matmul,
                     quantization: OutputQuantization::Calibrated, in_place: InPlace::Never
                 }
                 /// Sums of all elements before, along an axis.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use larun_ops::{
-    Activation, Conv2DOptions, DepthwiseConv2DOptions, ElementType, FullyConnectedOptions, IntList,
-    MAX_INTS, Op, OpKind, Operands, OptionsSink, OptionsSource, Padding, Pool2DOptions,
-    ReducerOptions, Role, Shape, ShapeError, SqueezeOptions, Window,
+    Activation, BatchMatmulOptions, Conv2DOptions, DepthwiseConv2DOptions, ElementType,
+    FullyConnectedOptions, IntList, MAX_INTS, Op, OpKind, Operands, OptionsSink, OptionsSource,
+    Padding, Pool2DOptions, ReducerOptions, Role, Shape, ShapeError, SqueezeOptions, Window,
 };
 use proptest::prelude::*;
 
@@ -270,6 +270,42 @@ fn shapes_follow_from_operands() {
     let node = Node::of(&[&[1, 3, 1]]);
     assert_eq!(squeeze(&[]).infer_shape(&node, 0).unwrap().dims(), [3]);
     assert_eq!(squeeze(&[-1]).infer_shape(&node, 0).unwrap().dims(), [1, 3]);
+}
+
+#[test]
+fn shapes_of_transposed_convolutions_and_matrix_products() {
+    let transposed = OpKind::TransposeConv.with_default_options();
+    let node = Node::of(&[&[4], &[5, 3, 3, 2], &[1, 4, 4, 2], &[5]]);
+    let unknown = transposed.infer_shape(&node, 0);
+    assert_eq!(unknown, Err(ShapeError::Unknown { index: 0 }));
+    let node = node.with_ints(0, &[1, 8, 7, 5]);
+    let shape = transposed.infer_shape(&node, 0).unwrap();
+    assert_eq!(shape.dims(), [1, 8, 7, 5]);
+    assert_eq!(transposed.macs(&node, &shape), 32 * 9 * 5);
+    for asked in [&[1, 8, 7, 4][..], &[2, 8, 7, 5], &[1, 8, 5], &[1, -8, 7, 5]] {
+        let node = Node::of(&[&[4], &[5, 3, 3, 2], &[1, 4, 4, 2]]).with_ints(0, asked);
+        assert!(transposed.infer_shape(&node, 0).is_err(), "{asked:?}");
+    }
+
+    let product = |adj_x, adj_y| {
+        Op::BatchMatmul(BatchMatmulOptions {
+            adj_x,
+            adj_y,
+            asymmetric_quantize_inputs: false,
+        })
+    };
+    let node = Node::of(&[&[2, 1, 3, 4], &[5, 6, 4]]);
+    let shape = product(false, true).infer_shape(&node, 0).unwrap();
+    assert_eq!(shape.dims(), [2, 5, 3, 6]);
+    assert_eq!(product(false, true).macs(&node, &shape), 180 * 4);
+    let node = Node::of(&[&[4, 3], &[4, 6]]);
+    assert_eq!(
+        product(true, false).infer_shape(&node, 0).unwrap().dims(),
+        [3, 6]
+    );
+    assert!(product(false, false).infer_shape(&node, 0).is_err());
+    let vector = product(false, false).infer_shape(&Node::of(&[&[4], &[4, 6]]), 0);
+    assert!(matches!(vector, Err(ShapeError::Rank { index: 0, .. })));
 }
 
 #[test]

@@ -3,7 +3,6 @@
 mod arithmetic;
 mod layout;
 mod recurrent;
-mod weighted;
 
 /// Kernels that refuse every node.
 macro_rules! unwritten {

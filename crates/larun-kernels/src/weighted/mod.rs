@@ -37,12 +37,6 @@ impl Roles {
         weights: 1,
         bias: 2,
     };
-    /// Those of TRANSPOSE_CONV, whose input 0 is the shape of its output.
-    pub(crate) const SHAPE_FIRST: Self = Self {
-        input: 2,
-        weights: 1,
-        bias: 3,
-    };
 }
 
 /// How an operator visits its outputs.
@@ -158,9 +152,8 @@ impl Mixed {
             BiasType::Float32 => io.optional_input(roles.bias)?.map(Bias::Float32),
         };
         let bias = bias.unwrap_or(Bias::None);
-        match bias.len() {
-            Some(len) => check_len(Memory::input(roles.bias), len, lens.channels)?,
-            None => {}
+        if let Some(len) = bias.len() {
+            check_len(Memory::input(roles.bias), len, lens.channels)?;
         }
         Ok((weights, bias))
     }

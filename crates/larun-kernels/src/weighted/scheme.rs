@@ -15,6 +15,20 @@ pub(crate) enum Scheme {
 }
 
 impl Scheme {
+    /// The same without a special case for INT8 throughout; `None` where the weights are real.
+    pub(crate) fn integer_weights(&self) -> Option<Mixed> {
+        match self {
+            Self::Int8 => Some(Mixed {
+                values: Values::Int8,
+                finish: Finish::Narrow,
+                bias: BiasType::Int32,
+                nibbles: false,
+            }),
+            Self::Float32 => None,
+            Self::Mixed(mixed) => Some(*mixed),
+        }
+    }
+
     /// Whether sums become outputs in fixed point.
     pub(crate) fn is_fixed_point(&self) -> bool {
         match self {

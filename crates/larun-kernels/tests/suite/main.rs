@@ -8,4 +8,5 @@ mod nonsense;
 mod reference;
 mod refusals;
 mod support;
+mod weighted;
 mod windows;

@@ -14,11 +14,15 @@ pub(crate) fn broadcast<O>(
     operands: &dyn Operands,
     _output: usize,
 ) -> Result<Shape, ShapeError> {
-    let (a, b) = (shape(operands, 0)?, shape(operands, 1)?);
+    stretched(&shape(operands, 0)?, &shape(operands, 1)?)
+}
+
+/// The shape to which two are stretched.
+pub(super) fn stretched(a: &Shape, b: &Shape) -> Result<Shape, ShapeError> {
     let rank = a.rank().max(b.rank());
     let mut dims = [1; MAX_RANK];
     for (i, dim) in dims.iter_mut().enumerate().take(rank) {
-        *dim = stretch(aligned(&a, i, rank), aligned(&b, i, rank))?;
+        *dim = stretch(aligned(a, i, rank), aligned(b, i, rank))?;
     }
     shaped(dims.get(..rank).unwrap_or(&[]))
 }

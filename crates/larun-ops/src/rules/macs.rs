@@ -30,6 +30,27 @@ pub(crate) fn fully_connected(operands: &dyn Operands, output: &Shape) -> u64 {
     times(output, operands.shape(1).map(|weights| weights.last()))
 }
 
+/// Every input element meets the taps of all filters.
+pub(crate) fn transpose_conv(operands: &dyn Operands, _output: &Shape) -> u64 {
+    let taps = operands
+        .shape(1)
+        .and_then(|filter| product(filter.dims().get(..3)?));
+    operands.shape(2).map_or(0, |input| times(&input, taps))
+}
+
+/// Every output element sums over a row of the left matrices.
+pub(crate) fn batch_matmul(operands: &dyn Operands, output: &Shape) -> u64 {
+    // A matrix of the left has rows times depth elements, in either order.
+    let matrix = operands.shape(0).and_then(|left| {
+        let (_, &[a, b]) = left.dims().split_last_chunk::<2>()?;
+        a.checked_mul(b)
+    });
+    let rows = output.rank().checked_sub(2);
+    let rows = rows.and_then(|at| output.dims().get(at).copied());
+    let depth = matrix.zip(rows).and_then(|(n, rows)| n.checked_div(rows));
+    times(output, depth)
+}
+
 fn times(output: &Shape, taps: Option<usize>) -> u64 {
     let outputs = output.elements().unwrap_or(usize::MAX) as u64;
     outputs.saturating_mul(taps.unwrap_or(0) as u64)

@@ -4,14 +4,17 @@ mod elementwise;
 mod error;
 mod layout;
 pub(crate) mod macs;
+mod matmul;
 mod reduce;
 mod window;
 
-pub(crate) use elementwise::{broadcast, same};
 pub use error::ShapeError;
+
+pub(crate) use elementwise::{broadcast, same};
 pub(crate) use layout::{concatenation, expand_dims, pad, reshape, squeeze};
+pub(crate) use matmul::batch_matmul;
 pub(crate) use reduce::{reduce, without_axis};
-pub(crate) use window::{conv2d, depthwise_conv2d, fully_connected, pool2d};
+pub(crate) use window::{conv2d, depthwise_conv2d, fully_connected, pool2d, transpose_conv};
 
 use crate::{IntList, Shape};
 

@@ -1,6 +1,6 @@
 //! Convolutions, pools and dense layers.
 
-use super::{Operands, ShapeError, nhwc, shape, shaped};
+use super::{Operands, ShapeError, ints, nhwc, shape, shaped};
 use crate::options::{Conv2DOptions, DepthwiseConv2DOptions, FullyConnectedOptions, Pool2DOptions};
 use crate::shape::product;
 use crate::{Padding, Shape, Window};
@@ -21,7 +21,7 @@ pub(crate) fn conv2d(
             found: depth,
         });
     }
-    bias(operands, outputs)?;
+    bias(operands, 2, outputs)?;
     let rows = axis(
         height,
         filter_h,
@@ -54,7 +54,7 @@ pub(crate) fn depthwise_conv2d(
             found: outputs,
         });
     }
-    bias(operands, outputs)?;
+    bias(operands, 2, outputs)?;
     let rows = axis(
         height,
         filter_h,
@@ -70,6 +70,44 @@ pub(crate) fn depthwise_conv2d(
         options.padding,
     )?;
     shaped(&[batch, rows, columns, outputs])
+}
+
+/// `[N, H, W, C]` and `[O, KH, KW, C]` to the shape in input 0, `[N, H', W', O]`.
+pub(crate) fn transpose_conv<O>(
+    _: &O,
+    operands: &dyn Operands,
+    _output: usize,
+) -> Result<Shape, ShapeError> {
+    let [outputs, _, _, depth] = nhwc(operands, 1)?;
+    let [batch, _, _, channels] = nhwc(operands, 2)?;
+    let agree = |what, expected, found| match expected == found {
+        true => Ok(()),
+        false => Err(ShapeError::Mismatch {
+            what,
+            expected,
+            found,
+        }),
+    };
+    agree("channels of the filter", channels, depth)?;
+    bias(operands, 3, outputs)?;
+    let asked = ints(operands, 0)?;
+    let mut output = Shape::SCALAR;
+    for &dim in asked.iter() {
+        let dim = usize::try_from(dim).map_err(|_| ShapeError::Option {
+            what: "a dimension of the output is negative",
+            value: dim,
+        })?;
+        output.push(dim).ok_or(ShapeError::TooManyDimensions)?;
+    }
+    let found = output.rank();
+    let [images, _, _, filters] = output.nhwc().ok_or(ShapeError::Rank {
+        index: 0,
+        expected: 4,
+        found,
+    })?;
+    agree("images of the output", batch, images)?;
+    agree("channels of the output", outputs, filters)?;
+    Ok(output)
 }
 
 /// `[N, H, W, C]` to `[N, H', W', C]`.
@@ -100,7 +138,7 @@ pub(crate) fn fully_connected(
             found: weights.rank(),
         });
     };
-    bias(operands, units)?;
+    bias(operands, 2, units)?;
     let mismatch = ShapeError::Mismatch {
         what: "inputs of the dense layer, a row of its weights",
         expected: depth,
@@ -119,8 +157,8 @@ pub(crate) fn fully_connected(
 }
 
 /// A bias, where there is one, has a value for each output channel.
-fn bias(operands: &dyn Operands, channels: usize) -> Result<(), ShapeError> {
-    match operands.shape(2).map(|shape| shape.elements()) {
+fn bias(operands: &dyn Operands, index: usize, channels: usize) -> Result<(), ShapeError> {
+    match operands.shape(index).map(|shape| shape.elements()) {
         Some(found) if found != Some(channels) => Err(ShapeError::Mismatch {
             what: "values of the bias",
             expected: channels,
