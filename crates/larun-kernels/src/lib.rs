@@ -72,9 +72,6 @@ pub use quantize::{Requantization, dequantize_i8, quantize_i8, quantize_i16, req
 pub use reduction::Reduction;
 pub use refusal::{Reason, Refusal, Site};
 pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
-pub use resize::{
-    FromWide, ResizeGeometry, resize_bilinear_f32, resize_bilinear_integer, resize_nearest,
-};
 pub use sigmoid::{logistic_f32, logistic_i8};
 pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16, softmax_i16};
 pub use window::{ImageWindow, WindowAxis};

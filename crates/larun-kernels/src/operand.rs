@@ -224,7 +224,7 @@ impl<'m> Operand<'m> {
     /// Checks that elements that are moved here from `source` still stand for the same numbers.
     pub(crate) fn takes_from(&self, source: &Self) -> Result<(), Refusal> {
         self.has_type(source.info.element_type)?;
-        if self.is_quantized() && source.is_quantized() {
+        if self.holds_codes() && source.holds_codes() {
             let expected = source.affine()?;
             return self.has_affine(expected, expected.scale * SAME_SCALE);
         }
@@ -232,9 +232,9 @@ impl<'m> Operand<'m> {
     }
 
     /// Whether elements are integers that stand for real numbers.
-    pub(crate) fn is_quantized(&self) -> bool {
+    pub(crate) fn holds_codes(&self) -> bool {
         let kinds = [ElementType::Int8, ElementType::UInt8, ElementType::Int16];
-        self.info.quantization.channels() > 0 && kinds.contains(&self.info.element_type)
+        self.is_quantized() && kinds.contains(&self.info.element_type)
     }
 
     /// Checks that values can be moved here from a tensor of these parameters without rescaling.

@@ -3,6 +3,7 @@
 use larun_ops::{ElementType, Op, op};
 use larun_quant::fixed_point::Rounding;
 
+use crate::integer::{QUANTIZED_OR_FLOAT32, Quantized};
 use crate::layout::bytes::copy;
 use crate::operand::{Operand, wrong_op};
 use crate::plan::{Record, record};
@@ -10,12 +11,9 @@ use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
 };
 
-/// The types that RESIZE_BILINEAR computes with.
-const INTERPOLATED: &[ElementType] = &[ElementType::Int8, ElementType::Int16, ElementType::Float32];
-
 record! {
     /// The geometry of a resize: images `[batch, height, width, channels]` in and out.
-    pub struct ResizeGeometry {
+    struct ResizeGeometry {
         /// Images.
         pub batch: usize,
         /// Height and width of the input.
@@ -89,7 +87,7 @@ impl Kernel for op::ResizeBilinear {
         let Op::ResizeBilinear(options) = node.op() else {
             return Err(wrong_op::<Self>(node));
         };
-        let element_type = Operand::input(node, 0)?.one_of(INTERPOLATED)?;
+        let element_type = Operand::input(node, 0)?.one_of(QUANTIZED_OR_FLOAT32)?;
         if options.align_corners && options.half_pixel_centers {
             let what = "half-pixel centres together with aligned corners:";
             return Err(Refusal::options(Reason::Option { what, found: 1 }));
@@ -129,7 +127,7 @@ struct Between<W> {
 ///
 /// # Errors
 /// [`InvokeError::Length`] when a slice has another length than the geometry says.
-pub fn resize_bilinear_f32(
+fn resize_bilinear_f32(
     geometry: &ResizeGeometry,
     input: &[f32],
     output: &mut [f32],
@@ -162,7 +160,7 @@ pub fn resize_bilinear_f32(
 ///
 /// # Errors
 /// [`InvokeError::Length`] when a slice has another length than the geometry says.
-pub fn resize_bilinear_integer<T: Copy + Into<i32> + FromWide>(
+fn resize_bilinear_integer<T: Quantized>(
     geometry: &ResizeGeometry,
     rounding: Rounding,
     input: &[T],
@@ -195,26 +193,8 @@ pub fn resize_bilinear_integer<T: Copy + Into<i32> + FromWide>(
         let term = |value: i32, y, x| i64::from(value.wrapping_mul(y)) * i64::from(x);
         let upper = term(a, from_y, from_x).wrapping_add(term(c, from_y, x));
         let lower = term(b, y, from_x).wrapping_add(term(d, y, x));
-        T::from_wide(rounded(upper.wrapping_add(lower)))
+        T::narrow(rounded(upper.wrapping_add(lower)) as i32)
     })
-}
-
-/// Integers that a wider one becomes by losing its upper bits.
-pub trait FromWide {
-    /// The lower bits of a number.
-    fn from_wide(value: i64) -> Self;
-}
-
-impl FromWide for i8 {
-    fn from_wide(value: i64) -> Self {
-        value as i8
-    }
-}
-
-impl FromWide for i16 {
-    fn from_wide(value: i64) -> Self {
-        value as i16
-    }
 }
 
 /// Makes every output pixel of four input pixels: `mix` gets those at (low, low), (high, low), (low, high) and
@@ -282,7 +262,7 @@ impl Kernel for op::ResizeNearestNeighbor {
 ///
 /// # Errors
 /// [`InvokeError::Length`] when a slice has another length than the geometry says.
-pub fn resize_nearest(
+fn resize_nearest(
     geometry: &ResizeGeometry,
     input: &[u8],
     output: &mut [u8],

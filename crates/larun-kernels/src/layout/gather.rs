@@ -76,12 +76,8 @@ impl Gather {
         at: Memory,
         output: &mut [u8],
     ) -> Result<(), InvokeError> {
-        let slices = self
-            .batch
-            .checked_mul(self.outer)
-            .ok_or(InvokeError::Plan)?;
-        let bytes = slices.checked_mul(self.picked);
-        let bytes = bytes.and_then(|slices| slices.checked_mul(self.run));
+        let mut factors = [self.batch, self.outer, self.picked, self.run].into_iter();
+        let bytes = factors.try_fold(1usize, usize::checked_mul);
         let bytes = bytes.ok_or(InvokeError::Plan)?;
         check_len(Memory::output(0), output.len(), bytes)?;
         if bytes == 0 {
@@ -98,12 +94,8 @@ impl Gather {
                 let index = indices.below(list + i, self.len);
                 let index = index.ok_or(InvokeError::OutOfRange(at))?;
                 let slice = axis.get(index.wrapping_mul(self.run)..);
-                copy(
-                    place,
-                    slice
-                        .and_then(|s| s.get(..self.run))
-                        .ok_or(InvokeError::Plan)?,
-                );
+                let slice = slice.and_then(|slice| slice.get(..self.run));
+                copy(place, slice.ok_or(InvokeError::Plan)?);
             }
         }
         Ok(())

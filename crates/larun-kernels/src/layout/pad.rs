@@ -49,7 +49,7 @@ impl Kernel for op::PadV2 {
 
 /// Four bytes of elements that stand for the real number 0.
 pub(super) fn zeros(output: &Operand<'_>) -> Result<u32, Refusal> {
-    if !output.is_quantized() {
+    if !output.holds_codes() {
         return Ok(0);
     }
     output.affine()?;
