@@ -5,7 +5,8 @@ use larun_ops::MAX_RANK;
 use crate::plan::Record;
 use crate::{InvokeError, PlanReader, PlanWriter};
 
-/// An axis: its length, and how far apart neighbouring elements are in each of `N` tensors.
+/// An axis: its length, and how far apart neighbouring elements are in each of `N` tensors; steps backwards are in
+/// two's complement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Axis<const N: usize> {
     pub(crate) len: usize,
@@ -72,6 +73,14 @@ impl<const N: usize> Axes<N> {
         }
     }
 
+    /// The same axes, with every step `by` times as far.
+    pub(crate) fn scaled(mut self, by: usize) -> Self {
+        for axis in self.axes.iter_mut().take(self.rank) {
+            axis.strides = axis.strides.map(|stride| stride.wrapping_mul(by));
+        }
+        self
+    }
+
     /// The number of points, or `None` when it does not fit.
     pub(crate) fn points(&self) -> Option<usize> {
         let mut lens = self.as_slice().iter().map(|axis| axis.len);
@@ -89,12 +98,23 @@ impl<const N: usize> Axes<N> {
     }
 }
 
+impl Axes<2> {
+    /// The same axes with the two tensors exchanged.
+    pub(crate) fn swapped(mut self) -> Self {
+        for axis in self.axes.iter_mut().take(self.rank) {
+            axis.strides.reverse();
+        }
+        self
+    }
+}
+
 impl<const N: usize> Record for Axes<N> {
     fn write(&self, plan: &mut PlanWriter<'_>) {
         self.rank.write(plan);
         for axis in self.as_slice() {
             axis.len.write(plan);
-            axis.strides.write(plan);
+            // A step is shorter than the tensor, and so than 2 GiB, in either direction.
+            axis.strides.map(|stride| stride as i32).write(plan);
         }
     }
 
@@ -104,7 +124,8 @@ impl<const N: usize> Record for Axes<N> {
         let used = axes.axes.get_mut(..axes.rank).ok_or(InvokeError::Plan)?;
         for axis in used {
             axis.len = plan.read_usize()?;
-            axis.strides = Record::read(plan)?;
+            let strides: [i32; N] = Record::read(plan)?;
+            axis.strides = strides.map(|stride| stride as usize);
         }
         Ok(axes)
     }

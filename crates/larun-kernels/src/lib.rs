@@ -44,6 +44,7 @@ mod reduce;
 mod reduction;
 mod refusal;
 mod requantize;
+mod resize;
 mod resource;
 mod sigmoid;
 mod sign;

@@ -52,7 +52,7 @@ pub trait Locate {
 }
 
 /// Why a node could not run. Each of these is a fault of the caller: a node that was prepared and is given memory
-/// as planned runs.
+/// as planned runs, except for [`OutOfRange`](Self::OutOfRange), which depends on the values of its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvokeError {
     /// The plan is not one that the kernel wrote.
@@ -71,6 +71,8 @@ pub enum InvokeError {
     Misaligned(Memory),
     /// More than [`MAX_REGIONS`] regions are written.
     TooManyRegions,
+    /// An operand holds an index outside the axis that it picks from, or a dimension other than the model's.
+    OutOfRange(Memory),
     /// An operand has another number of elements than the plan says.
     Length {
         /// The operand.
@@ -142,6 +144,7 @@ impl fmt::Display for InvokeError {
                     "a node may write at most {MAX_REGIONS} regions of memory"
                 )
             }
+            Self::OutOfRange(memory) => write!(f, "{memory} holds a value out of range"),
             Self::Length {
                 operand,
                 expected,

@@ -1,9 +1,10 @@
 //! Checks that `prepare` makes of single operands.
 
-use larun_ops::{Activation, ElementType, Operator, Padding, ShapeError};
+use larun_ops::{Activation, ElementType, IntList, MAX_RANK, Operator, Padding, ShapeError};
 use larun_quant::fixed_point::FixedMultiplier;
 use larun_quant::{Affine, activation_range, activation_range_i8};
 
+use crate::axes::row_major;
 use crate::integer::range_of;
 use crate::requantize::{Clamp, OutputStage};
 use crate::window::{ImageWindow, WindowAxis};
@@ -27,6 +28,9 @@ const BYTE_SIZED: &[ElementType] = &[
     ElementType::UInt64,
     ElementType::Float64,
 ];
+
+/// How far apart two scales may be, relative to one, that were written for the same numbers.
+const SAME_SCALE: f32 = 1e-6;
 
 /// A tensor and which operand it is.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +63,16 @@ impl<'m> Operand<'m> {
             at: self.at,
             reason,
         }
+    }
+
+    /// The values of integers that must be constant.
+    pub(crate) fn constant_ints(&self) -> Result<IntList, Refusal> {
+        self.info.ints().ok_or(self.refuse(Reason::NotConstant))
+    }
+
+    /// How far apart neighbours along each axis are, in elements.
+    pub(crate) fn strides(&self) -> Result<[usize; MAX_RANK], Refusal> {
+        row_major(self.info.shape.dims()).ok_or(self.refuse(Reason::TooLarge))
     }
 
     /// The number of elements; the interpreter's entry has checked that it fits.
@@ -242,6 +256,22 @@ impl<'m> Operand<'m> {
     /// Checks the parameters that SOFTMAX and LOGISTIC fix: scale 1/256, zero point -128.
     pub(crate) fn is_unit_interval(&self) -> Result<(), Refusal> {
         self.has_affine(Affine::new(1.0 / 256.0, -128), 0.0)
+    }
+
+    /// Checks that elements that are moved here from `source` still stand for the same numbers.
+    pub(crate) fn takes_from(&self, source: &Self) -> Result<(), Refusal> {
+        self.has_type(source.info.element_type)?;
+        if self.holds_codes() && source.holds_codes() {
+            let expected = source.affine()?;
+            return self.has_affine(expected, expected.scale * SAME_SCALE);
+        }
+        Ok(())
+    }
+
+    /// Whether elements are integers that stand for real numbers.
+    pub(crate) fn holds_codes(&self) -> bool {
+        let kinds = [ElementType::Int8, ElementType::UInt8, ElementType::Int16];
+        self.is_quantized() && kinds.contains(&self.info.element_type)
     }
 
     /// Checks that values can be moved here from a tensor of these parameters without rescaling.

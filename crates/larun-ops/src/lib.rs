@@ -10,6 +10,7 @@ mod options;
 mod rows;
 mod rules;
 mod shape;
+mod slicing;
 mod table;
 mod window;
 
@@ -19,5 +20,6 @@ pub use ints::{IntList, MAX_INTS};
 pub use options::*;
 pub use rules::{Operands, ShapeError};
 pub use shape::{MAX_RANK, Shape};
+pub use slicing::{Cut, Slicing};
 pub use table::{InPlace, Op, OpInfo, OpKind, Operand, Operator, OutputQuantization, Role, op};
 pub use window::Window;

@@ -73,7 +73,7 @@ macro_rules! for_each_op {
                     code: 5, name: "DEPTH_TO_SPACE", options: DepthToSpaceOptions, int8_version: 2,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: depth_to_space, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// Real values of a quantised tensor.
@@ -89,7 +89,7 @@ macro_rules! for_each_op {
                     code: 7, name: "EMBEDDING_LOOKUP", options: NoOptions, int8_version: 4,
                     inputs: [Operand::parameter("ids"), Operand::weights("table", 0)],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: embedding_lookup, macs: none,
                     quantization: OutputQuantization::Calibrated, in_place: InPlace::Never
                 }
                 /// Largest integer not above.
@@ -177,7 +177,7 @@ macro_rules! for_each_op {
                     code: 23, name: "RESIZE_BILINEAR", options: ResizeBilinearOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("size")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: resize, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// `exp(beta x) / sum(exp(beta x))` along the innermost axis.
@@ -193,7 +193,7 @@ macro_rules! for_each_op {
                     code: 26, name: "SPACE_TO_DEPTH", options: SpaceToDepthOptions, int8_version: 2,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: space_to_depth, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// A dense layer over time, by singular value decomposition.
@@ -231,7 +231,7 @@ macro_rules! for_each_op {
                     code: 36, name: "GATHER", options: GatherOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::activation("indices")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: gather, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// Batches spread over blocks of space, then cropped.
@@ -239,7 +239,7 @@ macro_rules! for_each_op {
                     code: 37, name: "BATCH_TO_SPACE_ND", options: BatchToSpaceNdOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("block shape"), Operand::parameter("crops")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: batch_to_space, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// Blocks of padded space gathered into batches.
@@ -247,7 +247,7 @@ macro_rules! for_each_op {
                     code: 38, name: "SPACE_TO_BATCH_ND", options: SpaceToBatchNdOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("block shape"), Operand::parameter("paddings")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: space_to_batch, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// Axes in another order.
@@ -255,7 +255,7 @@ macro_rules! for_each_op {
                     code: 39, name: "TRANSPOSE", options: TransposeOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("permutation")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: transpose, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// Mean over axes.
@@ -333,7 +333,7 @@ macro_rules! for_each_op {
                         Operand::parameter("strides")
                     ],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: strided_slice, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// Exponential function.
@@ -349,7 +349,7 @@ macro_rules! for_each_op {
                     code: 49, name: "SPLIT", options: SplitOptions, int8_version: 2,
                     inputs: [Operand::parameter("axis"), Operand::activation("input")],
                     outputs: [Operand::activation("outputs").variadic()],
-                    shape: given, macs: none,
+                    shape: split, macs: none,
                     quantization: OutputQuantization::SameAs(1), in_place: InPlace::Never
                 }
                 /// Logarithm of SOFTMAX along the innermost axis.
@@ -453,7 +453,7 @@ macro_rules! for_each_op {
                     code: 65, name: "SLICE", options: SliceOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("begin"), Operand::parameter("size")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: slice, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// Sine.
@@ -538,7 +538,7 @@ macro_rules! for_each_op {
                     code: 77, name: "SHAPE", options: ShapeOptions, int8_version: 1,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: shape_of, macs: none,
                     quantization: OutputQuantization::Unquantized, in_place: InPlace::Never
                 }
                 /// Position of the smallest value along an axis.
@@ -562,7 +562,7 @@ macro_rules! for_each_op {
                     code: 83, name: "PACK", options: PackOptions, int8_version: 2,
                     inputs: [Operand::activation("inputs").variadic()],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: pack, macs: none,
                     quantization: OutputQuantization::SharedWithInputs, in_place: InPlace::Never
                 }
                 /// `a or b`, with broadcasting.
@@ -594,7 +594,7 @@ macro_rules! for_each_op {
                     code: 88, name: "UNPACK", options: UnpackOptions, int8_version: 2,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("outputs").variadic()],
-                    shape: given, macs: none,
+                    shape: unpack, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// Smallest value over axes.
@@ -634,7 +634,7 @@ macro_rules! for_each_op {
                     code: 94, name: "FILL", options: FillOptions, int8_version: 3,
                     inputs: [Operand::parameter("dims"), Operand::activation("value")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: fill, macs: none,
                     quantization: OutputQuantization::SameAs(1), in_place: InPlace::Never
                 }
                 /// Remainder with the sign of the divisor, with broadcasting.
@@ -650,7 +650,7 @@ macro_rules! for_each_op {
                     code: 97, name: "RESIZE_NEAREST_NEIGHBOR", options: ResizeNearestNeighborOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("size")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: resize, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// `x` above zero, `alpha x` below.
@@ -674,7 +674,7 @@ macro_rules! for_each_op {
                     code: 100, name: "MIRROR_PAD", options: MirrorPadOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("paddings")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: pad, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// `|x|`.
@@ -690,7 +690,7 @@ macro_rules! for_each_op {
                     code: 102, name: "SPLIT_V", options: SplitVOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("sizes"), Operand::parameter("axis")],
                     outputs: [Operand::activation("outputs").variadic()],
-                    shape: given, macs: none,
+                    shape: split_v, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// Smallest integer not below.
@@ -722,7 +722,7 @@ macro_rules! for_each_op {
                     code: 107, name: "GATHER_ND", options: GatherNdOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::activation("indices")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: gather_nd, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// Cosine.
@@ -818,7 +818,7 @@ macro_rules! for_each_op {
                     code: 130, name: "BROADCAST_TO", options: BroadcastToOptions, int8_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("shape")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: broadcast_to, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }
                 /// Whether all are true, over axes.
@@ -858,7 +858,7 @@ macro_rules! for_each_op {
                     code: 145, name: "BROADCAST_ARGS", options: NoOptions, int8_version: 1,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: broadcast_args, macs: none,
                     quantization: OutputQuantization::Unquantized, in_place: InPlace::Never
                 }
                 /// `x` times the normal distribution function.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::reference::Noise;
 use crate::support::{Node, Tensor};
 
-fn whole_bytes() -> impl Strategy<Value = ElementType> {
+pub(crate) fn whole_bytes() -> impl Strategy<Value = ElementType> {
     let types = ElementType::ALL.iter().copied();
     let types: Vec<_> = types
         .filter(|t| t.bits().is_some_and(|bits| bits >= 8))
@@ -15,16 +15,16 @@ fn whole_bytes() -> impl Strategy<Value = ElementType> {
     prop::sample::select(types)
 }
 
-fn bytes(noise: &mut Noise, len: usize) -> Vec<u8> {
+pub(crate) fn bytes(noise: &mut Noise, len: usize) -> Vec<u8> {
     noise.int8s(len).into_iter().map(|b| b as u8).collect()
 }
 
-fn product(dims: &[usize]) -> usize {
+pub(crate) fn product(dims: &[usize]) -> usize {
     dims.iter().product()
 }
 
 /// The position of an element along each axis.
-fn position(dims: &[usize], mut index: usize) -> Vec<usize> {
+pub(crate) fn position(dims: &[usize], mut index: usize) -> Vec<usize> {
     let mut at = vec![0; dims.len()];
     for (at, dim) in at.iter_mut().zip(dims).rev() {
         *at = index % dim;
@@ -33,7 +33,7 @@ fn position(dims: &[usize], mut index: usize) -> Vec<usize> {
     at
 }
 
-fn index(dims: &[usize], at: &[usize]) -> usize {
+pub(crate) fn index(dims: &[usize], at: &[usize]) -> usize {
     dims.iter()
         .zip(at)
         .fold(0, |index, (dim, at)| index * dim + at)

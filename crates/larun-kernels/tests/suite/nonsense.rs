@@ -1,6 +1,6 @@
 //! Nodes and plans without sense: a typed error or a result, never a panic.
 
-use larun_kernels::{ALL, Io, Locate, Location, PlanReader};
+use larun_kernels::{ALL, InvokeError, Io, Locate, Location, PlanReader};
 use larun_ops::{ElementType, IntList, Op, OpKind, OptionsSource, Shape};
 use proptest::prelude::*;
 
@@ -171,7 +171,10 @@ proptest! {
                 let output = &node.outputs[0];
                 let bytes = output.shape.elements().and_then(|n| output.element_type.byte_len(n));
                 if known && bytes.is_some_and(|len| len < 1 << 20) && scratch < 1 << 20 {
-                    prop_assert!(node.invoke(&words, scratch).is_ok(), "{:?}", node);
+                    let result = node.invoke(&words, scratch);
+                    // Indices computed at run time may be anything.
+                    let ran = matches!(result, Ok(_) | Err(InvokeError::OutOfRange(_)));
+                    prop_assert!(ran, "{:?}: {:?}", result, node);
                 }
             }
         }

@@ -1,7 +1,9 @@
 //! Operators that move elements without changing them.
 
 use super::{Operands, ShapeError, ints, shape, shaped};
-use crate::options::{ConcatenationOptions, ExpandDimsOptions, ReshapeOptions, SqueezeOptions};
+use crate::options::{
+    ConcatenationOptions, ExpandDimsOptions, PackOptions, ReshapeOptions, SqueezeOptions,
+};
 use crate::shape::{axis_of, product};
 use crate::{IntList, Shape};
 
@@ -134,17 +136,53 @@ pub(crate) fn expand_dims(
         expected: 1,
         found: 0,
     })?;
+    with_axis(&input, axis, 1)
+}
+
+/// Inputs of one shape, joined along a new axis.
+pub(crate) fn pack(
+    options: &PackOptions,
+    operands: &dyn Operands,
+    _output: usize,
+) -> Result<Shape, ShapeError> {
+    let first = shape(operands, 0)?;
+    let (count, found) = (operands.count(), options.values_count);
+    if usize::try_from(found) != Ok(count) {
+        return Err(ShapeError::Option {
+            what: "the number of values is not that of the inputs",
+            value: found,
+        });
+    }
+    for index in 1..count {
+        let other = shape(operands, index)?;
+        if other.rank() != first.rank() {
+            return Err(ShapeError::Rank {
+                index,
+                expected: first.rank(),
+                found: other.rank(),
+            });
+        }
+        let mut pairs = first.dims().iter().zip(other.dims());
+        if let Some((&expected, &found)) = pairs.find(|(a, b)| a != b) {
+            return Err(ShapeError::Mismatch {
+                what: "a dimension of a packed input",
+                expected,
+                found,
+            });
+        }
+    }
+    with_axis(&first, options.axis, count)
+}
+
+/// The shape with an axis of `len` put in.
+fn with_axis(input: &Shape, axis: i32, len: usize) -> Result<Shape, ShapeError> {
     let at = axis_of(axis, input.rank() + 1).ok_or(ShapeError::Option {
         what: "the axis is outside the shape",
         value: axis,
     })?;
+    let (outer, inner) = input.dims().split_at_checked(at).unwrap_or_default();
     let mut output = Shape::SCALAR;
-    for i in 0..=input.rank() {
-        let dim = match i {
-            i if i == at => 1,
-            i if i < at => input.dims().get(i).copied().unwrap_or(1),
-            i => input.dims().get(i - 1).copied().unwrap_or(1),
-        };
+    for &dim in outer.iter().chain(&[len]).chain(inner) {
         output.push(dim).ok_or(ShapeError::TooManyDimensions)?;
     }
     Ok(output)

@@ -1,19 +1,27 @@
 //! Shape rules: what the operands of an operator say about its output.
 
+mod blocks;
 mod elementwise;
 mod error;
+mod gather;
 mod layout;
 pub(crate) mod macs;
 mod matmul;
 mod reduce;
+mod shapes;
+mod slice;
 mod window;
 
 pub use error::ShapeError;
 
+pub(crate) use blocks::{batch_to_space, depth_to_space, space_to_batch, space_to_depth};
 pub(crate) use elementwise::{broadcast, same};
-pub(crate) use layout::{concatenation, expand_dims, pad, reshape, squeeze};
+pub(crate) use gather::{embedding_lookup, gather, gather_nd};
+pub(crate) use layout::{concatenation, expand_dims, pack, pad, reshape, squeeze};
 pub(crate) use matmul::batch_matmul;
 pub(crate) use reduce::{reduce, without_axis};
+pub(crate) use shapes::{broadcast_args, broadcast_to, fill, resize, shape_of, transpose};
+pub(crate) use slice::{slice, split, split_v, strided_slice, unpack};
 pub(crate) use window::{conv2d, depthwise_conv2d, fully_connected, pool2d, transpose_conv};
 
 use crate::{IntList, Shape};
@@ -65,4 +73,26 @@ fn ints(operands: &dyn Operands, index: usize) -> Result<IntList, ShapeError> {
 /// A shape of these dimensions.
 fn shaped(dims: &[usize]) -> Result<Shape, ShapeError> {
     Shape::new(dims).ok_or(ShapeError::TooManyDimensions)
+}
+
+/// An axis of `shape` that a constant input names by its one value.
+fn axis_operand(operands: &dyn Operands, index: usize, shape: &Shape) -> Result<usize, ShapeError> {
+    let list = ints(operands, index)?;
+    let &[axis] = list.as_slice() else {
+        return Err(ShapeError::Mismatch {
+            what: "values of the axis",
+            expected: 1,
+            found: list.len(),
+        });
+    };
+    shape.axis(axis).ok_or(ShapeError::Option {
+        what: "the axis is outside the shape",
+        value: axis,
+    })
+}
+
+/// A size that must be above 0.
+fn positive(what: &'static str, value: i32) -> Result<usize, ShapeError> {
+    let size = usize::try_from(value).ok().filter(|&size| size > 0);
+    size.ok_or(ShapeError::Option { what, value })
 }
