@@ -1,10 +1,11 @@
 //! Checks that `prepare` makes of single operands.
 
-use larun_ops::{Activation, ElementType, Operator, Padding, ShapeError};
+use larun_ops::{Activation, ElementType, Operator, Padding, Shape, ShapeError};
 use larun_quant::fixed_point::FixedMultiplier;
 use larun_quant::{Affine, activation_range, activation_range_i8};
 
 use crate::integer::range_of;
+use crate::kernel::check_shape;
 use crate::requantize::{Clamp, OutputStage};
 use crate::window::{ImageWindow, WindowAxis};
 use crate::{NodeView, Reason, Refusal, Site, TensorInfo};
@@ -87,6 +88,28 @@ impl<'m> Operand<'m> {
         let found = self.info.shape.rank();
         let rank = Reason::Rank { found, expected: 4 };
         self.info.shape.nhwc().ok_or(self.refuse(rank))
+    }
+
+    /// Checks the dimensions.
+    pub(crate) fn has_dims(&self, expected: &[usize]) -> Result<(), Refusal> {
+        let expected = Shape::new(expected).ok_or(self.refuse(Reason::TooLarge))?;
+        check_shape(&self.info.shape, &expected).map_err(|reason| self.refuse(reason))
+    }
+
+    /// Checks the number of elements, in whatever dimensions.
+    pub(crate) fn has_elements(&self, expected: usize) -> Result<(), Refusal> {
+        match self.elements()? {
+            found if found == expected => Ok(()),
+            found => Err(self.refuse(Reason::Elements { found, expected })),
+        }
+    }
+
+    /// Checks that the value is kept from one inference to the next.
+    pub(crate) fn is_variable(&self) -> Result<(), Refusal> {
+        if self.info.is_variable {
+            return Ok(());
+        }
+        Err(self.refuse(Reason::NotVariable))
     }
 
     /// The element type, where it is one of those that are supported.
@@ -253,7 +276,8 @@ pub(crate) fn clamp(activation: Activation) -> Result<Clamp, Refusal> {
     })
 }
 
-fn clamp_range(activation: Activation) -> Result<(f32, f32), Refusal> {
+/// The bounds of an activation, infinite where there is none.
+pub(crate) fn clamp_range(activation: Activation) -> Result<(f32, f32), Refusal> {
     let unsupported = Refusal::options(Reason::Activation(activation));
     activation.clamp_range().ok_or(unsupported)
 }
