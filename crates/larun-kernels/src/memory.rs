@@ -51,8 +51,8 @@ pub trait Locate {
     }
 }
 
-/// Why a node could not run. Each of these is a fault of the caller: a node that was prepared and is given memory
-/// as planned runs.
+/// Why a node could not run. But for [`Waiting`](Self::Waiting), each of these is a fault of the caller: a node that was
+/// prepared and is given memory as planned runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvokeError {
     /// The plan is not one that the kernel wrote.
@@ -71,6 +71,8 @@ pub enum InvokeError {
     Misaligned(Memory),
     /// More than [`MAX_REGIONS`] regions are written.
     TooManyRegions,
+    /// No fault: the node waits for more input, and the rest of the inference is to be left out.
+    Waiting,
     /// An operand has another number of elements than the plan says.
     Length {
         /// The operand.
@@ -142,6 +144,7 @@ impl fmt::Display for InvokeError {
                     "a node may write at most {MAX_REGIONS} regions of memory"
                 )
             }
+            Self::Waiting => f.write_str("the node waits for more input"),
             Self::Length {
                 operand,
                 expected,

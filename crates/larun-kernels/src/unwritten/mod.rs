@@ -2,7 +2,6 @@
 
 mod arithmetic;
 mod layout;
-mod recurrent;
 mod signal;
 mod weighted;
 
