@@ -12,10 +12,13 @@ mod axes;
 mod batch_matmul;
 mod binary;
 mod byte_function;
+mod circular_buffer;
 mod control;
 mod conv;
 mod cumsum;
+mod decode;
 mod depthwise;
+mod detection;
 mod divide;
 mod dot;
 mod exponential;
@@ -31,6 +34,7 @@ mod lanes;
 mod layout;
 mod leaky;
 mod log_softmax;
+mod lstm;
 mod mean;
 mod memory;
 mod node;
@@ -50,6 +54,7 @@ mod sigmoid;
 mod sign;
 mod signal;
 mod softmax;
+mod svdf;
 mod transpose_conv;
 mod unwritten;
 mod weighted;
@@ -57,9 +62,12 @@ mod window;
 
 pub use activation::{ReluQuantization, relu_f32, relu_i8};
 pub use binary::{AddQuantization, Broadcast, MulQuantization, add_f32, add_i8, mul_f32, mul_i8};
+pub use circular_buffer::{Ring, circular_buffer, circular_buffer_state_len};
 pub use control::{ControlIo, Next, Port, Step, Subgraphs};
 pub use conv::{ConvGeometry, conv2d_f32, conv2d_i8, conv2d_i8_scratch_len};
+pub use decode::{Channels, Code, Encoding, decode};
 pub use depthwise::{depthwise_conv2d_f32, depthwise_conv2d_i8, depthwise_conv2d_i8_scratch_len};
+pub use detection::{DetectionParameters, Detections, detect, detection_scratch_len};
 pub use fully_connected::{
     DenseGeometry, fully_connected_f32, fully_connected_i8, fully_connected_i8_scratch_len,
 };
@@ -67,6 +75,10 @@ pub use io::{Element, FrozenIo, Io};
 pub use kernel::{ALL, Kernel, Registration};
 pub use l2_pool::l2_pool_f32;
 pub use larun_quant::fixed_point::Rounding;
+pub use lstm::{
+    LstmGeometry, LstmQuantization, LstmState, LstmWeights, lstm_f32, lstm_i8, lstm_i16,
+    lstm_scratch_len,
+};
 pub use mean::{MeanQuantization, mean_f32, mean_i8};
 pub use memory::{InvokeError, Locate, Location, Memory};
 pub use node::{NodeView, QuantizationView, TensorInfo};
@@ -81,6 +93,7 @@ pub use refusal::{Reason, Refusal, Site};
 pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
 pub use sigmoid::{logistic_f32, logistic_i8};
 pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16, softmax_i16};
+pub use svdf::{SvdfGeometry, SvdfQuantization, SvdfWeights, svdf_f32, svdf_i8, svdf_i8_i16};
 pub use window::{ImageWindow, WindowAxis};
 
 pub(crate) use io::check_scratch;

@@ -1,9 +1,0 @@
-//! See the module above.
-
-super::unwritten! {
-    Svdf
-    UnidirectionalSequenceLstm
-    CircularBuffer
-    Decode
-    DetectionPostProcess
-}
