@@ -1,4 +1,4 @@
-//! Single nodes against what TensorFlow Lite Micro computes of them (`golden/make.py`).
+//! Single nodes against what TensorFlow Lite Micro computes of them (`golden/make.py`, `golden/functions.py`).
 
 use larun_ops::OptionsSource;
 use larun_ops::{ElementType, IntList, Op, OpKind};
@@ -11,7 +11,16 @@ const ULPS: i64 = 4;
 
 #[test]
 fn outputs_are_those_of_tflm() {
-    let file: Value = serde_json::from_str(include_str!("../golden/vectors.json")).unwrap();
+    check_all(include_str!("../golden/vectors.json"));
+}
+
+#[test]
+fn outputs_of_functions_are_those_of_tflm() {
+    check_all(include_str!("../golden/functions.json"));
+}
+
+fn check_all(file: &str) {
+    let file: Value = serde_json::from_str(file).unwrap();
     let cases = file["cases"].as_array().unwrap();
     for case in cases {
         let name = case["name"].as_str().unwrap();
