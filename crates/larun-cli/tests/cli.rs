@@ -93,7 +93,7 @@ fn the_command_alone_says_what_to_type_first() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("larun optimize --zoo spectral"));
     for command in [
-        "optimize", "inspect", "run", "quantize", "plan", "export", "bench",
+        "optimize", "inspect", "run", "quantize", "plan", "export", "bench", "compare",
     ] {
         assert!(
             succeeds(&[command, "--help"]).contains("Example"),
@@ -488,6 +488,46 @@ fn export_and_bench() {
         assert!(timing[figure].is_f64(), "{figure}");
     }
     assert_eq!(timing["operators"][0]["op"], "CONV_2D");
+}
+
+#[test]
+fn models_are_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let same = json(&succeeds(&["compare", model(), model(), "--json"]));
+    assert_eq!(same["first_difference"], Value::Null);
+    assert_eq!(same["outputs"][0]["differing"], 0);
+    assert_eq!(same["made_up_inputs"], true);
+
+    // Another weight in the first layer: everything behind it may differ.
+    let mut graph = larun::Model::open(Path::new(model()))
+        .unwrap()
+        .graph()
+        .unwrap();
+    let first = graph.subgraphs[0].nodes[0].inputs[1].unwrap();
+    let buffer = graph.subgraphs[0].tensors[first.index()].buffer;
+    graph.buffers[buffer.index()].data.fill(100);
+    let other = dir.path().join("other.tflite");
+    std::fs::write(&other, larun::tflite::write(&graph).unwrap()).unwrap();
+    let output = larun(&["compare", model(), path(&other)]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("first tensor that differs"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(
+        stdout(&output).contains("(CONV_2D 0)"),
+        "{}",
+        stdout(&output)
+    );
+
+    let roundings = json(&succeeds(&["compare", model(), "--rounding", "--json"]));
+    assert_eq!(roundings.as_array().map(Vec::len), Some(2));
+    let missing = path(&dir.path().join("none.npy")).to_owned();
+    refuses(
+        &["compare", model(), model(), "--data", &missing],
+        &["none.npy"],
+    );
 }
 
 #[test]

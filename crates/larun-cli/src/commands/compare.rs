@@ -48,6 +48,8 @@ pub(crate) struct Args {
 
 /// How many layers are shown unless all are asked for.
 const SHOWN_LAYERS: usize = 10;
+/// How much of a tensor's name is shown.
+const MOST_CHARACTERS: usize = 48;
 
 impl Args {
     pub(crate) fn run(self) -> Result<(), Failure> {
@@ -136,7 +138,7 @@ fn print_differences(differences: &[&Difference]) {
     let row = |difference: &&Difference| {
         vec![
             difference.at.clone(),
-            difference.name.clone(),
+            short(&difference.name),
             format!(
                 "{} of {}",
                 group(difference.differing),
@@ -152,6 +154,18 @@ fn print_differences(differences: &[&Difference]) {
     let header = ["", "tensor", "differ", "largest", "SQNR dB", "same arg-max"];
     let rows = differences.iter().map(row).collect();
     anstream::println!("{}", table(&header, rows, &[2, 3, 4, 5]));
+}
+
+/// A name short enough for a table: converters join the names of all that they fused.
+fn short(name: &str) -> String {
+    let last = name
+        .rsplit(';')
+        .find(|part| !part.is_empty())
+        .unwrap_or(name);
+    match last.char_indices().rev().nth(MOST_CHARACTERS - 1) {
+        Some((at, _)) if at > 0 => format!("…{}", last.get(at..).unwrap_or_default()),
+        _ => last.to_owned(),
+    }
 }
 
 /// Whether all outputs have the same element types in both: then their bytes should be the same.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use larun::Model;
-use larun::runtime::run::{Mode, run_sets};
+use larun::runtime::run::{DumpedTensor, Mode, run_sets};
 use larun::zoo::npy::NpyArray;
 use serde::Serialize;
 
@@ -18,7 +18,8 @@ use crate::render::{shape, table};
 #[command(after_help = "Examples:
   larun run model.tflite --input x.npy --output-dir out
   larun run model.tflite --input x.npy --float --output-dir out
-  larun run model.tflite --input batch.npy --sets --output-dir out")]
+  larun run model.tflite --input batch.npy --sets --output-dir out
+  larun run model.tflite --input x.npy --dump-tensors --output-dir out")]
 pub(crate) struct Args {
     /// The .tflite file
     model: PathBuf,
@@ -42,6 +43,10 @@ pub(crate) struct Args {
     /// Take and give real numbers: quantise inputs and dequantise outputs as the model says
     #[arg(long)]
     float: bool,
+
+    /// Write what every operator gives as well: tensors/NODE_OPERATOR_TENSOR.npy, in the tensors' own element types
+    #[arg(long)]
+    dump_tensors: bool,
 
     /// Print what was written as JSON
     #[arg(long)]
@@ -67,9 +72,13 @@ impl Args {
             sets: self.sets,
             reset: self.reset,
             float: self.float,
+            dump: self.dump_tensors,
         };
-        let outputs = run_sets(&model, &inputs?, mode)?;
-        let written = write(&self.output_dir, &outputs)?;
+        let outcome = run_sets(&model, &inputs?, mode)?;
+        let mut written = write(&self.output_dir, &outcome.outputs)?;
+        if self.dump_tensors {
+            written.extend(dump(&self.output_dir.join("tensors"), &outcome.tensors)?);
+        }
         if self.json {
             return print_json(&written);
         }
@@ -85,15 +94,32 @@ impl Args {
 
 fn write(dir: &Path, outputs: &[NpyArray]) -> Result<Vec<Output>, Failure> {
     std::fs::create_dir_all(dir).map_err(larun::Error::io(dir))?;
-    let mut written = Vec::new();
-    for (i, array) in outputs.iter().enumerate() {
-        let file = dir.join(format!("out{i}.npy"));
-        array.write(&file)?;
-        written.push(Output {
-            file,
-            element_type: array.element_type().name().to_owned(),
-            shape: array.shape().to_vec(),
-        });
-    }
-    Ok(written)
+    let files = (0..).map(|i| dir.join(format!("out{i}.npy")));
+    files
+        .zip(outputs)
+        .map(|(file, array)| write_array(file, array))
+        .collect()
+}
+
+fn dump(dir: &Path, tensors: &[DumpedTensor]) -> Result<Vec<Output>, Failure> {
+    std::fs::create_dir_all(dir).map_err(larun::Error::io(dir))?;
+    let name = |tensor: &DumpedTensor| {
+        let DumpedTensor {
+            node, op, tensor, ..
+        } = tensor;
+        dir.join(format!("{node:03}_{op}_{tensor}.npy"))
+    };
+    tensors
+        .iter()
+        .map(|tensor| write_array(name(tensor), &tensor.array))
+        .collect()
+}
+
+fn write_array(file: PathBuf, array: &NpyArray) -> Result<Output, Failure> {
+    array.write(&file)?;
+    Ok(Output {
+        file,
+        element_type: array.element_type().name().to_owned(),
+        shape: array.shape().to_vec(),
+    })
 }

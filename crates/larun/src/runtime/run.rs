@@ -4,6 +4,7 @@ use larun_micro::{ElementType, Interpreter, TensorInfo};
 use larun_zoo::npy::NpyArray;
 
 use crate::evaluate::{real_output, set_input};
+use crate::runtime::trace::{TracedTensor, Tracer};
 use crate::{Error, Model};
 
 /// How arrays are fed.
@@ -15,6 +16,32 @@ pub struct Mode {
     pub reset: bool,
     /// Arrays hold real numbers.
     pub float: bool,
+    /// Keep what every node of the main subgraph gives.
+    pub dump: bool,
+}
+
+/// What [`run_sets`] gives.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// An array for each output.
+    pub outputs: Vec<NpyArray>,
+    /// What each node gave, in order, in the tensors' own element types; empty unless asked for.
+    pub tensors: Vec<DumpedTensor>,
+}
+
+/// What a node gave, over all input sets.
+#[derive(Clone, Debug)]
+pub struct DumpedTensor {
+    /// The node's number.
+    pub node: usize,
+    /// Its operator.
+    pub op: &'static str,
+    /// The tensor's number.
+    pub tensor: usize,
+    /// Its name.
+    pub name: String,
+    /// Its values, stacked like the outputs.
+    pub array: NpyArray,
 }
 
 /// Checks arrays whose leading axis counts input sets, of the inputs' elements or of real numbers; returns how many sets
@@ -27,7 +54,7 @@ pub(crate) fn check_sets(
     let mode = Mode {
         sets: true,
         float: true,
-        reset: false,
+        ..Mode::default()
     };
     check_inputs(model, interpreter, inputs, mode)
 }
@@ -54,16 +81,18 @@ pub(crate) fn feed_set(
     Ok(())
 }
 
-/// Runs a model on one array for each input; returns one array for each output.
+/// Runs a model on one array for each input; gives one array for each output.
 ///
 /// # Errors
 /// When the arrays do not suit the model's inputs, or the model cannot be run.
-pub fn run_sets(model: &Model, inputs: &[NpyArray], mode: Mode) -> Result<Vec<NpyArray>, Error> {
+pub fn run_sets(model: &Model, inputs: &[NpyArray], mode: Mode) -> Result<Outcome, Error> {
     let mut arena = model.arena()?;
     let mut interpreter = model.interpreter(&mut arena)?;
     let sets = check_inputs(model, &interpreter, inputs, mode)?;
     let outputs = interpreter.output_count();
     let mut stacked = vec![Vec::new(); outputs];
+    let mut tracer = mode.dump.then(|| Tracer::new(model)).transpose()?;
+    let mut traced: Vec<TracedTensor> = Vec::new();
     for set in 0..sets {
         if mode.reset {
             interpreter.reset().map_err(|e| Error::Run {
@@ -81,15 +110,73 @@ pub fn run_sets(model: &Model, inputs: &[NpyArray], mode: Mode) -> Result<Vec<Np
                 array.element_type(),
             )?;
         }
-        interpreter.invoke().map_err(|e| model.run_error(e))?;
+        match &mut tracer {
+            Some(tracer) => {
+                let ran = interpreter.invoke_observed(tracer);
+                ran.map_err(|e| model.run_error(e))?;
+                stack(&mut traced, tracer.take());
+            }
+            None => interpreter.invoke().map_err(|e| model.run_error(e))?,
+        }
         for (index, bytes) in stacked.iter_mut().enumerate() {
             bytes.extend(fetch(model, &interpreter, index, mode)?);
         }
     }
     let arrays = stacked.into_iter().enumerate();
-    arrays
+    let outputs = arrays
         .map(|(index, bytes)| output_array(model, &interpreter, index, sets, bytes, mode))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    let tensors = traced
+        .into_iter()
+        .map(|tensor| dumped(model, tensor, sets, mode));
+    Ok(Outcome {
+        outputs,
+        tensors: tensors.collect::<Result<_, _>>()?,
+    })
+}
+
+/// Puts what an inference gave behind what those before gave.
+fn stack(all: &mut Vec<TracedTensor>, one: Vec<TracedTensor>) {
+    if all.is_empty() {
+        *all = one;
+        return;
+    }
+    for (all, one) in all.iter_mut().zip(one) {
+        all.bytes.extend(one.bytes);
+    }
+}
+
+fn dumped(
+    model: &Model,
+    tensor: TracedTensor,
+    sets: usize,
+    mode: Mode,
+) -> Result<DumpedTensor, Error> {
+    let TracedTensor {
+        node,
+        op,
+        name,
+        bytes,
+        ..
+    } = tensor;
+    let shape = stacked_shape(&tensor.shape, sets, mode);
+    let array = NpyArray::new(tensor.element_type, &shape, bytes);
+    Ok(DumpedTensor {
+        array: array.map_err(|fault| Error::Run {
+            path: model.path().to_owned(),
+            reason: format!("{op} {node}, tensor `{name}`: {fault}"),
+        })?,
+        node,
+        op,
+        tensor: tensor.tensor,
+        name,
+    })
+}
+
+/// The shape of values of all sets.
+fn stacked_shape(dims: &[usize], sets: usize, mode: Mode) -> Vec<usize> {
+    let stack = mode.sets.then_some(sets);
+    stack.into_iter().chain(dims.iter().copied()).collect()
 }
 
 /// The bytes of one set of an array.
@@ -239,11 +326,7 @@ fn output_array(
     } else {
         info.element_type
     };
-    let stack = mode.sets.then_some(sets);
-    let shape: Vec<usize> = stack
-        .into_iter()
-        .chain(info.shape.dims().iter().copied())
-        .collect();
+    let shape = stacked_shape(info.shape.dims(), sets, mode);
     NpyArray::new(element_type, &shape, bytes).map_err(|fault| Error::Run {
         path: model.path().to_owned(),
         reason: format!("output {index}: {fault}"),
