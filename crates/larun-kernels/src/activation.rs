@@ -44,8 +44,11 @@ fn prepare_relu(
         let (from, to) = (input.affine()?, output.affine()?);
         let quantization = ReluQuantization {
             zero_point: from.zero_point,
-            // TFLM divides in single precision here.
-            multiplier: multiplier(f64::from(from.scale / to.scale))?,
+            multiplier: multiplier(match activation {
+                // LiteRT divides in single precision, TFLM in double.
+                Activation::Relu6 => f64::from(from.scale / to.scale),
+                _ => f64::from(from.scale) / f64::from(to.scale),
+            })?,
             stage: output_stage_of(activation, &output)?,
         };
         quantization.write(plan);

@@ -56,6 +56,15 @@ impl Lines {
             inner: input.inner_len(at.saturating_add(1))?,
         })
     }
+
+    /// The elements of all lines that lie side by side. Where there are none, the tensor is empty, and any size will do.
+    pub(crate) fn block(&self) -> Result<usize, InvokeError> {
+        match self.len.checked_mul(self.inner) {
+            Some(0) => Ok(usize::MAX),
+            Some(block) => Ok(block),
+            None => Err(InvokeError::Plan),
+        }
+    }
 }
 
 fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
@@ -129,9 +138,8 @@ fn search<T: Element + PartialOrd>(
     let Lines { len, inner } = *lines;
     let found = output.len().checked_mul(len).ok_or(InvokeError::Plan)?;
     check_len(Memory::input(0), input.len(), found)?;
-    let block = len.checked_mul(inner).ok_or(InvokeError::Plan)?;
     let mut at = 0;
-    for block in input.chunks_exact(nonzero(block)) {
+    for block in input.chunks_exact(lines.block()?) {
         for first in 0..inner {
             let mut line = block.iter().skip(first).step_by(nonzero(inner)).enumerate();
             let Some((mut position, mut best)) = line.next() else {

@@ -6,7 +6,6 @@ use larun_quant::fixed_point::FixedMultiplier;
 use crate::arg::Lines;
 use crate::operand::{Operand, wrong_op};
 use crate::plan::{Record, record};
-use crate::window::nonzero;
 use crate::{
     Element, InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal,
     check_len,
@@ -76,7 +75,7 @@ impl Direction {
         let input: &[T] = io.input(0)?;
         check_len(Memory::output(0), output.len(), input.len())?;
         let Lines { len, inner } = self.lines;
-        let block = nonzero(len.checked_mul(inner).ok_or(InvokeError::Plan)?);
+        let block = self.lines.block()?;
         let outputs = output.chunks_exact_mut(block);
         for (input, output) in input.chunks_exact(block).zip(outputs) {
             for first in 0..inner {

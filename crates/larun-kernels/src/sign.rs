@@ -23,7 +23,7 @@ impl Kernel for op::Abs {
                 let quantized = element_type == Int8 || input.is_quantized();
                 quantized.write(plan);
                 if quantized {
-                    let real = |from, to| f64::from(from / to);
+                    let real = |from, to| from / to;
                     Magnitude::of(&input, &output, real)?.write(plan);
                 }
                 Ok(())
@@ -78,7 +78,7 @@ impl Kernel for op::Rsqrt {
         output.has_type(element_type)?;
         element_type.write(plan);
         if element_type != ElementType::Float32 {
-            let real = |from, to| 1.0 / f64::from(libm::sqrtf(from) * to);
+            let real = |from, to| 1.0 / (libm::sqrt(from) * to);
             let mut quantization = Magnitude::of(&input, &output, real)?;
             let shift = &mut quantization.multiplier.shift;
             *shift = shift.saturating_sub(ROOT_SHIFT);
@@ -124,16 +124,16 @@ record! {
 }
 
 impl Magnitude {
-    /// `real` is the factor for an input's and an output's scale.
+    /// `real` is the factor for an input's and an output's scale: in double precision, as in TFLM since October 2026.
     fn of(
         input: &Operand<'_>,
         output: &Operand<'_>,
-        real: impl FnOnce(f32, f32) -> f64,
+        real: impl FnOnce(f64, f64) -> f64,
     ) -> Result<Self, Refusal> {
         let (from, to) = (input.affine()?, output.affine()?);
         Ok(Self {
             zero_point: from.zero_point,
-            multiplier: multiplier(real(from.scale, to.scale))?,
+            multiplier: multiplier(real(f64::from(from.scale), f64::from(to.scale)))?,
             stage: output_stage_of(larun_ops::Activation::None, output)?,
         })
     }

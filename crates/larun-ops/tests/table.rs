@@ -309,6 +309,28 @@ fn shapes_of_transposed_convolutions_and_matrix_products() {
 }
 
 #[test]
+fn a_search_drops_its_axis() {
+    let search = OpKind::ArgMax.with_default_options();
+    let node = Node::of(&[&[2, 3, 4], &[1]]);
+    let shape = |axes: &[i32]| {
+        let node = Node::of(&[&[2, 3, 4], &[1]]).with_ints(1, axes);
+        search.infer_shape(&node, 0)
+    };
+    assert_eq!(shape(&[1]).unwrap().dims(), [2, 4]);
+    assert_eq!(shape(&[-1]).unwrap().dims(), [2, 3]);
+    assert!(matches!(
+        shape(&[3]),
+        Err(ShapeError::Option { value: 3, .. })
+    ));
+    assert!(matches!(
+        shape(&[0, 1]),
+        Err(ShapeError::Mismatch { found: 2, .. })
+    ));
+    let unknown = search.infer_shape(&node, 0);
+    assert_eq!(unknown, Err(ShapeError::Unknown { index: 1 }));
+}
+
+#[test]
 fn operands_that_do_not_fit_are_named() {
     let dense = OpKind::FullyConnected.with_default_options();
     let error = dense

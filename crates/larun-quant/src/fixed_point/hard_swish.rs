@@ -20,12 +20,12 @@ pub struct HardSwishInput {
 }
 
 impl HardSwishInput {
-    /// The parameters for tensors of these scales and zero points; `None` when the input's scale is 128 times the
+    /// The parameters for tensors of these scales and zero points, in double precision as in TFLM since October 2026; `None` when the input's scale is 128 times the
     /// output's or more.
     #[must_use]
     pub fn new(input: Affine, output: Affine) -> Option<Self> {
-        let fine_scale = (1.0 / 128.0) * input.scale;
-        let to_output = held_to_16_bits(fine_scale / output.scale);
+        let fine_scale = f64::from(input.scale) / 128.0;
+        let to_output = held_to_16_bits(fine_scale / f64::from(output.scale));
         (to_output.shift <= 0).then_some(Self {
             input_zero_point: input.zero_point,
             output_zero_point: output.zero_point,
@@ -66,8 +66,8 @@ impl HardSwishInput {
     }
 }
 
-fn held_to_16_bits(real: f32) -> FixedMultiplier {
-    let FixedMultiplier { multiplier, shift } = FixedMultiplier::from_real(f64::from(real));
+fn held_to_16_bits(real: f64) -> FixedMultiplier {
+    let FixedMultiplier { multiplier, shift } = FixedMultiplier::from_real(real);
     let multiplier = (multiplier.saturating_add(1 << 15) >> 16).min(i32::from(i16::MAX));
     FixedMultiplier { multiplier, shift }
 }
