@@ -24,6 +24,9 @@ TYPES = {
     "UINT8": (schema.TensorType.UINT8, np.uint8),
     "INT16": (schema.TensorType.INT16, np.int16),
     "INT32": (schema.TensorType.INT32, np.int32),
+    "INT64": (schema.TensorType.INT64, np.int64),
+    # Bytes of two elements.
+    "INT4": (schema.TensorType.INT4, np.uint8),
 }
 
 
@@ -286,6 +289,10 @@ def main():
     case("pad int8", "PAD", "PadOptions", {}, [same([1, 2, 3]), pads], [same([2, 4, 5])])
     case("pad float", "PAD", "PadOptions", {}, [real([1, 2, 3]), pads], [real([2, 4, 5])])
 
+    write()
+
+
+def write():
     json.dump({"cases": CASES}, sys.stdout, separators=(",", ":"))
     sys.stdout.write("\n")
 

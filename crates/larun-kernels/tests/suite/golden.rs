@@ -1,4 +1,4 @@
-//! Single nodes against what TensorFlow Lite Micro computes of them (`golden/make.py`, `golden/functions.py`).
+//! Single nodes against what TensorFlow Lite Micro computes of them (`golden/*.py`).
 
 use larun_ops::OptionsSource;
 use larun_ops::{ElementType, IntList, Op, OpKind};
@@ -19,6 +19,11 @@ fn outputs_are_those_of_tflm() {
 #[test]
 fn outputs_of_functions_are_those_of_tflm() {
     check_all(include_str!("../golden/functions.json"));
+}
+
+#[test]
+fn outputs_of_layers_with_weights_are_those_of_tflm() {
+    check_all(include_str!("../golden/weighted.json"));
 }
 
 fn check_all(file: &str) {
