@@ -1,6 +1,6 @@
 //! Building a graph node by node, shapes inferred on the way.
 
-use larun_ops::{ElementType, Op, Shape};
+use larun_ops::{ElementType, Op, Role, Shape};
 
 use crate::constant::Element;
 use crate::error::{GraphError, Place};
@@ -69,7 +69,7 @@ impl GraphBuilder {
         Ok(id)
     }
 
-    /// Adds a node with one output of the element type of its first input.
+    /// Adds a node with one output of the element type of the first input that is an activation.
     ///
     /// # Errors
     /// When the operands do not fit the operator.
@@ -79,20 +79,58 @@ impl GraphBuilder {
         op: Op,
         inputs: &[TensorId],
     ) -> Result<TensorId, GraphError> {
-        let first = inputs.first().and_then(|&t| self.subgraph.tensor(t));
+        let output = self.output_of(name, op, inputs);
+        self.push_node(op, inputs, &[output])?;
+        Ok(output)
+    }
+
+    /// Adds a node with `count` outputs, `name:0` and so on, of the element type of the first input that is an
+    /// activation.
+    ///
+    /// # Errors
+    /// When the operands do not fit the operator.
+    pub fn node_with_outputs(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[TensorId],
+        count: usize,
+    ) -> Result<Vec<TensorId>, GraphError> {
+        let output = |i| self.output_of(&format!("{name}:{i}"), op, inputs);
+        let outputs: Vec<_> = (0..count).map(output).collect();
+        self.push_node(op, inputs, &outputs)?;
+        Ok(outputs)
+    }
+
+    /// A tensor for an output, its shape still to be inferred.
+    fn output_of(&mut self, name: &str, op: Op, inputs: &[TensorId]) -> TensorId {
+        let info = op.kind().info();
+        let is_activation = |&i: &usize| info.input(i).is_some_and(|o| o.role == Role::Activation);
+        let first = (0..inputs.len()).find(is_activation).unwrap_or(0);
+        let first = inputs.get(first).and_then(|&t| self.subgraph.tensor(t));
         let element_type = first.map_or(ElementType::Float32, |t| t.element_type);
-        let output = self.subgraph.add_tensor(Tensor {
+        self.subgraph.add_tensor(Tensor {
             name: name.to_owned(),
             element_type,
             ..Tensor::default()
-        });
-        self.subgraph.nodes.push(Node::new(op, inputs, &[output]));
+        })
+    }
+
+    fn push_node(
+        &mut self,
+        op: Op,
+        inputs: &[TensorId],
+        outputs: &[TensorId],
+    ) -> Result<(), GraphError> {
+        self.subgraph.nodes.push(Node::new(op, inputs, outputs));
         let id = NodeId::new(self.subgraph.nodes.len() - 1);
-        let shape = self.graph.inferred_shape(&self.subgraph, id, 0)?;
-        if let (Some(shape), Some(tensor)) = (shape, self.subgraph.tensor_mut(output)) {
-            tensor.shape = shape;
+        for (i, &output) in outputs.iter().enumerate() {
+            let shape = self.graph.inferred_shape(&self.subgraph, id, i)?;
+            if let (Some(shape), Some(tensor)) = (shape, self.subgraph.tensor_mut(output)) {
+                tensor.shape = shape;
+            }
         }
-        Ok(output)
+        Ok(())
     }
 
     /// The shape of a tensor made so far.

@@ -140,7 +140,7 @@ fn validate_operand_count(subgraph: &Subgraph, id: NodeId, node: &Node) -> Resul
     let missing = given
         .filter(|(i, input)| input.is_none() && info.input(*i).is_some_and(|o| !o.optional))
         .count();
-    let (what, found) = match node.outputs.len() == info.outputs.len() {
+    let (what, found) = match info.accepts_outputs(node.outputs.len()) {
         false => ("outputs", node.outputs.len()),
         true if missing == 0 && info.accepts_inputs(node.inputs.len()) => return Ok(()),
         true => ("inputs", node.inputs.len() - missing),

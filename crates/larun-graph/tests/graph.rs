@@ -2,7 +2,7 @@
 
 use larun_graph::ops::{
     AddOptions, Conv2DOptions, ElementType, FullyConnectedOptions, NoOptions, Op, Pool2DOptions,
-    ReducerOptions, ReshapeOptions, Shape,
+    ReducerOptions, ReshapeOptions, Shape, SplitOptions, SplitVOptions, UnpackOptions,
 };
 use larun_graph::{
     BufferId, Graph, GraphBuilder, GraphError, NodeId, Quantization, TensorId, lifetimes,
@@ -146,6 +146,85 @@ fn reshape_fills_its_wildcard() {
         net.node("z", Op::Reshape(ReshapeOptions::default()), &[x, bad])
             .is_err()
     );
+}
+
+/// x -> split along the channels -> unpack the second part along the batch
+fn parts() -> Graph {
+    let mut net = GraphBuilder::new("parts");
+    let x = net.input("x", &[2, 3, 8], ElementType::Int8).unwrap();
+    let axis = net.constant("axis", &[], &[-1i32]).unwrap();
+    let split = Op::Split(SplitOptions { num_splits: 2 });
+    let halves = net
+        .node_with_outputs("split", split, &[axis, x], 2)
+        .unwrap();
+    let unpack = Op::Unpack(UnpackOptions { num: 2, axis: 0 });
+    let rows = net
+        .node_with_outputs("unpack", unpack, &halves[1..], 2)
+        .unwrap();
+    let sizes = net.constant("sizes", &[3], &[1i32, -1, 1]).unwrap();
+    let by_size = Op::SplitV(SplitVOptions { num_splits: 3 });
+    let inputs = [halves[0], sizes, axis];
+    let parts = net
+        .node_with_outputs("by size", by_size, &inputs, 3)
+        .unwrap();
+    rows.into_iter()
+        .chain(parts)
+        .for_each(|part| net.output(part));
+    net.finish().unwrap()
+}
+
+#[test]
+fn every_output_has_its_own_shape() {
+    let shapes = |graph: &Graph| {
+        let subgraph = graph.main().unwrap();
+        let shape = |output: &TensorId| subgraph.tensor(*output).unwrap().shape.dims().to_vec();
+        subgraph.outputs.iter().map(shape).collect::<Vec<_>>()
+    };
+    let mut graph = parts();
+    let x = graph
+        .main()
+        .unwrap()
+        .tensor(TensorId(0))
+        .unwrap()
+        .element_type;
+    assert!(
+        graph
+            .main()
+            .unwrap()
+            .outputs
+            .iter()
+            .all(|&output| { graph.main().unwrap().tensor(output).unwrap().element_type == x })
+    );
+    let part = |len| vec![2, 3, len];
+    assert_eq!(
+        shapes(&graph),
+        [vec![3, 4], vec![3, 4], part(1), part(2), part(1)]
+    );
+
+    graph.subgraphs[0].tensors[0].shape = Shape::new(&[2, 5, 12]).unwrap();
+    graph.infer_shapes().unwrap();
+    graph.validate().unwrap();
+    let part = |len| vec![2, 5, len];
+    assert_eq!(
+        shapes(&graph),
+        [vec![5, 6], vec![5, 6], part(1), part(4), part(1)]
+    );
+
+    graph.subgraphs[0].tensors[0].shape = Shape::new(&[2, 5, 9]).unwrap();
+    assert!(matches!(
+        graph.infer_shapes(),
+        Err(GraphError::Shape { .. })
+    ));
+}
+
+#[test]
+fn a_node_with_more_outputs_than_parts_is_refused() {
+    let mut graph = parts();
+    let more = graph.subgraphs[0].tensors[0].clone();
+    let more = graph.subgraphs[0].add_tensor(more);
+    graph.subgraphs[0].nodes[1].outputs.push(more);
+    let message = graph.validate().unwrap_err().to_string();
+    assert!(message.ends_with("there is no output 2"), "{message}");
 }
 
 #[test]
