@@ -11,6 +11,7 @@ mod picks;
 mod reference;
 mod refusals;
 mod resize;
+mod signal;
 mod support;
 mod weighted;
 mod windows;
