@@ -4,7 +4,7 @@
 //!
 //! | words | what |
 //! |---|---|
-//! | 2 a subgraph of the file | where its table begins (0: never run), bytes of its activations; nothing where the file has one subgraph |
+//! | 2 a subgraph of the file | where its table begins (0: never run) and how deep it runs others, bytes of its activations; nothing where the file has one subgraph |
 //! | 4 a subgraph that runs | its table's header: how many tensors and nodes, where in the file its inputs and outputs are listed |
 //! | 2 a tensor | its place |
 //! | 1 a node | index of its record |
@@ -184,6 +184,40 @@ impl Header {
     }
 }
 
+/// A subgraph in the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// Where its table begins: below [`MOST_WORDS`].
+    pub(crate) start: usize,
+    /// How many levels of subgraphs it is, itself included: below 16.
+    pub(crate) levels: usize,
+    /// Bytes of its activations.
+    pub(crate) activations: u32,
+}
+
+/// A gigabyte. More words of persistent memory are not indexed.
+pub(crate) const MOST_WORDS: usize = 1 << 28;
+
+impl Listed {
+    /// The entry of a subgraph, `None` where it was not loaded.
+    pub(crate) fn read(words: &[u32], subgraph: usize) -> Option<Self> {
+        let &[at, activations, ..] = words.get(subgraph.checked_mul(DIRECTORY_WORDS)?..)? else {
+            return None;
+        };
+        let at = at as usize;
+        (at > 0).then_some(Self {
+            start: at % MOST_WORDS,
+            levels: at / MOST_WORDS,
+            activations,
+        })
+    }
+
+    pub(crate) const fn words(&self) -> [u32; DIRECTORY_WORDS] {
+        let at = self.start as u32 | (self.levels as u32) << MOST_WORDS.ilog2();
+        [at, self.activations]
+    }
+}
+
 /// The tables of all subgraphs.
 #[derive(Clone, Copy)]
 pub(crate) struct Tables<'a> {
@@ -202,10 +236,7 @@ impl<'a> Tables<'a> {
     pub(crate) fn get(&self, subgraph: usize) -> Option<Table<'a>> {
         let start = match subgraph {
             0 => self.main,
-            _ if subgraph < self.directory => {
-                let start = *self.words.get(subgraph.checked_mul(DIRECTORY_WORDS)?)?;
-                (start > 0).then_some(start as usize)?
-            }
+            _ if subgraph < self.directory => Listed::read(self.words, subgraph)?.start,
             _ => return None,
         };
         let words = self.words.get(start..)?;

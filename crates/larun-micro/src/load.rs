@@ -9,7 +9,7 @@ use larun_tflite::view::Model;
 
 use crate::activations::{ALIGNMENT, Owner};
 use crate::error::LoadError;
-use crate::layout::DIRECTORY_WORDS;
+use crate::layout::{DIRECTORY_WORDS, Listed};
 use crate::measure::too_small;
 use crate::source::{Source, Spared};
 use crate::workspace::{NoRoom, Workspace};
@@ -156,10 +156,8 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
             self.directory = count;
         }
         let mut path = Path::default();
-        let mut deepest = 0;
         self.enter(&mut path, 0)?;
         loop {
-            deepest = deepest.max(path.len);
             let (number, node) = path.last();
             let source = Source::new(self.request.model, number)?;
             if let Some((node, callee)) = self.next_call(&source, node)? {
@@ -173,24 +171,23 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
                 self.enter(&mut path, callee)?;
                 continue;
             }
-            let (start, bytes) = self.load_subgraph(&source, each)?;
+            let listed = self.load_subgraph(&source, each)?;
             path.pop();
             if path.len == 0 {
-                return Ok(self.loaded(start, bytes, deepest));
+                return Ok(self.loaded(&listed));
             }
-            let entry = [start as u32, bytes];
-            self.work.write(number * DIRECTORY_WORDS, &entry);
+            self.work.write(number * DIRECTORY_WORDS, &listed.words());
         }
     }
 
-    fn loaded(&self, main: usize, activation_bytes: u32, deepest: usize) -> Loaded {
+    fn loaded(&self, main: &Listed) -> Loaded {
         Loaded {
             words: self.work.kept(),
-            frame_words: deepest.saturating_sub(1) * FRAME_WORDS,
+            frame_words: main.levels.saturating_sub(1) * FRAME_WORDS,
             state_bytes: self.state_bytes,
-            activation_bytes: activation_bytes as usize,
+            activation_bytes: main.activations as usize,
             directory: self.directory,
-            main,
+            main: main.start,
             resources: self.resources.first,
             loading_words: self.work.needed(),
         }
@@ -218,7 +215,7 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
             let plan = node.prepare(&mut [], self.request.rounding)?;
             for callee in plan.calls().into_iter().flatten() {
                 let callee = callee as usize;
-                if self.activations_of(callee).is_none() {
+                if self.listed(callee).is_none() {
                     return Ok(Some((index, callee)));
                 }
             }
@@ -226,15 +223,11 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
         Ok(None)
     }
 
-    /// Bytes of activations of a subgraph, other than the main one, that was loaded.
-    pub(crate) fn activations_of(&self, subgraph: usize) -> Option<u32> {
-        if subgraph >= self.directory {
-            return None;
-        }
-        let at = subgraph.checked_mul(DIRECTORY_WORDS)?;
-        match *self.work.words().get(at..)? {
-            [start, bytes, ..] if start > 0 => Some(bytes),
-            _ => None,
+    /// A subgraph, other than the main one, that was loaded.
+    pub(crate) fn listed(&self, subgraph: usize) -> Option<Listed> {
+        match subgraph < self.directory {
+            true => Listed::read(self.work.words(), subgraph),
+            false => None,
         }
     }
 }

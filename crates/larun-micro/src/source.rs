@@ -6,11 +6,8 @@ use larun_tflite::view::{List, Model, OperatorCode, Subgraph};
 
 use crate::activations::Span;
 use crate::error::{LoadError, Name};
-use crate::layout::{ABSENT, Place, TABLE_WORDS};
+use crate::layout::{ABSENT, MOST_WORDS, Place, TABLE_WORDS};
 use crate::node::{FileNode, Node, describe};
-
-/// A gigabyte, so that every index fits a word.
-const MOST_PERSISTENT_WORDS: usize = 1 << 28;
 
 /// A subgraph of a file.
 #[derive(Clone, Copy)]
@@ -271,7 +268,7 @@ impl Spared {
         let words = bytes.saturating_mul(8).saturating_add(1 << 16);
         Self {
             entries: bytes / size_of::<i32>(),
-            words: words.min(MOST_PERSISTENT_WORDS),
+            words: words.min(MOST_WORDS),
         }
     }
 

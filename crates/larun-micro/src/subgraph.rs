@@ -6,18 +6,18 @@ use larun_ops::InPlace;
 
 use crate::activations::{Owner, Span};
 use crate::error::LoadError;
-use crate::layout::{ABSENT, Header, Place, TABLE_WORDS, TENSOR_WORDS};
-use crate::load::{Each, Loader, STATE_ALIGNMENT, Stop};
+use crate::layout::{ABSENT, Header, Listed, Place, TABLE_WORDS, TENSOR_WORDS};
+use crate::load::{Each, Loader, MOST_DEPTH, STATE_ALIGNMENT, Stop};
 use crate::node::Node;
 use crate::source::Source;
 
 impl<'m> Loader<'_, 'm, '_> {
-    /// Loads a subgraph; returns where its table begins, and the bytes of its activations.
+    /// Loads a subgraph; returns its entry in the directory.
     pub(crate) fn load_subgraph(
         &mut self,
         source: &Source<'m>,
         each: &mut Each<'_>,
-    ) -> Result<(usize, u32), Stop<'m>> {
+    ) -> Result<Listed, Stop<'m>> {
         let start = self.work.kept();
         let entries = source.tensors * TENSOR_WORDS + source.nodes;
         self.work.take(TABLE_WORDS + entries)?;
@@ -30,17 +30,27 @@ impl<'m> Loader<'_, 'm, '_> {
             let tensor = source.tensor_number(None, number)?;
             self.touch(tensor, 0);
         }
+        // The main subgraph is above any other.
+        let most = MOST_DEPTH - usize::from(source.number != 0);
+        let mut levels = 1;
         for index in 0..source.nodes {
-            self.load_node(source, start, index)?;
+            levels = levels.max(1 + self.load_node(source, start, index)?);
+            if levels > most {
+                return Err(source.too_deep(index).into());
+            }
         }
         let end = source.nodes.saturating_sub(1);
         for number in source.subgraph.outputs()?.iter() {
             let tensor = source.tensor_number(None, number)?;
             self.read(source, None, tensor, end)?;
         }
-        let bytes = self.plan(source, start, each)?;
+        let activations = self.plan(source, start, each)?;
         self.work.end_notes();
-        Ok((start, bytes))
+        Ok(Listed {
+            start,
+            levels,
+            activations,
+        })
     }
 
     fn load_tensor(
@@ -75,12 +85,13 @@ impl<'m> Loader<'_, 'm, '_> {
         Some(at as u32)
     }
 
+    /// Returns how many levels of subgraphs the node runs.
     fn load_node(
         &mut self,
         source: &Source<'m>,
         start: usize,
         index: usize,
-    ) -> Result<(), Stop<'m>> {
+    ) -> Result<usize, Stop<'m>> {
         let node = source.node(self.request.kernels, index)?;
         let mut header = node.header()?;
         let before_plan = 1 + header.operand_words();
@@ -96,9 +107,11 @@ impl<'m> Loader<'_, 'm, '_> {
 
         let too_large = || node.refused(Refusal::options(Reason::TooLarge));
         let mut scratch = u32::try_from(scratch).map_err(|_| too_large())?;
+        let mut levels = 0;
         for callee in calls.into_iter().flatten() {
-            let bytes = self.activations_of(callee as usize);
-            scratch = scratch.max(bytes.ok_or_else(too_large)?);
+            let callee = self.listed(callee as usize).ok_or_else(too_large)?;
+            scratch = scratch.max(callee.activations);
+            levels = levels.max(callee.levels);
         }
         let state_at = self.keep_state(state).ok_or_else(too_large)?;
         (header.scratch, header.state) = (scratch > 0, state > 0);
@@ -122,7 +135,7 @@ impl<'m> Loader<'_, 'm, '_> {
             Some(Use::Used { bytes, zeros }) => self.use_resource(&node, bytes, zeros)?,
             None => {}
         }
-        Ok(())
+        Ok(levels)
     }
 
     /// Writes what comes before a plan, and moves the plan behind it.

@@ -4,10 +4,11 @@ mod support;
 
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
 use larun_micro::host::{AlignedBytes, MAX_ARENA, arena_for};
-use larun_micro::{LoadError, kernels};
-use larun_testing::{corpus_dir, model_cases};
+use larun_micro::kernels::{self, InvokeError};
+use larun_micro::{Interpreter, LoadError, Options, RunError};
+use larun_testing::{corpus_dir, model_cases, op_cases};
 use proptest::prelude::*;
-use support::{Random, fill_inputs, load, transit_file};
+use support::{Random, fill_inputs, flow, load, transit_file};
 
 /// Loads and, where that succeeds, runs; says whether it ran. Panics where the interpreter does.
 ///
@@ -284,4 +285,161 @@ proptest! {
         let mut arena = AlignedBytes::zeroed(64 << 10);
         survives(&model, &mut arena);
     }
+}
+
+/// Runs with a limit that lets a damaged loop end soon; only loops and handles may fail an inference.
+fn survives_with_loops(model: &[u8], arena: &mut [u8]) -> bool {
+    let options = Options {
+        max_calls: 64,
+        ..Options::default()
+    };
+    match Interpreter::with_options(model, kernels::ALL, arena, options) {
+        Ok(mut interpreter) => {
+            for _ in 0..2 {
+                fill_inputs(&mut interpreter, 1);
+                match interpreter.invoke() {
+                    Ok(()) | Err(RunError::TooManyCalls { .. }) => {}
+                    Err(RunError::Node { error, .. }) => assert!(
+                        matches!(
+                            error,
+                            InvokeError::NoResource(_) | InvokeError::Length { .. }
+                        ),
+                        "{error}"
+                    ),
+                    Err(error) => panic!("{error}"),
+                }
+                interpreter.reset().unwrap();
+            }
+            true
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            false
+        }
+    }
+}
+
+#[test]
+fn damaged_copies_of_models_with_subgraphs() {
+    let mut models = vec![flow::file(&flow::branch()), flow::file(&flow::queue())];
+    if let Some(corpus) = corpus_dir("damaged_copies_of_models_with_subgraphs: CALL_ONCE") {
+        let mut cases = op_cases(&corpus).unwrap();
+        cases.retain(|case| case.group == "CALL_ONCE");
+        models.extend(cases.iter().map(|case| AlignedBytes::copy_of(&case.model)));
+    }
+    let mut arena = AlignedBytes::zeroed(64 << 10);
+    let mut random = Random(4);
+    let runs = (0..4_000).filter(|turn| {
+        let model = &models[turn % models.len()];
+        survives_with_loops(&damage(model, &mut random), &mut arena)
+    });
+    let runs = runs.count();
+    assert!((100..3_800).contains(&runs), "{runs} ran");
+}
+
+#[test]
+fn every_bit_of_a_model_with_subgraphs_may_flip() {
+    let mut arena = AlignedBytes::zeroed(64 << 10);
+    for mut model in [flow::file(&flow::branch()), flow::file(&flow::queue())] {
+        for byte in 0..model.len() {
+            for bit in 0..8 {
+                model[byte] ^= 1 << bit;
+                survives_with_loops(&model, &mut arena);
+                model[byte] ^= 1 << bit;
+            }
+        }
+    }
+}
+
+/// A model whose main subgraph runs all others, which are one table of `operators` RELUs.
+fn shared_subgraphs(subgraphs: usize, operators: usize) -> AlignedBytes {
+    let mut file = FlatBufferBuilder::new();
+    let both = file.create_vector(&[0i32, 1]);
+    let flag = file.create_vector(&[0i32]);
+    let inputs = file.create_vector(&[1i32]);
+    let outputs = file.create_vector(&[2i32]);
+    let relus: Vec<_> = (0..operators as i32)
+        .map(|i| {
+            let output = file.create_vector(&[2 + i]);
+            table(&mut file, &[(1, inputs.value()), (2, output.value())])
+        })
+        .collect();
+    let relus = file.create_vector(&relus);
+    let tensor = table(&mut file, &[]);
+    let tensors = file.create_vector(&vec![tensor; 2 + operators]);
+    let leaf = table(
+        &mut file,
+        &[
+            (0, tensors.value()),
+            (1, inputs.value()),
+            (2, outputs.value()),
+            (3, relus.value()),
+        ],
+    );
+    let calls: Vec<_> = (1..=subgraphs as i32)
+        .map(|callee| {
+            let start = file.start_table();
+            file.push_slot_always(slot(0), callee);
+            file.push_slot_always(slot(1), callee);
+            let options = file.end_table(start);
+            let start = file.start_table();
+            file.push_slot_always(slot(0), 1u32);
+            file.push_slot_always(slot(1), both);
+            file.push_slot_always(slot(2), outputs);
+            file.push_slot_always(slot(3), 92u8);
+            file.push_slot_always(slot(4), options);
+            file.end_table(start)
+        })
+        .collect();
+    let calls = file.create_vector(&calls);
+    let start = file.start_table();
+    file.push_slot_always(slot(1), 6i8);
+    let boolean = file.end_table(start);
+    let others = [1, 2].map(|_| table(&mut file, &[]));
+    let tensors = file.create_vector(&[boolean, others[0], others[1]]);
+    let main = table(
+        &mut file,
+        &[
+            (0, tensors.value()),
+            (1, both.value()),
+            (2, flag.value()),
+            (3, calls.value()),
+        ],
+    );
+    let mut all = vec![leaf; subgraphs + 1];
+    all[0] = main;
+    let subgraphs = file.create_vector(&all);
+    let codes = [19i32, 118].map(|code| {
+        let start = file.start_table();
+        file.push_slot_always(slot(3), code);
+        file.end_table(start)
+    });
+    let codes = file.create_vector(&codes);
+    let buffer = table(&mut file, &[]);
+    let buffers = file.create_vector(&[buffer]);
+    let start = file.start_table();
+    file.push_slot_always(slot(0), 3u32);
+    file.push_slot_always(slot(1), codes);
+    file.push_slot_always(slot(2), subgraphs);
+    file.push_slot_always(slot(4), buffers);
+    let root = file.end_table(start);
+    file.finish(root, Some("TFL3"));
+    AlignedBytes::copy_of(file.finished_data())
+}
+
+#[test]
+fn subgraphs_that_share_their_bytes_are_refused() {
+    let mut arena = AlignedBytes::zeroed(1 << 20);
+    let model = shared_subgraphs(5_000, 500);
+    let error = load(&model, &mut arena).err();
+    let refused = matches!(
+        error,
+        Some(
+            LoadError::TooManyOperands { subgraph: 2.., .. }
+                | LoadError::TooLarge { subgraph: 2.., .. }
+        )
+    );
+    assert!(refused, "{error:?}");
+    let model = shared_subgraphs(1, 1);
+    assert!(survives(&model, &mut arena));
 }

@@ -1,6 +1,8 @@
 //! What the tests share: a small network, and the models of the corpus that the interpreter runs.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod flow;
+
 use larun_graph::ops::{
     Activation, Conv2DOptions, ElementType, FullyConnectedOptions, Op, Padding, Pool2DOptions,
     ReshapeOptions, SoftmaxOptions,
