@@ -48,6 +48,37 @@ pub(crate) fn dot_row(input: &[i8], zero_point: i16, row: &[i8]) -> i32 {
     })
 }
 
+/// Values less their zero point, in 16 bits.
+pub(crate) fn widen<T: Copy + Into<i16>>(values: &[T], zero_point: i32, widened: &mut [i16]) {
+    for (widened, &value) in widened.iter_mut().zip(values) {
+        *widened = value.into().wrapping_sub(zero_point as i16);
+    }
+}
+
+/// The products of 16-bit values with four rows of weights.
+pub(crate) fn dot_4(values: &[i16], [a, b, c, d]: [&[i8]; 4]) -> [i32; 4] {
+    let mut sums = [0i32; 4];
+    for ((((&x, &a), &b), &c), &d) in values.iter().zip(a).zip(b).zip(c).zip(d) {
+        let x = i32::from(x);
+        sums[0] = sums[0].wrapping_add(x * i32::from(a));
+        sums[1] = sums[1].wrapping_add(x * i32::from(b));
+        sums[2] = sums[2].wrapping_add(x * i32::from(c));
+        sums[3] = sums[3].wrapping_add(x * i32::from(d));
+    }
+    sums
+}
+
+/// The products of 16-bit values with every row of a matrix, each with its row's number.
+pub(crate) fn for_each_row(values: &[i16], matrix: &[i8], mut each: impl FnMut(usize, i32)) {
+    let len = values.len().max(1);
+    for (block, rows) in matrix.chunks(len.saturating_mul(4)).enumerate() {
+        let sums = dot_4(values, four_rows(rows, len));
+        for (lane, sum) in sums.into_iter().enumerate().take(rows.len() / len) {
+            each(4 * block + lane, sum);
+        }
+    }
+}
+
 /// Adds to each sum the products of the values with its row of weights, one after the other.
 ///
 /// Each sum is a chain of dependent additions; four chains keep the processor busy.

@@ -6,10 +6,10 @@ use crate::pieces::{Pieces, region};
 use crate::{InvokeError, Locate, Location, Memory};
 
 /// The first `expected` elements of the scratch memory.
-pub(crate) fn check_scratch(
-    scratch: &mut [i16],
+pub(crate) fn check_scratch<T>(
+    scratch: &mut [T],
     expected: usize,
-) -> Result<&mut [i16], InvokeError> {
+) -> Result<&mut [T], InvokeError> {
     let found = scratch.len();
     scratch.get_mut(..expected).ok_or(InvokeError::Length {
         operand: Memory::Scratch,

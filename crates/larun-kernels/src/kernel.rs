@@ -153,7 +153,8 @@ fn check_size(tensor: &TensorInfo<'_>) -> Result<(), Reason> {
     }
 }
 
-fn check_shape(found: &Shape, expected: &Shape) -> Result<(), Reason> {
+/// Checks a shape against the one expected.
+pub(crate) fn check_shape(found: &Shape, expected: &Shape) -> Result<(), Reason> {
     if found.rank() != expected.rank() {
         return Err(Reason::Rank {
             found: found.rank(),

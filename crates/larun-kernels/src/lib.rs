@@ -31,6 +31,7 @@ mod lanes;
 mod layout;
 mod leaky;
 mod log_softmax;
+mod lstm;
 mod mean;
 mod memory;
 mod node;
@@ -50,6 +51,7 @@ mod sigmoid;
 mod sign;
 mod signal;
 mod softmax;
+mod svdf;
 mod transpose_conv;
 mod unwritten;
 mod weighted;
@@ -67,6 +69,10 @@ pub use io::{Element, FrozenIo, Io};
 pub use kernel::{ALL, Kernel, Registration};
 pub use l2_pool::l2_pool_f32;
 pub use larun_quant::fixed_point::Rounding;
+pub use lstm::{
+    LstmGeometry, LstmQuantization, LstmState, LstmWeights, lstm_f32, lstm_i8, lstm_i16,
+    lstm_scratch_len,
+};
 pub use mean::{MeanQuantization, mean_f32, mean_i8};
 pub use memory::{InvokeError, Locate, Location, Memory};
 pub use node::{NodeView, QuantizationView, TensorInfo};
@@ -81,6 +87,7 @@ pub use refusal::{Reason, Refusal, Site};
 pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
 pub use sigmoid::{logistic_f32, logistic_i8};
 pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16, softmax_i16};
+pub use svdf::{SvdfGeometry, SvdfQuantization, SvdfWeights, svdf_f32, svdf_i8, svdf_i8_i16};
 pub use window::{ImageWindow, WindowAxis};
 
 pub(crate) use io::check_scratch;

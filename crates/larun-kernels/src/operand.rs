@@ -1,11 +1,12 @@
 //! Checks that `prepare` makes of single operands.
 
-use larun_ops::{Activation, ElementType, IntList, MAX_RANK, Operator, Padding, ShapeError};
+use larun_ops::{Activation, ElementType, IntList, MAX_RANK, Operator, Padding, Shape, ShapeError};
 use larun_quant::fixed_point::FixedMultiplier;
 use larun_quant::{Affine, activation_range, activation_range_i8};
 
 use crate::axes::row_major;
 use crate::integer::range_of;
+use crate::kernel::check_shape;
 use crate::requantize::{Clamp, OutputStage};
 use crate::window::{ImageWindow, WindowAxis};
 use crate::{NodeView, Reason, Refusal, Site, TensorInfo};
@@ -103,6 +104,12 @@ impl<'m> Operand<'m> {
         self.info.shape.nhwc().ok_or(self.refuse(rank))
     }
 
+    /// Checks the dimensions.
+    pub(crate) fn has_dims(&self, expected: &[usize]) -> Result<(), Refusal> {
+        let expected = Shape::new(expected).ok_or(self.refuse(Reason::TooLarge))?;
+        check_shape(&self.info.shape, &expected).map_err(|reason| self.refuse(reason))
+    }
+
     /// Checks the number of elements, in whatever dimensions.
     pub(crate) fn has_elements(&self, expected: usize) -> Result<(), Refusal> {
         match self.elements()? {
@@ -138,6 +145,14 @@ impl<'m> Operand<'m> {
         } else {
             Err(self.refuse(wrong))
         }
+    }
+
+    /// Checks that the value is kept from one inference to the next.
+    pub(crate) fn is_variable(&self) -> Result<(), Refusal> {
+        if self.info.is_variable {
+            return Ok(());
+        }
+        Err(self.refuse(Reason::NotVariable))
     }
 
     /// The element type, where it is one of those that are supported.
@@ -320,7 +335,8 @@ pub(crate) fn clamp(activation: Activation) -> Result<Clamp, Refusal> {
     })
 }
 
-fn clamp_range(activation: Activation) -> Result<(f32, f32), Refusal> {
+/// The bounds of an activation, infinite where there is none.
+pub(crate) fn clamp_range(activation: Activation) -> Result<(f32, f32), Refusal> {
     let unsupported = Refusal::options(Reason::Activation(activation));
     activation.clamp_range().ok_or(unsupported)
 }

@@ -353,6 +353,15 @@ primitive_record! {
     FixedMultiplier: push_multiplier, read_multiplier;
 }
 
+/// The rounding is the whole plan's and takes no word of it.
+impl Record for Rounding {
+    fn write(&self, _: &mut PlanWriter<'_>) {}
+
+    fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
+        Ok(plan.rounding())
+    }
+}
+
 impl Record for bool {
     fn write(&self, plan: &mut PlanWriter<'_>) {
         plan.push_u32(u32::from(*self));

@@ -174,6 +174,10 @@ pub enum Reason {
         /// Bytes there.
         expected: usize,
     },
+    /// An operand that the node changes is not a variable.
+    NotVariable,
+    /// An operand of a variant of the operator that is not computed.
+    Variant,
     /// An integer tensor without scale.
     NotQuantized,
     /// A scale that is not a positive finite number.
@@ -305,6 +309,10 @@ impl fmt::Display for Reason {
                 f,
                 "the variable has {found} bytes here, but {expected} where it is used before"
             ),
+            Self::NotVariable => f.write_str("must be a variable, which keeps its value"),
+            Self::Variant => {
+                f.write_str("belongs to a variant of the operator that is not supported")
+            }
             Self::NotQuantized => f.write_str("has no quantisation parameters"),
             Self::Scale { found } => {
                 write!(f, "scale must be positive and finite, is {found}")

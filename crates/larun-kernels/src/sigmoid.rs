@@ -98,7 +98,7 @@ fn write_16(node: &dyn NodeView, largest: i32, plan: &mut PlanWriter<'_>) -> Res
 }
 
 /// The exponent of a scale that is, to a thousandth of a power, one of two: TFLM's `CheckedLog2`.
-fn near_power_of_two(scale: f32) -> Option<i32> {
+pub(crate) fn near_power_of_two(scale: f32) -> Option<i32> {
     let exponent = libm::logf(scale) * (1.0 / core::f32::consts::LN_2);
     let rounded = libm::roundf(exponent);
     ((exponent - rounded).abs() < 1e-3).then_some(rounded as i32)
@@ -179,13 +179,16 @@ pub fn logistic_i8(
 /// # Errors
 /// [`InvokeError::Length`] when the slices' lengths differ.
 pub fn logistic_f32(input: &[f32], output: &mut [f32]) -> Result<(), InvokeError> {
-    map(input, output, |x: f32| {
-        if x > 16.619_047 {
-            1.0
-        } else if x < -9.0 {
-            libm::expf(x)
-        } else {
-            1.0 / (1.0 + libm::expf(-x))
-        }
-    })
+    map(input, output, logistic)
+}
+
+/// [`logistic_f32`] of one number.
+pub(crate) fn logistic(x: f32) -> f32 {
+    if x > 16.619_047 {
+        1.0
+    } else if x < -9.0 {
+        libm::expf(x)
+    } else {
+        1.0 / (1.0 + libm::expf(-x))
+    }
 }

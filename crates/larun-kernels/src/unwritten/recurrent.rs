@@ -1,8 +1,6 @@
 //! See the module above.
 
 super::unwritten! {
-    Svdf
-    UnidirectionalSequenceLstm
     CircularBuffer
     Decode
     DetectionPostProcess

@@ -1,0 +1,80 @@
+//! UNIDIRECTIONAL_SEQUENCE_LSTM: a long short-term memory over sequences.
+
+mod geometry;
+mod integer;
+mod prepare;
+mod real;
+
+use larun_ops::{Op, op};
+
+use crate::operand::wrong_op;
+use crate::plan::Record;
+use crate::{
+    Element, FrozenIo, InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Refusal,
+};
+
+use geometry::{CELL, HIDDEN};
+pub use geometry::{LstmGeometry, LstmState, LstmWeights};
+pub use integer::{LstmQuantization, lstm_i8, lstm_i16, lstm_scratch_len};
+use prepare::Arithmetic;
+pub use real::lstm_f32;
+
+impl Kernel for op::UnidirectionalSequenceLstm {
+    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        match node.op() {
+            Op::UnidirectionalSequenceLstm(options) => prepare::prepare(&options, node, plan),
+            _ => Err(wrong_op::<Self>(node)),
+        }
+    }
+
+    fn invoke(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
+        let arithmetic = Arithmetic::read(&mut plan)?;
+        let geometry = LstmGeometry::read(&mut plan)?;
+        match arithmetic {
+            Arithmetic::Float32 => {
+                let cell_clip = plan.read_f32()?;
+                let (output, state, scratch, io) = memory(io)?;
+                let (weights, input) = (LstmWeights::read(&io)?, io.input(0)?);
+                lstm_f32(
+                    &geometry, cell_clip, &weights, input, state, output, scratch,
+                )
+            }
+            Arithmetic::Int8 => invoke_integer::<i8>(&geometry, plan, io),
+            Arithmetic::Int16 => invoke_integer::<i16>(&geometry, plan, io),
+        }
+    }
+}
+
+fn invoke_integer<T: integer::Activation>(
+    geometry: &LstmGeometry,
+    mut plan: PlanReader<'_>,
+    io: Io<'_>,
+) -> Result<(), InvokeError> {
+    let quantization = LstmQuantization::read(&mut plan)?;
+    let (output, state, scratch, io) = memory::<T, _, _>(io)?;
+    let (weights, input) = (LstmWeights::read(&io)?, io.input(0)?);
+    integer::run(
+        geometry,
+        &quantization,
+        &weights,
+        input,
+        state,
+        output,
+        scratch,
+    )
+}
+
+/// A node's memory: output, state, scratch and what is read.
+type NodeMemory<'a, T, C, S> = (&'a mut [T], LstmState<'a, T, C>, &'a mut [S], FrozenIo<'a>);
+
+fn memory<T: Element, C: Element, S: Element>(
+    mut io: Io<'_>,
+) -> Result<NodeMemory<'_, T, C, S>, InvokeError> {
+    let output = io.output(0)?;
+    let state = LstmState {
+        hidden: io.state(HIDDEN)?,
+        cell: io.state(CELL)?,
+    };
+    let scratch = io.scratch()?;
+    Ok((output, state, scratch, io.freeze()))
+}
