@@ -147,6 +147,11 @@ impl<'m> Operand<'m> {
         }
     }
 
+    /// The bytes of a constant.
+    pub(crate) fn constant(&self) -> Result<&'m [u8], Refusal> {
+        self.info.constant.ok_or(self.refuse(Reason::NotConstant))
+    }
+
     /// Checks that the value is kept from one inference to the next.
     pub(crate) fn is_variable(&self) -> Result<(), Refusal> {
         if self.info.is_variable {

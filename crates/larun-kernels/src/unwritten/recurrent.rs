@@ -2,6 +2,5 @@
 
 super::unwritten! {
     CircularBuffer
-    Decode
     DetectionPostProcess
 }

@@ -1,0 +1,181 @@
+//! What the decoding of constants checks when a model is loaded: everything, since all that it reads is constant.
+
+use larun_ops::ElementType;
+
+use super::HEADER;
+use super::codes::{Channels, Codes};
+use crate::operand::Operand;
+use crate::plan::Record;
+use crate::{NodeView, PlanWriter, Reason, Refusal};
+
+/// The types that TFLM decodes.
+const DECODED: &[ElementType] = &[
+    ElementType::Bool,
+    ElementType::Int8,
+    ElementType::Int16,
+    ElementType::Int32,
+    ElementType::Int64,
+    ElementType::Float32,
+];
+
+pub(super) fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+    let (found, outputs) = (node.input_count(), node.output_count());
+    if outputs.checked_mul(2) != Some(found) {
+        return Err(Refusal::options(Reason::Inputs { found }));
+    }
+    plan.push_usize(outputs);
+    for index in 0..outputs {
+        let encoded = Operand::input(node, 2 * index)?;
+        let description = Operand::input(node, 2 * index + 1)?;
+        let output = Operand::output(node, index)?;
+        Pair::new(&encoded, &description, &output)?.write(plan)?;
+    }
+    Ok(())
+}
+
+/// An encoded tensor with its description and what it decodes to.
+struct Pair<'a> {
+    encoded: &'a Operand<'a>,
+    description: &'a Operand<'a>,
+    output: &'a Operand<'a>,
+    codes: &'a [u8],
+    header: &'a [u8; HEADER],
+    values: &'a [u8],
+}
+
+impl<'a> Pair<'a> {
+    fn new(
+        encoded: &'a Operand<'a>,
+        description: &'a Operand<'a>,
+        output: &'a Operand<'a>,
+    ) -> Result<Self, Refusal> {
+        output.one_of(DECODED)?;
+        let codes = encoded.constant()?;
+        let bytes = description.constant()?;
+        let (found, expected) = (bytes.len(), HEADER);
+        let short = description.refuse(Reason::ConstantSize { found, expected });
+        let (header, values) = bytes.split_first_chunk().ok_or(short)?;
+        for (what, byte) in [("version of the header", 1), ("version of the code", 4)] {
+            let found = i32::from(header[byte]);
+            if found != 1 {
+                return Err(description.refuse(Reason::Option { what, found }));
+            }
+        }
+        Ok(Self {
+            encoded,
+            description,
+            output,
+            codes,
+            header,
+            values,
+        })
+    }
+
+    /// Checks everything that decoding reads, and writes the plan.
+    fn write(&self, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        let channels = self.channels()?;
+        channels.write(plan);
+        match self.header[0] {
+            0 => self.write_table(&channels, plan)?,
+            2 => self.write_pruned(&channels, plan)?,
+            kind => {
+                let (what, found) = ("kind of code", i32::from(kind));
+                return Err(self.description.refuse(Reason::Option { what, found }));
+            }
+        }
+        plan.push_usize(self.output.element_len()?);
+        Ok(())
+    }
+
+    /// Channels lie along the first axis or the last.
+    fn channels(&self) -> Result<Channels, Refusal> {
+        let (output, elements) = (&self.output.info, self.output.elements()?);
+        let count = output.quantization.channels().max(1);
+        let axis = match (count, output.quantization.axis()) {
+            (1, _) => 0,
+            (_, axis) => axis,
+        };
+        let dims = output.shape.dims();
+        if dims
+            .get(axis)
+            .is_some_and(|&found| count > 1 && found != count)
+        {
+            let (found, expected) = (count, dims.get(axis).copied().unwrap_or(0));
+            return Err(self.output.refuse(Reason::ChannelCount { found, expected }));
+        }
+        let run = match axis {
+            _ if axis + 1 == dims.len() && count > 1 => 1,
+            0 => elements / count,
+            found => {
+                let expected = 0;
+                return Err(self.output.refuse(Reason::ChannelAxis { found, expected }));
+            }
+        };
+        Ok(Channels { count, run })
+    }
+
+    fn write_table(&self, channels: &Channels, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        let width = u32::from(self.header[5] & 7);
+        if width == 0 {
+            let (what, found) = ("bits of a code", 0);
+            return Err(self.description.refuse(Reason::Option { what, found }));
+        }
+        let stride = usize::from(self.header[6]);
+        let elements = self.has_codes(width)?;
+        let mut codes = Codes::new(self.codes, width);
+        let largest = (0..elements).map(|_| codes.next()).max().unwrap_or(0);
+        self.has_values(
+            (channels.count - 1)
+                .saturating_mul(stride)
+                .saturating_add(largest + 1),
+        )?;
+        plan.push_u32(0);
+        plan.push_u32(width);
+        plan.push_usize(stride);
+        Ok(())
+    }
+
+    fn write_pruned(&self, channels: &Channels, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        let elements = self.has_codes(1)?;
+        let mut bitmap = Codes::new(self.codes, 1);
+        self.has_values((0..elements).map(|_| bitmap.next()).sum())?;
+        let output = self.output;
+        let quantized = output.info.quantization.channels();
+        for channel in 0..quantized {
+            match output.info.element_type {
+                ElementType::Int8 => output.channel_affine(channel).map(|_| ())?,
+                _ => output.has_zero_point(channel, 0)?,
+            }
+        }
+        plan.push_u32(1);
+        plan.push_usize(channels.count);
+        let zero_point = |channel| output.info.quantization.zero_point(channel).unwrap_or(0) as i8;
+        plan.push_i8s((0..channels.count).map(zero_point));
+        Ok(())
+    }
+
+    /// Checks that there is a code of this width for each element; how many elements.
+    fn has_codes(&self, width: u32) -> Result<usize, Refusal> {
+        let elements = self.output.elements()?;
+        let bits = elements.saturating_mul(width as usize);
+        let (found, expected) = (self.codes.len(), bits.div_ceil(8));
+        match found >= expected {
+            true => Ok(elements),
+            false => Err(self
+                .encoded
+                .refuse(Reason::ConstantSize { found, expected })),
+        }
+    }
+
+    /// Checks that the description holds this many elements.
+    fn has_values(&self, count: usize) -> Result<(), Refusal> {
+        let bytes = count.saturating_mul(self.output.element_len()?);
+        let (found, expected) = (self.values.len() + HEADER, bytes.saturating_add(HEADER));
+        match found >= expected {
+            true => Ok(()),
+            false => Err(self
+                .description
+                .refuse(Reason::ConstantSize { found, expected })),
+        }
+    }
+}
