@@ -12,11 +12,13 @@ mod axes;
 mod batch_matmul;
 mod binary;
 mod byte_function;
+mod circular_buffer;
 mod control;
 mod conv;
 mod cumsum;
 mod decode;
 mod depthwise;
+mod detection;
 mod divide;
 mod dot;
 mod exponential;
@@ -60,10 +62,12 @@ mod window;
 
 pub use activation::{ReluQuantization, relu_f32, relu_i8};
 pub use binary::{AddQuantization, Broadcast, MulQuantization, add_f32, add_i8, mul_f32, mul_i8};
+pub use circular_buffer::{Ring, circular_buffer, circular_buffer_state_len};
 pub use control::{ControlIo, Next, Port, Step, Subgraphs};
 pub use conv::{ConvGeometry, conv2d_f32, conv2d_i8, conv2d_i8_scratch_len};
 pub use decode::{Channels, Code, Encoding, decode};
 pub use depthwise::{depthwise_conv2d_f32, depthwise_conv2d_i8, depthwise_conv2d_i8_scratch_len};
+pub use detection::{DetectionParameters, Detections, detect, detection_scratch_len};
 pub use fully_connected::{
     DenseGeometry, fully_connected_f32, fully_connected_i8, fully_connected_i8_scratch_len,
 };

@@ -52,7 +52,8 @@ pub trait Locate {
 }
 
 /// Why a node could not run. Each of these is a fault of the caller: a node that was prepared and is given memory
-/// as planned runs, except for [`OutOfRange`](Self::OutOfRange), which depends on the values of its inputs.
+/// as planned runs, except for [`OutOfRange`](Self::OutOfRange), which depends on the values of its inputs, and
+/// [`Waiting`](Self::Waiting), which is no fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvokeError {
     /// The plan is not one that the kernel wrote.
@@ -73,6 +74,8 @@ pub enum InvokeError {
     TooManyRegions,
     /// An operand holds an index outside the axis that it picks from, or a dimension other than the model's.
     OutOfRange(Memory),
+    /// The node waits for more input, and the rest of the inference is to be left out.
+    Waiting,
     /// An operand has another number of elements than the plan says.
     Length {
         /// The operand.
@@ -145,6 +148,7 @@ impl fmt::Display for InvokeError {
                 )
             }
             Self::OutOfRange(memory) => write!(f, "{memory} holds a value out of range"),
+            Self::Waiting => f.write_str("the node waits for more input"),
             Self::Length {
                 operand,
                 expected,

@@ -1,7 +1,6 @@
 //! Operators of the table whose kernels are still to be written: each is refused when a model is loaded.
 
 mod arithmetic;
-mod recurrent;
 
 /// Kernels that refuse every node.
 macro_rules! unwritten {

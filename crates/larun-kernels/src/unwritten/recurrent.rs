@@ -1,6 +1,0 @@
-//! See the module above.
-
-super::unwritten! {
-    CircularBuffer
-    DetectionPostProcess
-}
