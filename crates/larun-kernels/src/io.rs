@@ -55,11 +55,13 @@ impl<'a> Io<'a> {
     /// Takes output `index` to write.
     ///
     /// # Errors
-    /// When it is not in the arena, overlaps what was taken before, or is not aligned for `T`.
+    /// When it is in neither memory, overlaps what was taken before, or is not aligned for `T`.
     pub fn output<T: Element>(&mut self, index: usize) -> Result<&'a mut [T], InvokeError> {
         let memory = Memory::output(index);
         match self.locate.output(index) {
-            location @ Location::Arena { .. } => self.take(location, memory),
+            location @ (Location::Arena { .. } | Location::State { .. }) => {
+                self.take(location, memory)
+            }
             _ => Err(InvokeError::Missing(memory)),
         }
     }

@@ -25,6 +25,7 @@ mod exponential;
 mod flow;
 mod fully_connected;
 mod hard_swish;
+mod hybrid;
 mod integer;
 mod io;
 mod kernel;
@@ -76,8 +77,8 @@ pub use kernel::{ALL, Kernel, Registration};
 pub use l2_pool::l2_pool_f32;
 pub use larun_quant::fixed_point::Rounding;
 pub use lstm::{
-    LstmGeometry, LstmQuantization, LstmState, LstmWeights, lstm_f32, lstm_i8, lstm_i16,
-    lstm_scratch_len,
+    HybridLstm, LstmGeometry, LstmQuantization, LstmState, LstmWeights, lstm_f32, lstm_hybrid,
+    lstm_hybrid_scratch_len, lstm_i8, lstm_i16, lstm_scratch_len,
 };
 pub use mean::{MeanQuantization, mean_f32, mean_i8};
 pub use memory::{InvokeError, Locate, Location, Memory};
@@ -93,7 +94,10 @@ pub use refusal::{Reason, Refusal, Site};
 pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
 pub use sigmoid::{logistic_f32, logistic_i8};
 pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16, softmax_i16};
-pub use svdf::{SvdfGeometry, SvdfQuantization, SvdfWeights, svdf_f32, svdf_i8, svdf_i8_i16};
+pub use svdf::{
+    HybridSvdf, SvdfGeometry, SvdfQuantization, SvdfWeights, svdf_f32, svdf_hybrid, svdf_i8,
+    svdf_i8_i16,
+};
 pub use window::{ImageWindow, WindowAxis};
 
 pub(crate) use io::check_scratch;

@@ -10,7 +10,7 @@ use crate::loaded::Loaded;
 use crate::node::describe;
 use crate::observe::Observer;
 use crate::options::Options;
-use crate::run::Run;
+use crate::run::{Ended, Run};
 use crate::run_error::RunError;
 use crate::tensor::TensorInfo;
 
@@ -22,6 +22,8 @@ use crate::tensor::TensorInfo;
 pub struct Interpreter<'m, 'a> {
     pub(crate) loaded: Loaded<'m, 'a>,
     pub(crate) activations: &'a mut [u8],
+    /// Whether the last inference ended early.
+    pub(crate) waiting: bool,
 }
 
 impl<'m, 'a> Interpreter<'m, 'a> {
@@ -65,6 +67,7 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         Ok(Self {
             loaded,
             activations,
+            waiting: false,
         })
     }
 
@@ -199,7 +202,16 @@ impl<'m, 'a> Interpreter<'m, 'a> {
             state: self.loaded.state,
             activations: self.activations,
         };
-        run.run(observer)
+        let ended = run.run(observer);
+        self.waiting = ended == Ok(Ended::Waiting);
+        ended.map(|_| ())
+    }
+
+    /// Whether the last inference has no outputs yet: an operator that collects slices of a stream, CIRCULAR_BUFFER, needs
+    /// more of them, and what comes after it did not run. What [`output`](Self::output) gives is then of no use, but for
+    /// an output of that operator itself.
+    pub const fn is_waiting(&self) -> bool {
+        self.waiting
     }
 
     /// The elements of output `index` of the last inference.

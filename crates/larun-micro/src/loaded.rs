@@ -135,6 +135,7 @@ impl<'m, 'a> Loaded<'m, 'a> {
         Ok(Interpreter {
             loaded,
             activations,
+            waiting: false,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Running the nodes of a model, and of the subgraphs that it runs, without recursion.
 
-use larun_kernels::{ControlIo, Io, Next, PlanReader, Registration};
+use larun_kernels::{ControlIo, InvokeError, Io, Next, PlanReader, Registration};
 
 use crate::layout::{Ports, Tables};
 use crate::load::FRAME_WORDS;
@@ -17,6 +17,15 @@ pub(crate) struct Run<'r> {
     pub(crate) frames: &'r mut [u32],
     pub(crate) state: &'r mut [u8],
     pub(crate) activations: &'r mut [u8],
+}
+
+/// How an inference ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// All nodes ran.
+    Finished,
+    /// A node waits for more input; those behind it did not run.
+    Waiting,
 }
 
 /// Where a subgraph is.
@@ -51,14 +60,14 @@ impl Frame {
 }
 
 impl Run<'_> {
-    /// Runs the main subgraph once.
-    pub(crate) fn run<O: Observer>(self, observer: &mut O) -> Result<(), RunError> {
+    /// Runs the main subgraph once. How it ended.
+    pub(crate) fn run<O: Observer>(self, observer: &mut O) -> Result<Ended, RunError> {
         let (mut frame, mut depth, mut calls) = (Frame::default(), 0usize, 0u32);
         let mut table = self.tables.get(0).ok_or(RunError::Corrupt)?;
         loop {
             if usize::from(frame.node) >= table.nodes {
                 let Some(caller) = depth.checked_sub(1) else {
-                    return Ok(());
+                    return Ok(Ended::Finished);
                 };
                 depth = caller;
                 frame = Frame::read(self.frames, depth).ok_or(RunError::Corrupt)?;
@@ -93,11 +102,17 @@ impl Run<'_> {
                     step(frame.step, plan, &mut io)
                 }
             };
-            let next = next.map_err(|error| RunError::Node {
-                subgraph: node.subgraph,
-                index: node.index,
-                error,
-            })?;
+            let next = match next {
+                Err(InvokeError::Waiting) => {
+                    observer.after(node, NodeOutputs::new(&record, activations));
+                    return Ok(Ended::Waiting);
+                }
+                next => next.map_err(|error| RunError::Node {
+                    subgraph: node.subgraph,
+                    index: node.index,
+                    error,
+                })?,
+            };
             match next {
                 Next::Done => {
                     observer.after(node, NodeOutputs::new(&record, activations));

@@ -94,6 +94,11 @@ impl<'m> Source<'m> {
         Ok((Place::constant(at, len), false))
     }
 
+    /// Whether a tensor is a variable.
+    pub(crate) fn is_variable(&self, index: usize) -> Result<bool, LoadError<'m>> {
+        Ok(self.subgraph.tensor(index)?.is_variable()?)
+    }
+
     fn check_alignment(
         &self,
         index: usize,

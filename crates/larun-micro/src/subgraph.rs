@@ -2,7 +2,7 @@
 //! activations.
 
 use larun_kernels::{Reason, Refusal, Resource as Use};
-use larun_ops::InPlace;
+use larun_ops::{InPlace, Role};
 
 use crate::activations::{Owner, Span};
 use crate::error::LoadError;
@@ -188,9 +188,13 @@ impl<'m> Loader<'_, 'm, '_> {
             self.read(source, Some(index), tensor, index)?;
         }
         let viewed = self.viewed(source, node)?;
-        for number in node.file.outputs.iter() {
+        for (output, number) in node.file.outputs.iter().enumerate() {
             let tensor = source.tensor_number(Some(index), number)?;
             if self.work.span(tensor) != Span::NEVER {
+                let role = node.kernel.info.output(output).map(|output| output.role);
+                if role == Some(Role::State) && source.is_variable(tensor)? {
+                    continue;
+                }
                 return Err(source.written_twice(index, tensor));
             }
             match viewed {

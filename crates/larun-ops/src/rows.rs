@@ -883,7 +883,7 @@ macro_rules! for_each_op {
                 CircularBuffer {
                     name: "CIRCULAR_BUFFER", options: CircularBufferOptions,
                     inputs: [Operand::activation("input")],
-                    outputs: [Operand::activation("output")],
+                    outputs: [Operand::state("output")],
                     shape: given, macs: none,
                     quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
                 }

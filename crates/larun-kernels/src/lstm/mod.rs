@@ -17,7 +17,7 @@ use geometry::{CELL, HIDDEN};
 pub use geometry::{LstmGeometry, LstmState, LstmWeights};
 pub use integer::{LstmQuantization, lstm_i8, lstm_i16, lstm_scratch_len};
 use prepare::Arithmetic;
-pub use real::lstm_f32;
+pub use real::{HybridLstm, lstm_f32, lstm_hybrid, lstm_hybrid_scratch_len};
 
 impl Kernel for op::UnidirectionalSequenceLstm {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
@@ -38,6 +38,12 @@ impl Kernel for op::UnidirectionalSequenceLstm {
                 lstm_f32(
                     &geometry, cell_clip, &weights, input, state, output, scratch,
                 )
+            }
+            Arithmetic::Hybrid => {
+                let hybrid = HybridLstm::read(&mut plan)?;
+                let (output, state, scratch, io) = memory(io)?;
+                let (weights, input) = (LstmWeights::read(&io)?, io.input(0)?);
+                lstm_hybrid(&geometry, &hybrid, &weights, input, state, output, scratch)
             }
             Arithmetic::Int8 => invoke_integer::<i8>(&geometry, plan, io),
             Arithmetic::Int16 => invoke_integer::<i16>(&geometry, plan, io),

@@ -6,7 +6,7 @@ use larun_quant::fixed_point::{FixedMultiplier, SigmoidInput16};
 use super::geometry::{
     BIAS, CELL, HIDDEN, INPUT_WEIGHTS, RECURRENT_WEIGHTS, checked as checked_geometry,
 };
-use super::{LstmQuantization, lstm_scratch_len};
+use super::{HybridLstm, LstmQuantization, lstm_hybrid_scratch_len, lstm_scratch_len};
 use crate::operand::{Operand, multiplier};
 use crate::plan::Record;
 use crate::requantize::OutputStage;
@@ -16,12 +16,16 @@ use crate::{InvokeError, NodeView, PlanReader, PlanWriter, Reason, Refusal};
 /// The types of the activations.
 const ACTIVATIONS: &[ElementType] = &[ElementType::Int8, ElementType::Int16, ElementType::Float32];
 
+/// The types of weights.
+const WEIGHTS: &[ElementType] = &[ElementType::Int8, ElementType::Float32];
+
 /// The arithmetic that a node was prepared for.
 #[derive(Clone, Copy)]
 pub(super) enum Arithmetic {
     Float32,
     Int8,
     Int16,
+    Hybrid,
 }
 
 impl Record for Arithmetic {
@@ -34,6 +38,7 @@ impl Record for Arithmetic {
             0 => Ok(Self::Float32),
             1 => Ok(Self::Int8),
             2 => Ok(Self::Int16),
+            3 => Ok(Self::Hybrid),
             _ => Err(InvokeError::Plan),
         }
     }
@@ -49,20 +54,16 @@ pub(super) fn prepare(
     }
     let geometry = checked_geometry(options, node)?;
     let of_activations = Operand::input(node, 0)?.one_of(ACTIVATIONS)?;
-    let (arithmetic, of_weights, of_bias, of_cell) = match of_activations {
-        ElementType::Int8 => (
-            Arithmetic::Int8,
-            ElementType::Int8,
-            ElementType::Int32,
-            ElementType::Int16,
-        ),
-        ElementType::Int16 => (
-            Arithmetic::Int16,
-            ElementType::Int8,
-            ElementType::Int64,
-            ElementType::Int16,
-        ),
-        float => (Arithmetic::Float32, float, float, float),
+    let of_weights = Operand::input(node, INPUT_WEIGHTS)?.one_of(WEIGHTS)?;
+    let (arithmetic, of_bias, of_cell) = match of_activations {
+        ElementType::Int8 => (Arithmetic::Int8, ElementType::Int32, ElementType::Int16),
+        ElementType::Int16 => (Arithmetic::Int16, ElementType::Int64, ElementType::Int16),
+        float if of_weights == float => (Arithmetic::Float32, float, float),
+        float => (Arithmetic::Hybrid, float, float),
+    };
+    let of_weights = match arithmetic {
+        Arithmetic::Float32 => ElementType::Float32,
+        _ => ElementType::Int8,
     };
     Operand::output(node, 0)?.has_type(of_activations)?;
     Operand::input(node, HIDDEN)?.has_type(of_activations)?;
@@ -74,14 +75,44 @@ pub(super) fn prepare(
     }
     arithmetic.write(plan);
     geometry.write(plan);
-    if let Arithmetic::Float32 = arithmetic {
-        plan.push_f32(options.cell_clip);
-        plan.request_scratch(geometry.units.saturating_mul(size_of::<f32>()));
-        return Ok(());
+    match arithmetic {
+        Arithmetic::Float32 => {
+            plan.push_f32(options.cell_clip);
+            plan.request_scratch(geometry.units.saturating_mul(size_of::<f32>()));
+        }
+        Arithmetic::Hybrid => {
+            hybrid(options, node)?.write(plan);
+            let scratch = lstm_hybrid_scratch_len(&geometry);
+            plan.request_scratch(scratch.saturating_mul(size_of::<i16>()));
+        }
+        Arithmetic::Int8 | Arithmetic::Int16 => {
+            quantization(node, options.cell_clip, plan)?.write(plan);
+            let scratch = lstm_scratch_len(&geometry);
+            plan.request_scratch(scratch.saturating_mul(size_of::<i16>()));
+        }
     }
-    quantization(node, options.cell_clip, plan)?.write(plan);
-    plan.request_scratch(lstm_scratch_len(&geometry).saturating_mul(size_of::<i16>()));
     Ok(())
+}
+
+fn hybrid(
+    options: &UnidirectionalSequenceLstmOptions,
+    node: &dyn NodeView,
+) -> Result<HybridLstm, Refusal> {
+    let scales = |first: usize| {
+        let mut scales = [0.0; 4];
+        for (scale, index) in scales.iter_mut().zip(first..) {
+            let weights = Operand::input(node, index)?;
+            *scale = weights.affine()?.scale;
+            weights.has_zero_point(0, 0)?;
+        }
+        Ok(scales)
+    };
+    Ok(HybridLstm {
+        cell_clip: options.cell_clip,
+        asymmetric: options.asymmetric_quantize_inputs,
+        input: scales(INPUT_WEIGHTS)?,
+        recurrent: scales(RECURRENT_WEIGHTS)?,
+    })
 }
 
 /// The quantisation of an integer LSTM, its scales combined as TFLM does: some products in single precision.

@@ -7,8 +7,8 @@ use core::slice::{ChunksExact, ChunksExactMut, IterMut};
 use super::SvdfGeometry;
 use crate::window::nonzero;
 
-/// How values of type `T` become outputs of type `O`.
-pub(super) trait Arithmetic<T, O> {
+/// How values of type `T`, with weights of type `W`, become outputs of type `O`.
+pub(super) trait Arithmetic<T, W, O> {
     /// A sum of products.
     type Sum: Copy;
 
@@ -19,7 +19,7 @@ pub(super) trait Arithmetic<T, O> {
     fn start(&self, unit: usize) -> Self::Sum;
 
     /// A sum with one more product of a value and its weight.
-    fn add(&self, sum: Self::Sum, value: T, weight: T) -> Self::Sum;
+    fn add(&self, sum: Self::Sum, value: T, weight: W) -> Self::Sum;
 
     /// The sum of two.
     fn join(&self, a: Self::Sum, b: Self::Sum) -> Self::Sum;
@@ -29,22 +29,22 @@ pub(super) trait Arithmetic<T, O> {
 }
 
 /// The filters of one row, to which one feature after the other is given.
-pub(super) struct Filters<'a, T, O, A: Arithmetic<T, O>> {
+pub(super) struct Filters<'a, T, W, O, A: Arithmetic<T, W, O>> {
     arithmetic: A,
     rank: usize,
-    filters: Zip<ChunksExactMut<'a, T>, ChunksExact<'a, T>>,
+    filters: Zip<ChunksExactMut<'a, T>, ChunksExact<'a, W>>,
     units: Enumerate<IterMut<'a, O>>,
     /// The sum of the present unit so far, and how many filters it is of.
     sum: A::Sum,
     summed: usize,
 }
 
-impl<'a, T: Copy, O, A: Arithmetic<T, O>> Filters<'a, T, O, A> {
+impl<'a, T: Copy, W: Copy, O, A: Arithmetic<T, W, O>> Filters<'a, T, W, O, A> {
     pub(super) fn new(
         geometry: &SvdfGeometry,
         arithmetic: A,
         state: &'a mut [T],
-        time: &'a [T],
+        time: &'a [W],
         output: &'a mut [O],
     ) -> Self {
         let memory = nonzero(geometry.memory);
@@ -85,7 +85,12 @@ impl<'a, T: Copy, O, A: Arithmetic<T, O>> Filters<'a, T, O, A> {
 /// Drops the oldest value of what a filter remembers, puts `newest` at its end, and calls `each` with every value and its
 /// weight, the oldest first.
 #[inline]
-fn remember<T: Copy>(memory: &mut [T], newest: T, weights: &[T], mut each: impl FnMut(T, T)) {
+fn remember<T: Copy, W: Copy>(
+    memory: &mut [T],
+    newest: T,
+    weights: &[W],
+    mut each: impl FnMut(T, W),
+) {
     let cells = Cell::from_mut(memory).as_slice_of_cells();
     let mut weights = weights.iter();
     for (pair, &weight) in cells.windows(2).zip(&mut weights) {

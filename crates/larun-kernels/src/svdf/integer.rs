@@ -128,7 +128,7 @@ struct Integers<'a> {
     bias: &'a [i32],
 }
 
-impl<T: State> Arithmetic<T, i8> for Integers<'_> {
+impl<T: State> Arithmetic<T, T, i8> for Integers<'_> {
     type Sum = i32;
     const ZERO: i32 = 0;
 

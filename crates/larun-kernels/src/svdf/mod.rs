@@ -13,12 +13,13 @@ use crate::plan::{Record, record};
 use crate::requantize::Clamp;
 use crate::window::nonzero;
 use crate::{
-    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Refusal, check_len,
+    Element, FrozenIo, InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Refusal,
+    check_len,
 };
 
 pub use integer::{SvdfQuantization, svdf_i8, svdf_i8_i16};
 use prepare::Arithmetic;
-pub use real::svdf_f32;
+pub use real::{HybridSvdf, svdf_f32, svdf_hybrid};
 
 /// The bias.
 const BIAS: usize = 3;
@@ -43,12 +44,22 @@ impl Kernel for op::Svdf {
                 let clamp = Clamp::read(&mut plan)?;
                 let (output, state) = (io.output(0)?, io.state(STATE)?);
                 let io = io.freeze();
-                let weights = SvdfWeights {
-                    feature: io.input(1)?,
-                    time: io.input(2)?,
-                    bias: io.optional_input(BIAS)?,
-                };
+                let weights = SvdfWeights::read(&io)?;
                 svdf_f32(&geometry, &clamp, &weights, io.input(0)?, state, output)
+            }
+            Arithmetic::Hybrid | Arithmetic::HybridTime => {
+                let hybrid = HybridSvdf::read(&mut plan)?;
+                let (output, state) = (io.output(0)?, io.state(STATE)?);
+                let scratch = io.scratch()?;
+                let io = io.freeze();
+                let input = io.input(0)?;
+                if let Arithmetic::Hybrid = arithmetic {
+                    let weights = SvdfWeights::<_, f32, _>::read(&io)?;
+                    svdf_hybrid(&geometry, &hybrid, &weights, input, state, output, scratch)
+                } else {
+                    let weights = SvdfWeights::<_, i8, _>::read(&io)?;
+                    svdf_hybrid(&geometry, &hybrid, &weights, input, state, output, scratch)
+                }
             }
         }
     }
@@ -63,12 +74,7 @@ fn invoke_integer<T: integer::State>(
     let (output, state) = (io.output(0)?, io.state::<T>(STATE)?);
     let scratch = io.scratch()?;
     let io = io.freeze();
-    let weights = SvdfWeights {
-        feature: io.input(1)?,
-        time: io.input(2)?,
-        bias: io.optional_input(BIAS)?,
-    };
-    let input = io.input(0)?;
+    let (weights, input) = (SvdfWeights::read(&io)?, io.input(0)?);
     integer::run(
         geometry,
         &quantization,
@@ -108,17 +114,28 @@ pub struct SvdfWeights<'a, F, T, B> {
     pub bias: Option<&'a [B]>,
 }
 
+impl<'a, F: Element, T: Element, B: Element> SvdfWeights<'a, F, T, B> {
+    /// The weights among a node's inputs.
+    fn read(io: &FrozenIo<'a>) -> Result<Self, InvokeError> {
+        Ok(Self {
+            feature: io.input(1)?,
+            time: io.input(2)?,
+            bias: io.optional_input(BIAS)?,
+        })
+    }
+}
+
 impl SvdfGeometry {
     fn units(&self) -> usize {
         self.filters / nonzero(self.rank)
     }
 
     /// Checks the lengths of everything but scratch memory.
-    fn check<I, F, T, B, O>(
+    fn check<I, F, T, B, S, O>(
         &self,
         weights: &SvdfWeights<'_, F, T, B>,
         input: &[I],
-        state: &[T],
+        state: &[S],
         output: &[O],
     ) -> Result<(), InvokeError> {
         let len = |a: usize, b: usize| a.checked_mul(b).ok_or(InvokeError::Plan);

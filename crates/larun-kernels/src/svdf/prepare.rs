@@ -2,7 +2,7 @@
 
 use larun_ops::{ElementType, SvdfOptions};
 
-use super::{BIAS, STATE, SvdfGeometry, SvdfQuantization};
+use super::{BIAS, HybridSvdf, STATE, SvdfGeometry, SvdfQuantization};
 use crate::operand::{INT8_OR_FLOAT32, Operand, clamp_range, multiplier};
 use crate::plan::Record;
 use crate::requantize::{Clamp, OutputStage};
@@ -17,6 +17,9 @@ pub(super) enum Arithmetic {
     Float32,
     Int8,
     Int8WithInt16,
+    Hybrid,
+    /// The time weights are integers as well.
+    HybridTime,
 }
 
 impl Record for Arithmetic {
@@ -29,6 +32,8 @@ impl Record for Arithmetic {
             0 => Ok(Self::Float32),
             1 => Ok(Self::Int8),
             2 => Ok(Self::Int8WithInt16),
+            3 => Ok(Self::Hybrid),
+            4 => Ok(Self::HybridTime),
             _ => Err(InvokeError::Plan),
         }
     }
@@ -41,12 +46,7 @@ pub(super) fn prepare(
 ) -> Result<(), Refusal> {
     let geometry = geometry(options, node)?;
     if Operand::input(node, 0)?.one_of(INT8_OR_FLOAT32)? == ElementType::Float32 {
-        Operand::all_have_type(node, ElementType::Float32)?;
-        Arithmetic::Float32.write(plan);
-        geometry.write(plan);
-        let (min, max) = clamp_range(options.activation)?;
-        Clamp { min, max }.write(plan);
-        return Ok(());
+        return prepare_real(options, node, &geometry, plan);
     }
     let arithmetic = match Operand::input(node, 2)?.one_of(INT8_OR_INT16)? {
         ElementType::Int8 => Arithmetic::Int8,
@@ -57,6 +57,51 @@ pub(super) fn prepare(
     quantization(node, plan)?.write(plan);
     plan.request_scratch(geometry.inputs.saturating_mul(size_of::<i16>()));
     Ok(())
+}
+
+fn prepare_real(
+    options: &SvdfOptions,
+    node: &dyn NodeView,
+    geometry: &SvdfGeometry,
+    plan: &mut PlanWriter<'_>,
+) -> Result<(), Refusal> {
+    let (min, max) = clamp_range(options.activation)?;
+    let clamp = Clamp { min, max };
+    let (feature, time) = (Operand::input(node, 1)?, Operand::input(node, 2)?);
+    if feature.one_of(INT8_OR_FLOAT32)? == ElementType::Float32 {
+        Operand::all_have_type(node, ElementType::Float32)?;
+        Arithmetic::Float32.write(plan);
+        geometry.write(plan);
+        clamp.write(plan);
+        return Ok(());
+    }
+    for operand in [Operand::input(node, STATE)?, Operand::output(node, 0)?] {
+        operand.has_type(ElementType::Float32)?;
+    }
+    if let Some(bias) = Operand::optional_input(node, BIAS) {
+        bias.has_type(ElementType::Float32)?;
+    }
+    let (arithmetic, time_scale) = match time.one_of(INT8_OR_FLOAT32)? {
+        ElementType::Float32 => (Arithmetic::Hybrid, 1.0),
+        _ => (Arithmetic::HybridTime, symmetric_scale(&time)?),
+    };
+    arithmetic.write(plan);
+    geometry.write(plan);
+    HybridSvdf {
+        asymmetric: options.asymmetric_quantize_inputs,
+        feature_scale: symmetric_scale(&feature)?,
+        time_scale,
+        clamp,
+    }
+    .write(plan);
+    plan.request_scratch(geometry.inputs.saturating_mul(size_of::<i16>()));
+    Ok(())
+}
+
+/// The scale of weights whose zero point is 0.
+fn symmetric_scale(weights: &Operand<'_>) -> Result<f32, Refusal> {
+    weights.has_zero_point(0, 0)?;
+    Ok(weights.affine()?.scale)
 }
 
 /// The sizes, every operand's shape checked.
@@ -108,11 +153,8 @@ fn quantization(node: &dyn NodeView, plan: &PlanWriter<'_>) -> Result<SvdfQuanti
     feature.has_type(ElementType::Int8)?;
     state.has_type(time.info.element_type)?;
     output.has_type(ElementType::Int8)?;
-    for weights in [&feature, &time] {
-        weights.has_zero_point(0, 0)?;
-    }
     let (from, of_state) = (Operand::input(node, 0)?.affine()?, state.affine()?);
-    let (of_feature, of_time) = (feature.affine()?.scale, time.affine()?.scale);
+    let (of_feature, of_time) = (symmetric_scale(&feature)?, symmetric_scale(&time)?);
     let to = output.affine()?;
     if let Some(bias) = Operand::optional_input(node, BIAS) {
         bias.has_type(ElementType::Int32)?;

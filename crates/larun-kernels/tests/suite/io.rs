@@ -157,7 +157,7 @@ impl Locate for Kept {
     }
 
     fn output(&self, _: usize) -> Location<'_> {
-        Location::State { offset: 0, len: 8 }
+        Location::Constant(&[0; 8])
     }
 
     fn scratch(&self) -> Location<'_> {
@@ -188,7 +188,6 @@ fn kept_memory_is_written_where_it_may_be() {
     assert_eq!(io.state::<u8>(2).err(), not_variable(2));
     let missing = InvokeError::Missing(Memory::input(3));
     assert_eq!(io.state::<u8>(3).err(), Some(missing));
-    // Only `state` writes a variable.
     let missing = InvokeError::Missing(Memory::output(0));
     assert_eq!(io.output::<u8>(0).err(), Some(missing));
 
