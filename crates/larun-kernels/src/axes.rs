@@ -1,6 +1,6 @@
 //! Steps through several tensors along common axes.
 
-use larun_ops::MAX_RANK;
+use larun_ops::{MAX_RANK, Shape};
 
 use crate::plan::Record;
 use crate::{InvokeError, PlanReader, PlanWriter};
@@ -85,6 +85,19 @@ impl<const N: usize> Axes<N> {
     pub(crate) fn points(&self) -> Option<usize> {
         let mut lens = self.as_slice().iter().map(|axis| axis.len);
         lens.try_fold(1usize, usize::checked_mul)
+    }
+
+    /// Elements of tensor `index`, of axes along which it is stretched only one.
+    pub(crate) fn operand_len(&self, index: usize) -> usize {
+        let axes = self.as_slice().iter();
+        axes.filter(|axis| axis.strides.get(index) != Some(&0))
+            .fold(1, |len, axis| len.saturating_mul(axis.len))
+    }
+
+    /// Calls `visit` with the element of each tensor at every point, the innermost axis running fastest: one walk for
+    /// every caller, where [`walk`](Self::walk) becomes part of each.
+    pub(crate) fn for_each(&self, visit: &mut dyn FnMut([usize; N])) {
+        self.walk().for_each(visit);
     }
 
     /// The element of each tensor at every point, the innermost axis running fastest.
@@ -178,4 +191,37 @@ pub(crate) fn row_major(dims: &[usize]) -> Option<[usize; MAX_RANK]> {
         stride = stride.checked_mul(dim)?;
     }
     Some(strides)
+}
+
+/// Aligns row-major tensors at their innermost axes; axes of size 1 stretch. `None` when sizes disagree or overflow.
+pub(crate) fn broadcast<const N: usize>(shapes: [&Shape; N]) -> Option<Axes<N>> {
+    let rank = shapes.iter().map(|shape| shape.rank()).max()?;
+    let mut strides = [[0; MAX_RANK]; N];
+    for (strides, shape) in strides.iter_mut().zip(shapes) {
+        *strides = row_major(shape.dims())?;
+    }
+    let mut axes = Axes::POINT;
+    for i in 0..rank {
+        let mut common = Axis {
+            len: 1,
+            strides: [0; N],
+        };
+        for ((stride, shape), strides) in common.strides.iter_mut().zip(shapes).zip(&strides) {
+            match aligned(shape, strides, i, rank) {
+                (1, _) => {}
+                (dim, _) if common.len != 1 && common.len != dim => return None,
+                (dim, step) => (common.len, *stride) = (dim, step),
+            }
+        }
+        axes.push(common)?;
+    }
+    axes.points()?;
+    Some(axes)
+}
+
+/// Dimension `i` of a shape that is aligned at its innermost axis with one of rank `rank`, and its stride.
+fn aligned(shape: &Shape, strides: &[usize], i: usize, rank: usize) -> (usize, usize) {
+    let at = (i + shape.rank()).checked_sub(rank);
+    at.and_then(|at| Some((*shape.dims().get(at)?, *strides.get(at)?)))
+        .unwrap_or((1, 0))
 }

@@ -36,10 +36,12 @@ impl Quantized for i16 {
     }
 }
 
-/// The values of INT8 or INT16.
+/// The values of an integer type, those of INT32 for any that is not an activation's.
 pub(crate) fn range_of(element_type: ElementType) -> IntegerRange {
     match element_type {
+        ElementType::Int8 => IntegerRange::INT8,
+        ElementType::UInt8 => IntegerRange::UINT8,
         ElementType::Int16 => IntegerRange::INT16,
-        _ => IntegerRange::INT8,
+        _ => IntegerRange::INT32,
     }
 }

@@ -2,12 +2,12 @@
 
 use larun_ops::{Activation, ElementType, IntList, MAX_RANK, Operator, Padding, Shape, ShapeError};
 use larun_quant::fixed_point::FixedMultiplier;
-use larun_quant::{Affine, activation_range, activation_range_i8};
+use larun_quant::{Affine, activation_range};
 
 use crate::axes::row_major;
 use crate::integer::range_of;
 use crate::kernel::check_shape;
-use crate::requantize::{Clamp, OutputStage};
+use crate::requantize::{Clamp, ClampI32, OutputStage};
 use crate::window::{ImageWindow, WindowAxis};
 use crate::{NodeView, Reason, Refusal, Site, TensorInfo};
 
@@ -211,20 +211,23 @@ impl<'m> Operand<'m> {
     pub(crate) fn channel_affine(&self, channel: usize) -> Result<Affine, Refusal> {
         let scale = self.scale(channel)?;
         let zero_point = self.zero_point(channel)?;
-        let (min, max) = match self.info.element_type {
-            ElementType::Int8 => (-128, 127),
-            ElementType::UInt8 => (0, 255),
-            ElementType::Int16 => (-32768, 32767),
-            _ => (i32::MIN, i32::MAX),
-        };
+        let integers = range_of(self.info.element_type);
         match i32::try_from(zero_point) {
-            Ok(zero_point) if (min..=max).contains(&zero_point) => {
+            Ok(zero_point) if (integers.min..=integers.max).contains(&zero_point) => {
                 Ok(Affine::new(scale, zero_point))
             }
             _ => Err(self.refuse(Reason::ZeroPointRange {
                 found: zero_point,
                 element_type: self.info.element_type,
             })),
+        }
+    }
+
+    /// Checks that an INT16 tensor is symmetric, where a kernel reads its values so; any other passes.
+    pub(crate) fn is_symmetric_int16(&self) -> Result<(), Refusal> {
+        match self.info.element_type {
+            ElementType::Int16 => self.has_zero_point(0, 0),
+            _ => Ok(()),
         }
     }
 
@@ -306,17 +309,6 @@ impl<'m> Operand<'m> {
 }
 
 /// The clamp of a quantised output.
-pub(crate) fn output_stage(activation: Activation, output: Affine) -> Result<OutputStage, Refusal> {
-    let (low, high) = clamp_range(activation)?;
-    let (min, max) = activation_range_i8(finite(low), finite(high), output);
-    Ok(OutputStage {
-        zero_point: output.zero_point,
-        min,
-        max,
-    })
-}
-
-/// The clamp of a quantised output of INT8 or INT16.
 pub(crate) fn output_stage_of(
     activation: Activation,
     output: &Operand<'_>,
@@ -328,6 +320,16 @@ pub(crate) fn output_stage_of(
         zero_point: affine.zero_point,
         min,
         max,
+    })
+}
+
+/// The clamp of an INT32 output that is not quantised.
+pub(crate) fn clamp_i32(activation: Activation) -> Result<ClampI32, Refusal> {
+    let (low, high) = clamp_range(activation)?;
+    // Infinities saturate.
+    Ok(ClampI32 {
+        min: low as i32,
+        max: high as i32,
     })
 }
 
@@ -356,6 +358,12 @@ pub(crate) fn multiplier(real: f64) -> Result<FixedMultiplier, Refusal> {
         return Ok(FixedMultiplier::from_real(real));
     }
     Err(Refusal::options(Reason::ScaleRatio))
+}
+
+/// The fixed-point form of a ratio of scales that is below 1 by the operator's definition.
+pub(crate) fn smaller_than_one(real: f64) -> Result<FixedMultiplier, Refusal> {
+    let refusal = Refusal::options(Reason::ScaleRatio);
+    FixedMultiplier::from_real_smaller_than_one(real).ok_or(refusal)
 }
 
 /// What a `prepare` says of a node that is not of its operator.

@@ -397,27 +397,6 @@ impl<T: Record + Copy + Default, const N: usize> Record for [T; N] {
     }
 }
 
-/// The arithmetic that a node was prepared for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Precision {
-    Int8,
-    Float32,
-}
-
-impl Record for Precision {
-    fn write(&self, plan: &mut PlanWriter<'_>) {
-        plan.push_u32(*self as u32);
-    }
-
-    fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
-        match plan.read_u32()? {
-            0 => Ok(Self::Int8),
-            1 => Ok(Self::Float32),
-            _ => Err(InvokeError::Plan),
-        }
-    }
-}
-
 /// Declares a struct whose fields go to a plan one after the other.
 macro_rules! record {
     (

@@ -1,12 +1,14 @@
 //! QUANTIZE and DEQUANTIZE: between real numbers and integers, and from integers to integers of another scale.
 
-use larun_ops::{ElementType, Op, op};
-use larun_quant::fixed_point::FixedMultiplier;
-use larun_quant::{Affine, IntegerRange};
+use larun_ops::{ElementType, op};
+use larun_quant::fixed_point::{FixedMultiplier, Rounding};
+use larun_quant::{Affine, IntegerRange, binary16};
 
 use crate::activation::map;
-use crate::operand::{Operand, multiplier, wrong_op};
-use crate::plan::{Record, record};
+use crate::integer::range_of;
+use crate::number::{Number, convert};
+use crate::operand::{Operand, multiplier};
+use crate::plan::{Record, linked, record};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
 };
@@ -14,18 +16,9 @@ use crate::{
 impl Kernel for op::Quantize {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
         use ElementType::{Float32, Int8, Int16, Int32, UInt8};
-        let Op::Quantize(_) = node.op() else {
-            return Err(wrong_op::<Self>(node));
-        };
         let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
         let from = input.one_of(&[Float32, Int8, UInt8, Int16, Int32])?;
-        let to = output.one_of(match from {
-            Float32 => &[Int8, Int16],
-            Int8 => &[Int8, UInt8, Int16, Int32],
-            UInt8 => &[Int8],
-            Int16 => &[Int8, Int16, Int32],
-            _ => &[Int8, Int16],
-        })?;
+        let to = output.one_of(&[Int8, UInt8, Int16, Int32])?;
         from.write(plan);
         to.write(plan);
         let target = output.affine()?;
@@ -37,6 +30,7 @@ impl Kernel for op::Quantize {
         let requantization = Requantization {
             input_zero_point: source.zero_point,
             multiplier: multiplier(f64::from(source.scale) / f64::from(target.scale))?,
+            rounding: Rounding::default(),
             output_zero_point: target.zero_point,
         };
         requantization.write(plan);
@@ -44,31 +38,35 @@ impl Kernel for op::Quantize {
     }
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+        use ElementType::{Float32, Int8, Int16};
         let from = ElementType::read(&mut plan)?;
         let to = ElementType::read(&mut plan)?;
-        match (from, to) {
-            (ElementType::Float32, ElementType::Int8) => {
-                let affine = Affine::read(&mut plan)?;
-                let output = io.output(0)?;
-                quantize_i8(affine, io.freeze().input(0)?, output)
-            }
-            (ElementType::Float32, _) => {
-                let affine = Affine::read(&mut plan)?;
-                let output = io.output(0)?;
-                quantize_i16(affine, io.freeze().input(0)?, output)
-            }
-            (ElementType::Int8, ElementType::Int8) => {
-                let requantization = Requantization::read(&mut plan)?;
-                let output = io.output(0)?;
-                requantize_i8(&requantization, io.freeze().input(0)?, output)
-            }
-            _ => {
-                let requantization = Requantization::read(&mut plan)?;
-                let output = io.output(0)?;
-                let input = io.freeze().input(0)?;
-                requantize_bytes(&requantization, (from, input), (to, output))
-            }
+        if from == Float32 {
+            let affine = Affine::read(&mut plan)?;
+            return match to {
+                Int8 => {
+                    let output = io.output(0)?;
+                    quantize_i8(affine, io.freeze().input(0)?, output)
+                }
+                Int16 => {
+                    let output = io.output(0)?;
+                    quantize_i16(affine, io.freeze().input(0)?, output)
+                }
+                _ => convert(io, from, to, |x| {
+                    let quantized = affine.quantize(x.real(), range_of(to));
+                    Number::Integer(quantized.into())
+                }),
+            };
         }
+        let requantization = Requantization::read(&mut plan)?;
+        if (from, to) == (Int8, Int8) {
+            let output = io.output(0)?;
+            return requantize_i8(&requantization, io.freeze().input(0)?, output);
+        }
+        convert(io, from, to, |x| {
+            let requantized = requantization.apply(x.integer() as i32, range_of(to));
+            Number::Integer(requantized.into())
+        })
     }
 }
 
@@ -106,6 +104,8 @@ record! {
         pub input_zero_point: i32,
         /// `input_scale / output_scale`.
         pub multiplier: FixedMultiplier,
+        /// How the product is rounded.
+        pub rounding: Rounding,
         /// Zero point of the output.
         pub output_zero_point: i32,
     }
@@ -115,7 +115,7 @@ impl Requantization {
     #[inline]
     fn apply(&self, value: i32, range: IntegerRange) -> i32 {
         let centred = value.wrapping_sub(self.input_zero_point);
-        let scaled = self.multiplier.apply(centred);
+        let scaled = self.multiplier.apply_with(centred, linked(self.rounding));
         let shifted = scaled.wrapping_add(self.output_zero_point);
         shifted.min(range.max).max(range.min)
     }
@@ -135,63 +135,16 @@ pub fn requantize_i8(
     })
 }
 
-/// Between any two integer types. These conversions are rare, so that one loop which reads and writes by the type
-/// serves them all.
-fn requantize_bytes(
-    requantization: &Requantization,
-    (from, input): (ElementType, &[u8]),
-    (to, output): (ElementType, &mut [u8]),
-) -> Result<(), InvokeError> {
-    let (from_len, to_len) = (byte_len(from)?, byte_len(to)?);
-    let (expected, found) = (input.len() / from_len, output.len() / to_len);
-    check_len(Memory::output(0), found, expected)?;
-    let range = match to {
-        ElementType::Int8 => IntegerRange::INT8,
-        ElementType::Int16 => IntegerRange::INT16,
-        ElementType::UInt8 => IntegerRange { min: 0, max: 255 },
-        _ => IntegerRange {
-            min: i32::MIN,
-            max: i32::MAX,
-        },
-    };
-    let inputs = input.chunks_exact(from_len);
-    for (output, input) in output.chunks_exact_mut(to_len).zip(inputs) {
-        let value = match *input {
-            [byte] if from == ElementType::UInt8 => i32::from(byte),
-            [byte] => i32::from(byte as i8),
-            [a, b] => i32::from(i16::from_ne_bytes([a, b])),
-            [a, b, c, d] => i32::from_ne_bytes([a, b, c, d]),
-            _ => 0,
-        };
-        let value = requantization.apply(value, range);
-        match output {
-            [byte] => *byte = value as u8,
-            [_, _] => output.copy_from_slice(&(value as i16).to_ne_bytes()),
-            _ => output.copy_from_slice(&value.to_ne_bytes()),
-        }
-    }
-    Ok(())
-}
-
-fn byte_len(element_type: ElementType) -> Result<usize, InvokeError> {
-    match element_type {
-        ElementType::Int8 | ElementType::UInt8 => Ok(1),
-        ElementType::Int16 => Ok(2),
-        ElementType::Int32 => Ok(4),
-        _ => Err(InvokeError::Plan),
-    }
-}
-
 impl Kernel for op::Dequantize {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-        use ElementType::{Float32, Int8, Int16, UInt8};
-        let Op::Dequantize(_) = node.op() else {
-            return Err(wrong_op::<Self>(node));
-        };
+        use ElementType::{Float16, Float32, Int8, Int16, UInt8};
         let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
-        let from = input.one_of(&[Int8, UInt8, Int16])?;
+        let from = input.one_of(&[Int8, UInt8, Int16, Float16])?;
         output.one_of(&[Float32])?;
         from.write(plan);
+        if from == Float16 {
+            return Ok(());
+        }
         let channels = input.info.quantization.channels();
         let inner = match channels {
             0 | 1 => input.elements()?,
@@ -212,7 +165,8 @@ impl Kernel for op::Dequantize {
         match from {
             ElementType::Int8 => dequantize::<i8>(plan, io.input(0)?, output),
             ElementType::UInt8 => dequantize::<u8>(plan, io.input(0)?, output),
-            _ => dequantize::<i16>(plan, io.input(0)?, output),
+            ElementType::Int16 => dequantize::<i16>(plan, io.input(0)?, output),
+            _ => map(io.input(0)?, output, binary16::to_f32),
         }
     }
 }

@@ -111,8 +111,6 @@ pub enum Reason {
     },
     /// Shapes that do not fit the operator.
     Shape(ShapeError),
-    /// The operator is in the table, but no kernel computes it yet.
-    Unwritten,
     /// A number of dimensions other than the one that follows from the inputs.
     Rank {
         /// Dimensions found.
@@ -263,7 +261,6 @@ impl fmt::Display for Reason {
                     "the node has {found} outputs, which the operator does not give"
                 )
             }
-            Self::Unwritten => f.write_str("no kernel computes this operator yet"),
             Self::Missing => f.write_str("it is required but absent"),
             Self::ElementType { found, supported } => {
                 write!(f, "element type {found} is not supported here (supported: ")?;

@@ -160,6 +160,21 @@ impl Clamp {
     }
 }
 
+record! {
+    /// A fused activation of INT32 values that are not quantised.
+    pub(crate) struct ClampI32 {
+        pub(crate) min: i32,
+        pub(crate) max: i32,
+    }
+}
+
+impl ClampI32 {
+    #[inline]
+    pub(crate) fn apply(&self, value: i32) -> i32 {
+        value.max(self.min).min(self.max)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use larun_quant::fixed_point::{FixedMultiplier, Rounding};

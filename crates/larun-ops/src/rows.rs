@@ -448,6 +448,14 @@ macro_rules! for_each_op {
                     shape: broadcast, macs: none,
                     quantization: OutputQuantization::Unquantized, in_place: InPlace::Never
                 }
+                /// Elements of `a` or `b`, or whole slices along the first axis.
+                Select {
+                    code: 64, name: "SELECT", options: SelectOptions, int8_version: 2,
+                    inputs: [Operand::activation("condition"), Operand::activation("a"), Operand::activation("b")],
+                    outputs: [Operand::activation("output")],
+                    shape: select, macs: none,
+                    quantization: OutputQuantization::SameAs(1), in_place: InPlace::Never
+                }
                 /// A part along each axis.
                 Slice {
                     code: 65, name: "SLICE", options: SliceOptions, int8_version: 2,
@@ -786,7 +794,7 @@ macro_rules! for_each_op {
                     code: 123, name: "SELECT_V2", options: SelectV2Options, int8_version: 1,
                     inputs: [Operand::activation("condition"), Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
-                    shape: given, macs: none,
+                    shape: select_v2, macs: none,
                     quantization: OutputQuantization::SameAs(1), in_place: InPlace::Never
                 }
                 /// Products of matrices, batch by batch.

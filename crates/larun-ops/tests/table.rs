@@ -156,6 +156,30 @@ fn every_code_finds_its_row_again() {
 }
 
 #[test]
+fn custom_operators_are_found_by_their_whole_name() {
+    for &kind in OpKind::ALL {
+        let info = kind.info();
+        assert!(info.code.is_none() || !info.is_custom, "{kind}");
+        let found = OpKind::from_custom_name(info.name.as_bytes());
+        assert_eq!(found, info.is_custom.then_some(kind), "{kind}");
+    }
+    assert_eq!(OpKind::from_custom_name(b""), None);
+    assert_eq!(OpKind::from_custom_name(b"SignalFram"), None);
+}
+
+/// Only what hands values over to other subgraphs, or keeps them for later, lacks inputs or outputs.
+#[test]
+fn operators_have_operands() {
+    let lacking = |kind: &&OpKind| kind.info().inputs.is_empty() || kind.info().outputs.is_empty();
+    let names: Vec<_> = OpKind::ALL
+        .iter()
+        .filter(lacking)
+        .map(OpKind::to_string)
+        .collect();
+    assert_eq!(names, ["CALL_ONCE", "VAR_HANDLE", "ASSIGN_VARIABLE"]);
+}
+
+#[test]
 fn every_operator_keeps_its_default_options() {
     for kind in OpKind::ALL {
         let op = kind.with_default_options();
@@ -256,6 +280,18 @@ fn shapes_follow_from_operands() {
     let add = OpKind::Add.with_default_options();
     let node = Node::of(&[&[4, 1, 3], &[2, 1]]);
     assert_eq!(add.infer_shape(&node, 0).unwrap().dims(), [4, 2, 3]);
+
+    let select = |kind: OpKind, condition: &[usize]| {
+        let node = Node::of(&[condition, &[2, 3], &[2, 3]]);
+        kind.with_default_options().infer_shape(&node, 0)
+    };
+    for condition in [&[] as &[usize], &[2, 3], &[2]] {
+        let shape = select(OpKind::Select, condition).unwrap();
+        assert_eq!(shape.dims(), [2, 3]);
+    }
+    assert!(select(OpKind::Select, &[3]).is_err());
+    let stretched = select(OpKind::SelectV2, &[4, 1, 3]).unwrap();
+    assert_eq!(stretched.dims(), [4, 2, 3]);
 
     let pad = OpKind::Pad.with_default_options();
     let node = Node::of(&[&[2, 3], &[2, 2]]).with_ints(1, &[1, 0, 2, 2]);

@@ -29,6 +29,13 @@ impl IntegerRange {
         min: -32768,
         max: 32767,
     };
+    /// UINT8, 0 to 255: images, and models of before INT8.
+    pub const UINT8: Self = Self { min: 0, max: 255 };
+    /// INT32, the whole of it.
+    pub const INT32: Self = Self {
+        min: i32::MIN,
+        max: i32::MAX,
+    };
     /// INT4 weights, -7 to 7.
     pub const INT4_NARROW: Self = Self { min: -7, max: 7 };
 }

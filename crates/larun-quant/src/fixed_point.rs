@@ -63,6 +63,21 @@ pub const fn rounding_divide_by_pot(x: i32, exponent: i32) -> i32 {
     (x >> exponent) + (remainder > threshold) as i32
 }
 
+/// [`rounding_divide_by_pot`] for any exponent, as builds of TFLM and LiteRT for 64-bit processors compute it.
+///
+/// Outside `0..=31` the C++ is undefined, but two operators depend on it: INT8 DIV of small dividends, and comparisons
+/// of operands whose scale is 1 or more. Shifts there take their amount modulo the width of the word, so that from 32
+/// to 63 (and from -32 to -1) no bit is a remainder and every value of 0 or more is rounded up.
+#[inline]
+#[must_use]
+pub const fn rounding_divide_by_pot_modular(x: i32, exponent: i32) -> i32 {
+    let within = exponent & 31;
+    if exponent & 32 == 0 {
+        return rounding_divide_by_pot(x, within);
+    }
+    (x >> within).wrapping_add((x >= 0) as i32)
+}
+
 /// `x * 2^exponent`: saturating for a positive exponent, [rounded](rounding_divide_by_pot) for a negative one.
 ///
 /// `exponent` is clamped to `-31..=31`.

@@ -11,6 +11,7 @@ pub mod affine;
 pub mod array;
 pub mod axis;
 pub mod bias;
+pub mod binary16;
 pub mod dynamic;
 mod error;
 pub mod fixed_point;

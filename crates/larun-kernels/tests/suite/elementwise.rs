@@ -9,7 +9,7 @@ use crate::reference::{Noise, requantize};
 use crate::support::{Node, Tensor};
 
 /// Two shapes that broadcast, and what they become.
-fn shapes() -> impl Strategy<Value = (Vec<usize>, Vec<usize>, Vec<usize>)> {
+pub(crate) fn shapes() -> impl Strategy<Value = (Vec<usize>, Vec<usize>, Vec<usize>)> {
     let dims = prop::collection::vec((1..6usize, 0..4u8), 0..6);
     (dims, 0..4usize, 0..4usize).prop_map(|(dims, drop_a, drop_b)| {
         let whole: Vec<usize> = dims.iter().map(|&(dim, _)| dim).collect();
@@ -29,7 +29,7 @@ fn shapes() -> impl Strategy<Value = (Vec<usize>, Vec<usize>, Vec<usize>)> {
 }
 
 /// The element of a stretched operand that belongs to element `index` of the output.
-fn stretched(shape: &[usize], output: &[usize], mut index: usize) -> usize {
+pub(crate) fn stretched(shape: &[usize], output: &[usize], mut index: usize) -> usize {
     let (mut at, mut stride) = (0, 1);
     for i in (0..output.len()).rev() {
         let position = index % output[i];
@@ -42,7 +42,7 @@ fn stretched(shape: &[usize], output: &[usize], mut index: usize) -> usize {
     at
 }
 
-fn product(dims: &[usize]) -> usize {
+pub(crate) fn product(dims: &[usize]) -> usize {
     dims.iter().product()
 }
 
@@ -265,12 +265,12 @@ fn sums_saturate_and_unsupported_activations_are_refused() {
 
 #[test]
 fn integers_of_other_types_are_refused_by_name() {
-    let operand = Tensor::new(ElementType::Int16, &[1], vec![0, 0]).quantized(&[1.0], &[0]);
+    let operand = Tensor::new(ElementType::UInt16, &[1], vec![0, 0]).quantized(&[1.0], &[0]);
     let node = Node {
         op: Op::Add(AddOptions::default()),
         inputs: vec![Some(operand.clone()), Some(operand.clone())],
         outputs: vec![operand],
     };
-    let message = "input 0: element type INT16 is not supported here (supported: INT8, FLOAT32)";
+    let message = "input 0: element type UINT16 is not supported here (supported: INT8, INT16, INT32, FLOAT32)";
     assert_eq!(node.run().unwrap_err().to_string(), message);
 }

@@ -1,5 +1,6 @@
 //! Tests of the kernels as an interpreter runs them.
 
+mod arithmetic;
 mod elementwise;
 mod functions;
 mod golden;

@@ -253,6 +253,9 @@ options! {
     /// Options of LESS_EQUAL: none.
     LessEqualOptions = 46 "LessEqualOptions" {}
 
+    /// Options of SELECT: none.
+    SelectOptions = 47 "SelectOptions" {}
+
     /// Options of SLICE: none.
     SliceOptions = 48 "SliceOptions" {}
 

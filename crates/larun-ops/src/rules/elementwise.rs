@@ -17,6 +17,47 @@ pub(crate) fn broadcast<O>(
     stretched(&shape(operands, 0)?, &shape(operands, 1)?)
 }
 
+/// Three inputs are stretched. Of single values the runtimes let the file say in how many dimensions.
+pub(crate) fn select_v2<O>(
+    _: &O,
+    operands: &dyn Operands,
+    _output: usize,
+) -> Result<Shape, ShapeError> {
+    let [condition, a, b] = [0, 1, 2].map(|index| shape(operands, index));
+    let (condition, a, b) = (condition?, a?, b?);
+    let single = [&condition, &a, &b].map(|input| input.elements() == Some(1));
+    if single == [true; 3] && !(condition == a && a == b) {
+        return Err(ShapeError::Unknown { index: 0 });
+    }
+    stretched(&stretched(&condition, &a)?, &b)
+}
+
+/// `a` and `b` have one shape. The condition has it too, or is a single value, or has a value for each slice along the
+/// first axis.
+pub(crate) fn select<O>(
+    options: &O,
+    operands: &dyn Operands,
+    output: usize,
+) -> Result<Shape, ShapeError> {
+    let (condition, a, b) = (
+        shape(operands, 0)?,
+        shape(operands, 1)?,
+        shape(operands, 2)?,
+    );
+    let of_slices = condition.rank() == 1 && condition.dims().first() == a.dims().first();
+    if a == b && (of_slices || condition.rank() == 0) {
+        return Ok(a);
+    }
+    if a == b && a == condition || a.elements() == Some(1) {
+        return select_v2(options, operands, output);
+    }
+    Err(ShapeError::Mismatch {
+        what: "elements of the condition, of which there is one for each element or slice",
+        expected: a.elements().unwrap_or(0),
+        found: condition.elements().unwrap_or(0),
+    })
+}
+
 /// The shape to which two are stretched.
 pub(super) fn stretched(a: &Shape, b: &Shape) -> Result<Shape, ShapeError> {
     let rank = a.rank().max(b.rank());

@@ -15,7 +15,7 @@ mod window;
 pub use error::ShapeError;
 
 pub(crate) use blocks::{batch_to_space, depth_to_space, space_to_batch, space_to_depth};
-pub(crate) use elementwise::{broadcast, same};
+pub(crate) use elementwise::{broadcast, same, select, select_v2};
 pub(crate) use gather::{embedding_lookup, gather, gather_nd};
 pub(crate) use layout::{concatenation, expand_dims, pack, pad, reshape, squeeze};
 pub(crate) use matmul::batch_matmul;

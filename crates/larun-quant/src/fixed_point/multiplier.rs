@@ -1,6 +1,9 @@
 //! A positive real factor as a 32-bit integer and a shift: how an accumulator becomes an output.
 
-use super::{clamp_shift, rounding_divide_by_pot, saturating_rounding_doubling_high_mul};
+use super::{
+    clamp_shift, rounding_divide_by_pot, rounding_divide_by_pot_modular,
+    saturating_rounding_doubling_high_mul,
+};
 
 /// The real number `multiplier * 2^(shift - 31)`, which scales an integer accumulator without floating point.
 ///
@@ -182,6 +185,15 @@ impl FixedMultiplier {
     #[must_use]
     pub const fn apply_smaller_than_one(self, x: i32) -> i32 {
         multiply_by_quantized_multiplier_smaller_than_one_exp(x, self.multiplier, self.shift)
+    }
+
+    /// As [`apply_smaller_than_one`](Self::apply_smaller_than_one) for any shift, through
+    /// [`rounding_divide_by_pot_modular`]: the product only where the shift is in `-31..=0`.
+    #[inline]
+    #[must_use]
+    pub const fn apply_smaller_than_one_modular(self, x: i32) -> i32 {
+        let product = saturating_rounding_doubling_high_mul(x, self.multiplier);
+        rounding_divide_by_pot_modular(product, self.shift.wrapping_neg())
     }
 
     /// `x` times this factor, which is above 1, skipping the right shift of [`apply`](Self::apply).

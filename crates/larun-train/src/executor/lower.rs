@@ -192,6 +192,7 @@ impl Lowering<'_> {
             | Op::HardSwish(_)
             | Op::If(_)
             | Op::While(_)
+            | Op::Select(_)
             | Op::SelectV2(_)
             | Op::BatchMatmul(_)
             | Op::CumSum(_)

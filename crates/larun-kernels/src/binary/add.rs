@@ -1,0 +1,228 @@
+//! ADD and SUB.
+
+use larun_ops::{Activation, ElementType, Op, op};
+use larun_quant::Affine;
+use larun_quant::fixed_point::FixedMultiplier;
+
+use super::{ARITHMETIC, Broadcast, Operands, Pairs, invoke};
+use crate::arch;
+use crate::integer::Quantized;
+use crate::operand::{Operand, clamp, clamp_i32, output_stage_of, smaller_than_one, wrong_op};
+use crate::plan::{Record, record};
+use crate::requantize::{Clamp, ClampI32, OutputStage};
+use crate::{InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Refusal};
+
+impl Kernel for op::Add {
+    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        // TFLM takes no notice of `pot_scale_int16`; scales that are powers of two are but a case of the general one.
+        match node.op() {
+            Op::Add(options) => prepare(node, options.activation, plan),
+            _ => Err(wrong_op::<Self>(node)),
+        }
+    }
+
+    fn invoke(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
+        let pairs = Pairs::read(&mut plan)?;
+        let broadcast = &pairs.broadcast;
+        match pairs.element_type {
+            ElementType::Int8 => {
+                let quantization = AddQuantization::read(&mut plan)?;
+                invoke(io, |a, b, output| {
+                    add_i8(broadcast, &quantization, a, b, output)
+                })
+            }
+            ElementType::Int16 => {
+                let quantization = AddQuantization::read(&mut plan)?;
+                pairs.combine(io, |a: i16, b| quantization.sum(a, b))
+            }
+            ElementType::Int32 => {
+                let clamp = ClampI32::read(&mut plan)?;
+                pairs.combine(io, |a: i32, b| clamp.apply(a.wrapping_add(b)))
+            }
+            _ => {
+                let clamp = Clamp::read(&mut plan)?;
+                invoke(io, |a, b, output| add_f32(broadcast, &clamp, a, b, output))
+            }
+        }
+    }
+}
+
+impl Kernel for op::Sub {
+    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        match node.op() {
+            Op::Sub(options) => prepare(node, options.activation, plan),
+            _ => Err(wrong_op::<Self>(node)),
+        }
+    }
+
+    fn invoke(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
+        let pairs = Pairs::read(&mut plan)?;
+        match pairs.element_type {
+            ElementType::Int8 => {
+                let quantization = AddQuantization::read(&mut plan)?;
+                pairs.combine(io, |a: i8, b| quantization.difference(a, b))
+            }
+            ElementType::Int16 => {
+                let quantization = AddQuantization::read(&mut plan)?;
+                pairs.combine(io, |a: i16, b| quantization.difference(a, b))
+            }
+            ElementType::Int32 => {
+                let clamp = ClampI32::read(&mut plan)?;
+                pairs.combine(io, |a: i32, b| clamp.apply(a.wrapping_sub(b)))
+            }
+            _ => {
+                let clamp = Clamp::read(&mut plan)?;
+                pairs.combine(io, |a: f32, b| clamp.apply(a - b))
+            }
+        }
+    }
+}
+
+fn prepare(
+    node: &dyn NodeView,
+    activation: Activation,
+    plan: &mut PlanWriter<'_>,
+) -> Result<(), Refusal> {
+    let operands = Operands::of_one_type(node, ARITHMETIC)?;
+    operands.write(plan)?;
+    match operands.element_type {
+        ElementType::Int8 => {
+            let inputs = operands.affines()?;
+            AddQuantization::of::<i8>(inputs, &operands.output, activation)?.write(plan);
+        }
+        ElementType::Int16 => {
+            let inputs = operands.affines()?;
+            AddQuantization::of::<i16>(inputs, &operands.output, activation)?.write(plan);
+        }
+        ElementType::Int32 => clamp_i32(activation)?.write(plan),
+        _ => clamp(activation)?.write(plan),
+    }
+    Ok(())
+}
+
+record! {
+    /// Quantisation of an INT8 or INT16 sum or difference. Both inputs are brought to a common scale, 2^20 times finer
+    /// than twice the larger of theirs, or 2^15 times for INT16.
+    pub struct AddQuantization {
+        /// Zero points of the inputs.
+        pub zero_points: [i32; 2],
+        /// `input_scale / (2 * larger_input_scale)` of each input.
+        pub inputs: [FixedMultiplier; 2],
+        /// `2 * larger_input_scale / (2^20 * output_scale)`.
+        pub output: FixedMultiplier,
+        /// Zero point and activation of the output.
+        pub stage: OutputStage,
+    }
+}
+
+/// The element types of quantised sums.
+pub(crate) trait Summand: Quantized {
+    /// Left shift of the inputs, which keeps their sum within 32 bits: two halves of 255 * 2^20, or of 65535 * 2^15.
+    const LEFT_SHIFT: u32;
+}
+
+impl Summand for i8 {
+    const LEFT_SHIFT: u32 = 20;
+}
+
+impl Summand for i16 {
+    const LEFT_SHIFT: u32 = 15;
+}
+
+impl AddQuantization {
+    pub(crate) fn of<T: Summand>(
+        [a, b]: [Affine; 2],
+        output: &Operand<'_>,
+        activation: Activation,
+    ) -> Result<Self, Refusal> {
+        let twice_larger = 2.0 * f64::from(a.scale.max(b.scale));
+        let finer = f64::from(1u32 << T::LEFT_SHIFT) * f64::from(output.affine()?.scale);
+        Ok(Self {
+            zero_points: [a.zero_point, b.zero_point],
+            inputs: [
+                smaller_than_one(f64::from(a.scale) / twice_larger)?,
+                smaller_than_one(f64::from(b.scale) / twice_larger)?,
+            ],
+            output: smaller_than_one(twice_larger / finer)?,
+            stage: output_stage_of(activation, output)?,
+        })
+    }
+
+    /// Input `index` in the common scale.
+    #[inline]
+    pub(crate) fn scaled<T: Summand, const INDEX: usize>(&self, value: T) -> i32 {
+        let value = value.into().wrapping_sub(self.zero_points[INDEX]);
+        self.inputs[INDEX].apply_smaller_than_one(value << T::LEFT_SHIFT)
+    }
+
+    #[inline]
+    pub(crate) fn finish<T: Summand>(&self, value: i32) -> T {
+        let scaled = self.output.apply_smaller_than_one(value);
+        T::narrow(self.stage.bound(scaled))
+    }
+
+    #[inline]
+    fn sum<T: Summand>(&self, a: T, b: T) -> T {
+        let (a, b) = (self.scaled::<T, 0>(a), self.scaled::<T, 1>(b));
+        self.finish(a.wrapping_add(b))
+    }
+
+    #[inline]
+    fn difference<T: Summand>(&self, a: T, b: T) -> T {
+        let (a, b) = (self.scaled::<T, 0>(a), self.scaled::<T, 1>(b));
+        self.finish(a.wrapping_sub(b))
+    }
+}
+
+/// INT8 sum with broadcasting and activation, as TFLM's `reference_integer_ops::Add`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the shapes say.
+pub fn add_i8(
+    broadcast: &Broadcast,
+    quantization: &AddQuantization,
+    a: &[i8],
+    b: &[i8],
+    output: &mut [i8],
+) -> Result<(), InvokeError> {
+    broadcast.check(a, b, output)?;
+    let of_one_shape = a.len() == output.len() && b.len() == output.len();
+    if of_one_shape && arch::add_i8(quantization, a, b, output) {
+        return Ok(());
+    }
+    portable::add_i8(broadcast, quantization, a, b, output)
+}
+
+/// The definition.
+pub(crate) mod portable {
+    use super::*;
+
+    /// [`add_i8`](crate::add_i8) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn add_i8(
+        broadcast: &Broadcast,
+        quantization: &AddQuantization,
+        a: &[i8],
+        b: &[i8],
+        output: &mut [i8],
+    ) -> Result<(), InvokeError> {
+        let quantization = *quantization;
+        broadcast.zip(a, b, output, |a, b| quantization.sum(a, b))
+    }
+}
+
+/// Real sum with broadcasting and activation.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the shapes say.
+pub fn add_f32(
+    broadcast: &Broadcast,
+    clamp: &Clamp,
+    a: &[f32],
+    b: &[f32],
+    output: &mut [f32],
+) -> Result<(), InvokeError> {
+    broadcast.zip(a, b, output, |a, b| clamp.apply(a + b))
+}

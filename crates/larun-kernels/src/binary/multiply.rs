@@ -1,0 +1,123 @@
+//! MUL.
+
+use larun_ops::{Activation, ElementType, Op, op};
+use larun_quant::fixed_point::{FixedMultiplier, Rounding};
+
+use super::{ARITHMETIC, Broadcast, Operands, Pairs, invoke};
+use crate::integer::Quantized;
+use crate::operand::{clamp, clamp_i32, multiplier, output_stage_of, wrong_op};
+use crate::plan::{Record, linked, record};
+use crate::requantize::{Clamp, ClampI32, OutputStage};
+use crate::{InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Refusal};
+
+impl Kernel for op::Mul {
+    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        let Op::Mul(options) = node.op() else {
+            return Err(wrong_op::<Self>(node));
+        };
+        let operands = Operands::of_one_type(node, ARITHMETIC)?;
+        operands.write(plan)?;
+        match operands.element_type {
+            ElementType::Int8 | ElementType::Int16 => {
+                MulQuantization::of(&operands, options.activation)?.write(plan);
+            }
+            ElementType::Int32 => clamp_i32(options.activation)?.write(plan),
+            _ => clamp(options.activation)?.write(plan),
+        }
+        Ok(())
+    }
+
+    fn invoke(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
+        let pairs = Pairs::read(&mut plan)?;
+        let broadcast = &pairs.broadcast;
+        match pairs.element_type {
+            ElementType::Int8 => {
+                let quantization = MulQuantization::read(&mut plan)?;
+                invoke(io, |a, b, output| {
+                    mul_i8(broadcast, &quantization, a, b, output)
+                })
+            }
+            ElementType::Int16 => {
+                let quantization = MulQuantization::read(&mut plan)?;
+                pairs.combine(io, |a: i16, b| quantization.product(a, b))
+            }
+            ElementType::Int32 => {
+                let clamp = ClampI32::read(&mut plan)?;
+                pairs.combine(io, |a: i32, b| clamp.apply(a.wrapping_mul(b)))
+            }
+            _ => {
+                let clamp = Clamp::read(&mut plan)?;
+                invoke(io, |a, b, output| mul_f32(broadcast, &clamp, a, b, output))
+            }
+        }
+    }
+}
+
+record! {
+    /// Quantisation of an INT8 or INT16 product.
+    pub struct MulQuantization {
+        /// Zero points of the inputs.
+        pub zero_points: [i32; 2],
+        /// `a_scale * b_scale / output_scale`.
+        pub multiplier: FixedMultiplier,
+        /// How the product is rounded.
+        pub rounding: Rounding,
+        /// Zero point and activation of the output.
+        pub stage: OutputStage,
+    }
+}
+
+impl MulQuantization {
+    fn of(operands: &Operands<'_>, activation: Activation) -> Result<Self, Refusal> {
+        for operand in [&operands.a, &operands.b, &operands.output] {
+            operand.is_symmetric_int16()?;
+        }
+        let [a, b] = operands.affines()?;
+        let output = operands.output.affine()?;
+        let product = f64::from(a.scale) * f64::from(b.scale);
+        Ok(Self {
+            zero_points: [a.zero_point, b.zero_point],
+            multiplier: multiplier(product / f64::from(output.scale))?,
+            rounding: Rounding::default(),
+            stage: output_stage_of(activation, &operands.output)?,
+        })
+    }
+
+    #[inline]
+    fn product<T: Quantized>(&self, a: T, b: T) -> T {
+        let a = a.into().wrapping_sub(self.zero_points[0]);
+        let b = b.into().wrapping_sub(self.zero_points[1]);
+        let product = a.wrapping_mul(b);
+        let scaled = self.multiplier.apply_with(product, linked(self.rounding));
+        T::narrow(self.stage.bound(scaled))
+    }
+}
+
+/// INT8 product with broadcasting and activation, as TFLM's `reference_integer_ops::Mul`.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the shapes say.
+pub fn mul_i8(
+    broadcast: &Broadcast,
+    quantization: &MulQuantization,
+    a: &[i8],
+    b: &[i8],
+    output: &mut [i8],
+) -> Result<(), InvokeError> {
+    let quantization = *quantization;
+    broadcast.zip(a, b, output, |a, b| quantization.product(a, b))
+}
+
+/// Real product with broadcasting and activation.
+///
+/// # Errors
+/// [`InvokeError::Length`] when a slice has another length than the shapes say.
+pub fn mul_f32(
+    broadcast: &Broadcast,
+    clamp: &Clamp,
+    a: &[f32],
+    b: &[f32],
+    output: &mut [f32],
+) -> Result<(), InvokeError> {
+    broadcast.zip(a, b, output, |a, b| clamp.apply(a * b))
+}
