@@ -14,7 +14,7 @@ import make
 from make import NONE, RELU6, SAME, VALID, Tensor, case, int8, integers, random_data, real, window
 
 make.TYPES["BOOL"] = (make.schema.TensorType.BOOL, np.bool_)
-# What make.py leaves out of the constants' bytes.
+# Scales and zero points that operators fix for their outputs.
 UNIT = {"INT8": (1 / 256, -128), "INT16": (1 / 32768, 0)}
 SYMMETRIC = {"INT8": (1 / 128, 0), "INT16": (1 / 32768, 0)}
 

@@ -25,15 +25,20 @@ fn every_byte() -> Vec<i8> {
     (i8::MIN..=i8::MAX).collect()
 }
 
-/// Functions of an INT8 with the real function and the output's scale and zero point.
-fn byte_functions() -> Vec<(Op, fn(f64) -> f64, f32, i64)> {
+/// An operator with the real function and the output's scale and zero point.
+type ByteFunction = (Op, fn(f64) -> f64, f32, i64);
+
+/// An operator with what the first element is combined with, and how.
+type PlainReduction = (Op, i32, fn(i32, i32) -> i32);
+
+fn byte_functions() -> Vec<ByteFunction> {
     let of = OpKind::with_default_options;
     let gelu = |approximate| Op::Gelu(GeluOptions { approximate });
     let leaky = Op::LeakyRelu(LeakyReluOptions { alpha: 0.25 });
     let elu = |x: f64| if x < 0.0 { x.exp() - 1.0 } else { x };
     let swish = |x: f64| x * (x + 3.0).clamp(0.0, 6.0) / 6.0;
     let by_tanh = |x: f64| {
-        let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+        let inner = (2.0 / core::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
         0.5 * x * (1.0 + inner.tanh())
     };
     vec![
@@ -144,7 +149,7 @@ proptest! {
             }
             sums
         };
-        let cases: [(Op, i32, fn(i32, i32) -> i32); 3] = [
+        let cases: [PlainReduction; 3] = [
             (Op::Sum(options), 0, i32::wrapping_add),
             (Op::ReduceMax(options), i32::MIN, i32::max),
             (Op::ReduceMin(options), i32::MAX, i32::min),
