@@ -171,6 +171,7 @@ impl Mixed {
             Finish::Symmetric | Finish::Asymmetric => Stage::Real {
                 input: 1.0,
                 clamp: Clamp::read(plan)?,
+                scales_first: bool::read(plan)?,
                 weights: Scales::read(plan)?,
             },
         })

@@ -32,7 +32,7 @@ pub(crate) struct Layer<'n> {
     pub(crate) bias_type: ElementType,
     /// Whether a real input is quantised asymmetrically for integer weights.
     pub(crate) asymmetric: bool,
-    /// Whether this is FULLY_CONNECTED, whose INT4 weights LiteRT treats differently.
+    /// Whether this is FULLY_CONNECTED, which LiteRT computes differently where TFLM has no kernel.
     pub(crate) dense: bool,
 }
 
@@ -146,6 +146,9 @@ impl<'n> Layer<'n> {
             }
             Finish::Symmetric | Finish::Asymmetric => {
                 clamp(self.activation)?.write(plan);
+                // The order of LiteRT's kernels, where a last bit may tip the next layer's rounding.
+                let scales_first = self.dense || finish == Finish::Symmetric;
+                scales_first.write(plan);
                 self.write_scales(plan)
             }
         }

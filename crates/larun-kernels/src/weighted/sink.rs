@@ -85,6 +85,8 @@ pub(crate) enum Stage<'a> {
     Real {
         input: f32,
         weights: Scales<'a>,
+        /// Whether the two scales are multiplied first, or the sum with that of the weights.
+        scales_first: bool,
         clamp: Clamp,
     },
 }
@@ -106,9 +108,15 @@ impl Stage<'_> {
     /// The same for a batch whose input has this scale.
     pub(crate) fn with_input_scale(self, scale: f32) -> Self {
         match self {
-            Self::Real { weights, clamp, .. } => Self::Real {
+            Self::Real {
+                weights,
+                scales_first,
+                clamp,
+                ..
+            } => Self::Real {
                 input: scale,
                 weights,
+                scales_first,
                 clamp,
             },
             other => other,
@@ -138,8 +146,17 @@ impl Stage<'_> {
             Self::Real {
                 input,
                 weights,
+                scales_first,
                 clamp,
-            } => clamp.apply(sum as f32 * (input * weights.get(channel)) + bias),
+            } => {
+                let (sum, weights) = (sum as f32, weights.get(channel));
+                let scaled = if *scales_first {
+                    sum * (input * weights)
+                } else {
+                    sum * weights * input
+                };
+                clamp.apply(scaled + bias)
+            }
             _ => 0.0,
         }
     }
