@@ -18,7 +18,7 @@ use crate::tensor::TensorInfo;
 ///
 /// The model's bytes are read where they lie, in flash; the arena holds what changes. Every check
 /// is made when the model is loaded: an inference cannot fail on a model that loaded, but for loops
-/// that do not end and for resource variables that are handed to another subgraph as values.
+/// that do not end, indices out of range, and handles of resource variables that are computed.
 pub struct Interpreter<'m, 'a> {
     pub(crate) loaded: Loaded<'m, 'a>,
     pub(crate) activations: &'a mut [u8],
@@ -182,9 +182,9 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// Runs the model once.
     ///
     /// # Errors
-    /// When the model's loops run for longer than [`Options::max_calls`] allows, or a resource
-    /// variable is not what it is used as. Else never on a model that loaded; a fault inside the
-    /// interpreter is reported, not panicked on.
+    /// When the model's loops run for longer than [`Options::max_calls`] allows, a resource
+    /// variable is not what it is used as, or a value that is an index is out of range. Else never
+    /// on a model that loaded; a fault inside the interpreter is reported, not panicked on.
     pub fn invoke(&mut self) -> Result<(), RunError> {
         self.invoke_observed(&mut ())
     }

@@ -358,10 +358,10 @@ impl<'a> Table<'a> {
     }
 
     fn locate(&self, tensor: usize) -> Location<'a> {
-        let entry = tensor
+        let entry: Option<&[u32; TENSOR_WORDS]> = tensor
             .checked_mul(TENSOR_WORDS)
             .and_then(|at| self.entries.get(at..)?.first_chunk());
-        let (Some(place), Some(&[ref handle, _])) = (self.place(tensor), entry) else {
+        let (Some(place), Some([handle, _])) = (self.place(tensor), entry) else {
             return Location::Absent;
         };
         let (offset, len) = (place.offset(), place.len());

@@ -33,10 +33,10 @@ impl<'m> Names<'m> {
         })
     }
 
-    /// Whether these are other names of a variable that was found before. Files leave a container out for any.
+    /// Whether both are names of one variable. Files leave a container out for any.
     fn are(&self, other: &Self) -> bool {
-        let same = |container: &[u8]| container == other.container.unwrap_or_default();
-        self.shared_name == other.shared_name && self.container.is_none_or(same)
+        let containers = self.container.zip(other.container);
+        self.shared_name == other.shared_name && containers.is_none_or(|(a, b)| a == b)
     }
 }
 

@@ -10,7 +10,7 @@ use larun_ops::ElementType;
 #[non_exhaustive]
 pub enum RunError {
     /// A kernel failed. In a model that loaded, that is a READ_VARIABLE or ASSIGN_VARIABLE which is handed the handle
-    /// of a variable of another size, or a fault in the interpreter.
+    /// of no variable or of one of another size, an index that is out of range, or a fault in the interpreter.
     Node {
         /// Which subgraph.
         subgraph: usize,

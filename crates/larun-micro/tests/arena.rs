@@ -92,8 +92,8 @@ fn a_larger_arena_changes_nothing() {
         let run = |arena: &mut [u8]| {
             let mut interpreter = load(&loadable.model, arena).unwrap();
             fill_inputs(&mut interpreter, 1);
-            interpreter.invoke().unwrap();
-            outputs(&interpreter)
+            // Indices at random may be out of range.
+            interpreter.invoke().map(|()| outputs(&interpreter))
         };
         assert_eq!(
             run(&mut loadable.arena),
@@ -107,10 +107,10 @@ fn a_larger_arena_changes_nothing() {
 /// Bytes of activations and persistent bytes of the MLPerf Tiny models, and what TensorFlow Lite for Microcontrollers
 /// takes for the same two (head and tail of its arena, measured on x86-64).
 const MLPERF_TINY: [(&str, [usize; 2], [usize; 2]); 4] = [
-    ("kws_int8", [16_256, 4_384], [16_000, 8_272]),
-    ("vww_int8", [73_728, 17_600], [73_728, 29_952]),
-    ("ic_resnet8_int8", [49_728, 3_488], [49_152, 6_832]),
-    ("ad01_int8", [768, 928], [768, 3_216]),
+    ("kws_int8", [16_256, 4_336], [16_000, 8_272]),
+    ("vww_int8", [73_728, 17_488], [73_728, 29_952]),
+    ("ic_resnet8_int8", [49_728, 3_456], [49_152, 6_832]),
+    ("ad01_int8", [768, 864], [768, 3_216]),
 ];
 
 #[test]

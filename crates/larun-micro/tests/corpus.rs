@@ -85,8 +85,8 @@ fn the_same_inputs_give_the_same_outputs() {
         for seed in [1, 2, 1] {
             interpreter.reset().unwrap();
             fill_inputs(&mut interpreter, seed);
-            interpreter.invoke().unwrap();
-            results.push(outputs(&interpreter));
+            // Indices at random may be out of range.
+            results.push(interpreter.invoke().map(|()| outputs(&interpreter)));
         }
         assert_eq!(results[0], results[2], "{}", loadable.case.name);
     }

@@ -193,8 +193,9 @@ fn recursion_is_refused() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
+    type Make = fn() -> Graph;
     type Damage = fn(&mut Graph);
-    let cases: [(fn() -> Graph, Damage, &str); 14] = [
+    let cases: [(Make, Damage, &str); 14] = [
         (
             branch,
             |g| g.subgraphs.truncate(2),

@@ -26,7 +26,7 @@ fn accumulate() -> Graph {
     main.assign(handle, sum);
     let mut first = Function::default();
     let ones = first.value();
-    first.constant(&mut graph, ones, bytemuck(&[1.0; LEN]).as_slice());
+    first.constant(&mut graph, ones, &bytes_of(&[1.0; LEN]));
     // A file may leave the container out.
     let handle = first.variable(None, "sum");
     first.assign(handle, ones);
@@ -34,7 +34,7 @@ fn accumulate() -> Graph {
     graph
 }
 
-fn bytemuck(values: &[f32]) -> Vec<u8> {
+fn bytes_of(values: &[f32]) -> Vec<u8> {
     values
         .iter()
         .flat_map(|value| value.to_le_bytes())
@@ -52,10 +52,7 @@ fn step(interpreter: &mut Interpreter<'_, '_>, x: f32) -> Result<f32, RunError> 
 
 #[test]
 fn a_variable_lasts_until_it_is_reset() {
-    let mut graph = accumulate();
-    // Here the first name that is found has no container, the second has.
-    graph.subgraphs[1].name = Some("first".to_owned());
-    let model = file(&graph);
+    let model = file(&accumulate());
     let mut arena = arena_for(&model, kernels::ALL).unwrap();
     arena.fill(0xee);
     let mut interpreter = load(&model, &mut arena).unwrap();
