@@ -20,6 +20,8 @@ impl Kernel for op::Conv2D {
             return Err(wrong_op::<Self>(node));
         };
         let geometry = geometry(&options, node)?;
+        // As LiteRT's kernel, which looks at values, not at how many there are.
+        let asymmetric = weighted::scales_differ(node, 1);
         let layer = weighted::Layer {
             node,
             roles: Roles::INPUT_FIRST,
@@ -27,7 +29,8 @@ impl Kernel for op::Conv2D {
             channels: geometry.output_channels(),
             activation: options.activation,
             bias_type: options.quantized_bias_type,
-            asymmetric: weighted::scales_differ(node, 1),
+            asymmetric,
+            scales_first: !asymmetric,
             dense: false,
         };
         let scheme = layer.scheme()?;

@@ -28,6 +28,7 @@ impl Kernel for op::DepthwiseConv2D {
             activation: options.activation,
             bias_type: ElementType::Int64,
             asymmetric: true,
+            scales_first: true,
             dense: false,
         };
         let scheme = layer.scheme()?;

@@ -32,6 +32,7 @@ impl Kernel for op::FullyConnected {
             activation: options.activation,
             bias_type: options.quantized_bias_type,
             asymmetric: options.asymmetric_quantize_inputs,
+            scales_first: true,
             dense: true,
         };
         let scheme = layer.scheme()?;

@@ -35,6 +35,7 @@ impl Kernel for op::TransposeConv {
             activation: options.activation,
             bias_type: options.quantized_bias_type,
             asymmetric: true,
+            scales_first: false,
             dense: false,
         };
         let scheme = layer.scheme()?;

@@ -1,7 +1,7 @@
 //! Dynamic quantisation: real activations become INT8 while a model runs, for layers whose weights alone are integers.
 //!
-//! The range of each batch is found anew at every inference. As TensorFlow Lite's `SymmetricQuantizeFloats` and
-//! `AsymmetricQuantizeFloats`.
+//! The range of each batch is found anew at every inference. As `SymmetricQuantizeFloats` and `AsymmetricQuantizeFloats`
+//! of TensorFlow Lite's vector code, which its wheels run; the plain code rounds the zero point and the value together.
 
 use crate::Affine;
 
@@ -47,7 +47,7 @@ impl DynamicInput {
     #[must_use]
     pub fn asymmetric(values: &[f32]) -> Self {
         let (min, max) = range(values);
-        let (min, max) = (f64::from(min.min(0.0)), f64::from(max.max(0.0)));
+        let (min, max) = (min.min(0.0), max.max(0.0));
         if min == max {
             return Self {
                 affine: Affine::new(1.0, 0),
@@ -55,9 +55,9 @@ impl DynamicInput {
                 min: -128,
             };
         }
-        let scale = (max - min) / 255.0;
+        let scale = f64::from(max - min) / 255.0;
         // The end whose sum of magnitudes is smaller gives the zero point with the smaller error.
-        let (below, above) = (min / scale, max / scale);
+        let [below, above] = [min, max].map(|end| f64::from(end) / scale);
         let zero_point = if 128.0 + below.abs() < 127.0 + above.abs() {
             -128.0 - below
         } else {
@@ -77,8 +77,9 @@ impl DynamicInput {
     #[must_use]
     pub fn centred(&self, value: f32) -> i16 {
         let zero_point = self.affine.zero_point;
-        let steps = libm::roundf(zero_point as f32 + value * self.factor) as i32;
-        steps.min(127).max(self.min).wrapping_sub(zero_point) as i16
+        let steps = libm::roundf(value * self.factor) as i32;
+        let integer = steps.saturating_add(zero_point).min(127).max(self.min);
+        integer.wrapping_sub(zero_point) as i16
     }
 }
 

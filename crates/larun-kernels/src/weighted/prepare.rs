@@ -32,7 +32,10 @@ pub(crate) struct Layer<'n> {
     pub(crate) bias_type: ElementType,
     /// Whether a real input is quantised asymmetrically for integer weights.
     pub(crate) asymmetric: bool,
-    /// Whether this is FULLY_CONNECTED, which LiteRT computes differently where TFLM has no kernel.
+    /// Whether a real output multiplies the scales of input and weights first, before the sum. The order is that of
+    /// LiteRT's kernels: a last bit may tip the rounding of the next layer.
+    pub(crate) scales_first: bool,
+    /// Whether this is FULLY_CONNECTED, whose INT4 weights per channel only LiteRT computes.
     pub(crate) dense: bool,
 }
 
@@ -146,9 +149,7 @@ impl<'n> Layer<'n> {
             }
             Finish::Symmetric | Finish::Asymmetric => {
                 clamp(self.activation)?.write(plan);
-                // The order of LiteRT's kernels, where a last bit may tip the next layer's rounding.
-                let scales_first = self.dense || finish == Finish::Symmetric;
-                scales_first.write(plan);
+                self.scales_first.write(plan);
                 self.write_scales(plan)
             }
         }

@@ -266,7 +266,7 @@ proptest! {
         prop_assume!(channels * multiplier > 1);
         let [rows, columns] = axes;
         let outputs = channels * multiplier;
-        let layer = Layer::new(
+        let mut layer = Layer::new(
             types,
             &mut Noise::new(seed),
             [
@@ -276,6 +276,7 @@ proptest! {
             &[batch, rows.output(), columns.output(), outputs],
             (batch, 3, true),
         );
+        layer.scales_first = true;
         let mut expected = Vec::new();
         for pixel in pixels(batch, axes) {
             for channel in 0..outputs {
