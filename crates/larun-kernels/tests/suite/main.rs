@@ -9,6 +9,7 @@ mod layout;
 mod moves;
 mod nonsense;
 mod picks;
+mod recurrent;
 mod reference;
 mod refusals;
 mod resize;
