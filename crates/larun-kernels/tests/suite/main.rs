@@ -1,6 +1,7 @@
 //! Tests of the kernels as an interpreter runs them.
 
 mod arithmetic;
+mod custom;
 mod elementwise;
 mod functions;
 mod golden;
