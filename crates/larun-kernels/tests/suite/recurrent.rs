@@ -191,7 +191,7 @@ proptest! {
         let feature = tensor(ElementType::Int8, &[filters, inputs], &mut value);
         let time = tensor(of_state, &[filters, memory], &mut value);
         let bias = tensor(ElementType::Int32, &[units], &mut value);
-        let weights = [&feature, &time, &bias].map(|tensor| signed(tensor));
+        let weights = [&feature, &time, &bias].map(signed);
         let mut node = Node {
             op: Op::Svdf(SvdfOptions { rank: rank as i32, ..SvdfOptions::default() }),
             inputs: vec![
