@@ -85,13 +85,13 @@ pub(super) trait State: Element + Into<i32> {
 
 impl State for i8 {
     fn new(feature: i32, zero_point: i32) -> Self {
-        feature.max(-128).min(127).wrapping_add(zero_point) as Self
+        feature.clamp(-128, 127).wrapping_add(zero_point) as Self
     }
 }
 
 impl State for i16 {
     fn new(feature: i32, zero_point: i32) -> Self {
-        feature.max(-32768).min(32767).wrapping_add(zero_point) as Self
+        feature.clamp(-32768, 32767).wrapping_add(zero_point) as Self
     }
 }
 

@@ -86,7 +86,7 @@ pub fn svdf_hybrid<W: Element + Into<f32>>(
         let scale = quantize(input, hybrid.asymmetric, integers) * hybrid.feature_scale;
         let mut filters = Filters::new(geometry, arithmetic, state, weights.time, output);
         for_each_row(integers, weights.feature, |_, sum| {
-            filters.next(sum as f32 * scale)
+            filters.next(sum as f32 * scale);
         });
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Tests of the kernels as an interpreter runs them.
 
 mod arithmetic;
+mod custom;
 mod elementwise;
 mod functions;
 mod golden;
@@ -9,6 +10,7 @@ mod layout;
 mod moves;
 mod nonsense;
 mod picks;
+mod recurrent;
 mod reference;
 mod refusals;
 mod resize;
