@@ -307,6 +307,11 @@ impl<A: Arithmetic> View<'_, A> {
                 }
             }
         }
+        self.finish(channel, sums);
+    }
+
+    #[inline]
+    fn finish<const L: usize>(&mut self, channel: usize, sums: [A::Sum; L]) {
         if let Some(outputs) = lanes_mut::<_, L>(self.pixel, channel) {
             for (lane, (output, sum)) in outputs.iter_mut().zip(sums).enumerate() {
                 *output = self.arithmetic.finish(channel + lane, sum);
@@ -315,14 +320,51 @@ impl<A: Arithmetic> View<'_, A> {
     }
 }
 
+/// Adds the products of `count` taps, whose values and whose weights are `steps` apart.
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+fn add_taps<A: Arithmetic, const L: usize>(
+    arithmetic: &A,
+    sums: &mut [A::Sum; L],
+    values: &[A::Value],
+    weights: &[A::Value],
+    steps: [usize; 2],
+    count: usize,
+) {
+    let mut added = *sums;
+    let (mut value, mut weight) = (0, 0);
+    for _ in 0..count {
+        let (values, weights) = (lanes::<_, L>(values, value), lanes::<_, L>(weights, weight));
+        if let Some((values, weights)) = values.zip(weights) {
+            for ((sum, &value), &weight) in added.iter_mut().zip(values).zip(weights) {
+                *sum = arithmetic.add(*sum, value, weight);
+            }
+        }
+        value += steps[0];
+        weight += steps[1];
+    }
+    *sums = added;
+}
+
 /// Neighbouring channels, each with one filter.
 struct OneToOne<'a, A: Arithmetic>(View<'a, A>);
 
 impl<A: Arithmetic> Block for OneToOne<'_, A> {
     #[inline]
     fn run<const L: usize>(&mut self, channel: usize) {
-        let values = |image: &[A::Value], pixel| lanes::<_, L>(image, pixel + channel).copied();
-        self.0.compute::<L>(channel, values);
+        let Self(view) = self;
+        let (rows, columns) = (view.rows, view.columns);
+        let (window, filter_w) = (view.window, view.window.columns().filter());
+        let outputs = window.output_channels();
+        let steps = [columns.step * window.input_channels(), outputs];
+        let mut sums = [A::Sum::default(); L];
+        for (tap_y, y) in rows.iter() {
+            let pixel = window.pixel(y, columns.input) + channel;
+            let tap = (tap_y * filter_w + columns.first) * outputs + channel;
+            let values = view.image.get(pixel..).unwrap_or(&[]);
+            let weights = view.filter.get(tap..).unwrap_or(&[]);
+            add_taps(view.arithmetic, &mut sums, values, weights, steps, columns.count);
+        }
+        view.finish(channel, sums);
     }
 }
 
