@@ -3,7 +3,7 @@
 use larun_ops::{Conv2DOptions, Op, op};
 
 use crate::arch;
-use crate::dot::{add_products, dot, dot_2x2, dot_pairs, four_rows};
+use crate::dot::{add_products, dot_2x2, dot_pairs, dot_rows, four_rows};
 use crate::lanes::FEW_REGISTERS;
 use crate::operand::{Operand, image_window, wrong_op};
 use crate::plan::Record;
@@ -190,7 +190,9 @@ impl ConvGeometry {
             let source = image.get(from..from + len).unwrap_or(&[]);
             let place = patch.get_mut(to * STEP..).unwrap_or_default().iter_mut();
             match STEP {
-                1 => place.zip(source).for_each(|(place, &value)| *place = convert(value)),
+                1 => place
+                    .zip(source)
+                    .for_each(|(place, &value)| *place = convert(value)),
                 _ => place
                     .step_by(STEP)
                     .zip(source)
@@ -410,10 +412,13 @@ impl Layer<'_> {
 
     fn one_pixel(&self, group: usize, filters: &[i8], patch: &[i16], pixel: &mut [i8]) {
         let start = group * self.geometry.filters_in_group();
-        let outputs = pixel.iter_mut().enumerate().skip(start);
-        let filters = filters.chunks_exact(self.geometry.patch_len());
-        for (weights, (channel, output)) in filters.zip(outputs) {
-            *output = self.finish(channel, dot(patch, weights));
+        let mut outputs = pixel.iter_mut().enumerate().skip(start);
+        for filters in filters.chunks(nonzero(4 * patch.len())) {
+            let sums = dot_rows(patch, four_rows(filters, patch.len()), |value| value);
+            let count = filters.len() / nonzero(patch.len());
+            for (sum, (channel, output)) in sums.into_iter().zip(outputs.by_ref().take(count)) {
+                *output = self.finish(channel, sum);
+            }
         }
     }
 

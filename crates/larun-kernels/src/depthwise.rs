@@ -325,22 +325,22 @@ impl<A: Arithmetic> View<'_, A> {
 fn add_taps<A: Arithmetic, const L: usize>(
     arithmetic: &A,
     sums: &mut [A::Sum; L],
-    values: &[A::Value],
-    weights: &[A::Value],
+    mut values: &[A::Value],
+    mut weights: &[A::Value],
     steps: [usize; 2],
     count: usize,
 ) {
     let mut added = *sums;
-    let (mut value, mut weight) = (0, 0);
     for _ in 0..count {
-        let (values, weights) = (lanes::<_, L>(values, value), lanes::<_, L>(weights, weight));
-        if let Some((values, weights)) = values.zip(weights) {
-            for ((sum, &value), &weight) in added.iter_mut().zip(values).zip(weights) {
-                *sum = arithmetic.add(*sum, value, weight);
-            }
+        let (Some(x), Some(w)) = (values.first_chunk::<L>(), weights.first_chunk::<L>()) else {
+            break;
+        };
+        for ((sum, &value), &weight) in added.iter_mut().zip(x).zip(w) {
+            *sum = arithmetic.add(*sum, value, weight);
         }
-        value += steps[0];
-        weight += steps[1];
+        // Past the last tap there may be nothing.
+        values = values.get(steps[0]..).unwrap_or(&[]);
+        weights = weights.get(steps[1]..).unwrap_or(&[]);
     }
     *sums = added;
 }
@@ -362,7 +362,14 @@ impl<A: Arithmetic> Block for OneToOne<'_, A> {
             let tap = (tap_y * filter_w + columns.first) * outputs + channel;
             let values = view.image.get(pixel..).unwrap_or(&[]);
             let weights = view.filter.get(tap..).unwrap_or(&[]);
-            add_taps(view.arithmetic, &mut sums, values, weights, steps, columns.count);
+            add_taps(
+                view.arithmetic,
+                &mut sums,
+                values,
+                weights,
+                steps,
+                columns.count,
+            );
         }
         view.finish(channel, sums);
     }

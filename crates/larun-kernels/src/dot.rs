@@ -48,17 +48,21 @@ pub(crate) fn dot(patch: &[i16], weights: &[i8]) -> i32 {
     })
 }
 
-/// The products of an input less its zero point with four rows of weights.
-pub(crate) fn dot_rows(input: &[i8], zero_point: i16, rows: [&[i8]; 4]) -> [i32; 4] {
+/// The products of an input, whose values `convert` makes differences to the zero point, with four rows of weights.
+pub(crate) fn dot_rows<T: Copy>(
+    input: &[T],
+    rows: [&[i8]; 4],
+    convert: impl Fn(T) -> i16,
+) -> [i32; 4] {
     let mut sums = [0i32; 4];
     let done = match crate::lanes::FEW_REGISTERS {
-        true => add_quads(&mut sums, input, zero_point, rows),
+        true => add_quads(&mut sums, input, rows, &convert),
         false => 0,
     };
     let input = input.get(done..).unwrap_or(&[]);
     let [a, b, c, d] = rows.map(|row| row.get(done..).unwrap_or(&[]));
     for ((((&x, &a), &b), &c), &d) in input.iter().zip(a).zip(b).zip(c).zip(d) {
-        let x = i32::from(i16::from(x).wrapping_sub(zero_point));
+        let x = i32::from(convert(x));
         sums[0] = sums[0].wrapping_add(x * i32::from(a));
         sums[1] = sums[1].wrapping_add(x * i32::from(b));
         sums[2] = sums[2].wrapping_add(x * i32::from(c));
@@ -70,11 +74,16 @@ pub(crate) fn dot_rows(input: &[i8], zero_point: i16, rows: [&[i8]; 4]) -> [i32;
 /// Adds the products of the whole quads of an input to the sums of four rows, row by row; returns how many values those
 /// are.
 #[inline(never)]
-fn add_quads(sums: &mut [i32; 4], input: &[i8], zero_point: i16, rows: [&[i8]; 4]) -> usize {
+fn add_quads<T: Copy>(
+    sums: &mut [i32; 4],
+    input: &[T],
+    rows: [&[i8]; 4],
+    convert: impl Fn(T) -> i16,
+) -> usize {
     let [a, b, c, d] = rows.map(|row| row.as_chunks::<4>().0);
     let quads = input.as_chunks::<4>().0;
     for ((((quad, a), b), c), d) in quads.iter().zip(a).zip(b).zip(c).zip(d) {
-        let quad = quad.map(|x| i32::from(i16::from(x).wrapping_sub(zero_point)));
+        let quad = quad.map(|x| i32::from(convert(x)));
         for (sum, weights) in sums.iter_mut().zip([a, b, c, d]) {
             for (x, &w) in quad.into_iter().zip(weights) {
                 *sum = sum.wrapping_add(x * i32::from(w));
