@@ -3,7 +3,8 @@
 use larun_ops::{Conv2DOptions, Op, op};
 
 use crate::arch;
-use crate::dot::{add_products, dot, dot_2x2, four_rows};
+use crate::dot::{add_products, dot_2x2, dot_pairs, dot_rows, four_rows};
+use crate::lanes::FEW_REGISTERS;
 use crate::operand::{Operand, image_window, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, WeightedQuantization};
@@ -170,9 +171,10 @@ impl ConvGeometry {
         }
     }
 
-    /// Copies what the window sees of a group's channels, each value converted; the border is 0.
+    /// Copies what the window sees of a group's channels, each value converted, to every `STEP`th element of the patch;
+    /// the border is 0.
     #[inline]
-    fn gather<T: Copy>(
+    fn gather<T: Copy, const STEP: usize>(
         &self,
         image: &[T],
         (rows, columns): (Taps, Taps),
@@ -182,13 +184,22 @@ impl ConvGeometry {
     ) {
         let window = &self.window;
         if rows.count < window.rows().filter() || columns.count < window.columns().filter() {
-            patch.fill(0);
+            match STEP {
+                1 => patch.fill(0),
+                _ => patch.iter_mut().step_by(STEP).for_each(|place| *place = 0),
+            }
         }
         self.for_each_run(rows, columns, group, |from, to, len| {
             let source = image.get(from..from + len).unwrap_or(&[]);
-            let place = patch.get_mut(to..to + len).unwrap_or_default();
-            for (place, &value) in place.iter_mut().zip(source) {
-                *place = convert(value);
+            let place = patch.get_mut(to * STEP..).unwrap_or_default().iter_mut();
+            match STEP {
+                1 => place
+                    .zip(source)
+                    .for_each(|(place, &value)| *place = convert(value)),
+                _ => place
+                    .step_by(STEP)
+                    .zip(source)
+                    .for_each(|(place, &value)| *place = convert(value)),
             }
         });
     }
@@ -324,39 +335,58 @@ impl Layer<'_> {
         let geometry = self.geometry;
         let patch_len = geometry.patch_len();
         let group_len = nonzero(patch_len * geometry.filters_in_group());
-        let (first, second) = scratch.split_at_mut_checked(patch_len).unwrap_or_default();
         let window = &geometry.window;
         let channels = geometry.output_channels();
         window.for_each_row(input, output, |image, rows, row| {
             for (pair, pixels) in row.chunks_mut(nonzero(2 * channels)).enumerate() {
                 let (left, right) = pixels.split_at_mut_checked(channels).unwrap_or_default();
                 for (group, filters) in filter.chunks_exact(group_len).enumerate() {
-                    self.gather(image, rows, 2 * pair, group, first);
+                    let x = 2 * pair;
                     if right.is_empty() {
-                        self.one_pixel(group, filters, first, left);
+                        let patch = scratch.get_mut(..patch_len).unwrap_or_default();
+                        self.gather::<1>(image, rows, x, group, patch);
+                        self.one_pixel(group, filters, patch, left);
+                    } else if FEW_REGISTERS {
+                        let second = scratch.get_mut(1..).unwrap_or_default();
+                        self.gather::<2>(image, rows, x + 1, group, second);
+                        self.gather::<2>(image, rows, x, group, scratch);
+                        let products = |w0: &[i8], w1: &[i8]| dot_pairs(scratch, w0, w1);
+                        self.two_pixels(group, filters, products, (left, right));
                     } else {
-                        self.gather(image, rows, 2 * pair + 1, group, second);
-                        self.two_pixels(group, filters, (first, second), (left, right));
+                        let patches = scratch.split_at_mut_checked(patch_len);
+                        let (first, second) = patches.unwrap_or_default();
+                        self.gather::<1>(image, rows, x, group, first);
+                        self.gather::<1>(image, rows, x + 1, group, second);
+                        let products = |w0: &[i8], w1: &[i8]| dot_2x2(first, second, w0, w1);
+                        self.two_pixels(group, filters, products, (left, right));
                     }
                 }
             }
         });
     }
 
-    /// What the window at column `x` sees of a group's channels, less the zero point.
-    fn gather(&self, image: &[i8], rows: Taps, x: usize, group: usize, patch: &mut [i16]) {
+    /// What the window at column `x` sees of a group's channels, less the zero point, to every `STEP`th element.
+    fn gather<const STEP: usize>(
+        &self,
+        image: &[i8],
+        rows: Taps,
+        x: usize,
+        group: usize,
+        patch: &mut [i16],
+    ) {
         let columns = self.geometry.window.columns().taps(x);
         let zero_point = self.quantization.input_zero_point as i16;
         let convert = |value: i8| i16::from(value).wrapping_sub(zero_point);
         self.geometry
-            .gather(image, (rows, columns), group, patch, convert);
+            .gather::<i8, STEP>(image, (rows, columns), group, patch, convert);
     }
 
+    /// `products` gives the products of both pixels' patches with two filters, as [`dot_2x2`].
     fn two_pixels(
         &self,
         group: usize,
         filters: &[i8],
-        (p0, p1): (&[i16], &[i16]),
+        products: impl Fn(&[i8], &[i8]) -> [i32; 4],
         (left, right): (&mut [i8], &mut [i8]),
     ) {
         let patch_len = self.geometry.patch_len();
@@ -366,7 +396,7 @@ impl Layer<'_> {
         let mut pairs = filters.chunks_exact(nonzero(2 * patch_len));
         for pair in &mut pairs {
             let (w0, w1) = pair.split_at_checked(patch_len).unwrap_or_default();
-            let [a, b, c, d] = dot_2x2(p0, p1, w0, w1);
+            let [a, b, c, d] = products(w0, w1);
             for sums in [[a, b], [c, d]] {
                 if let Some((channel, (left, right))) = outputs.next() {
                     *left = self.finish(channel, sums[0]);
@@ -377,17 +407,21 @@ impl Layer<'_> {
         for (weights, (channel, (left, right))) in
             pairs.remainder().chunks_exact(patch_len).zip(outputs)
         {
-            *left = self.finish(channel, dot(p0, weights));
-            *right = self.finish(channel, dot(p1, weights));
+            let [a, b, ..] = products(weights, weights);
+            *left = self.finish(channel, a);
+            *right = self.finish(channel, b);
         }
     }
 
     fn one_pixel(&self, group: usize, filters: &[i8], patch: &[i16], pixel: &mut [i8]) {
         let start = group * self.geometry.filters_in_group();
-        let outputs = pixel.iter_mut().enumerate().skip(start);
-        let filters = filters.chunks_exact(self.geometry.patch_len());
-        for (weights, (channel, output)) in filters.zip(outputs) {
-            *output = self.finish(channel, dot(patch, weights));
+        let mut outputs = pixel.iter_mut().enumerate().skip(start);
+        for filters in filters.chunks(nonzero(4 * patch.len())) {
+            let sums = dot_rows(patch, four_rows(filters, patch.len()), |value| value);
+            let count = filters.len() / nonzero(patch.len());
+            for (sum, (channel, output)) in sums.into_iter().zip(outputs.by_ref().take(count)) {
+                *output = self.finish(channel, sum);
+            }
         }
     }
 
@@ -418,7 +452,7 @@ impl Walk for MixedConv<'_> {
         let window = &geometry.window;
         window.for_each_position(values, |image, rows, columns| {
             for group in 0..groups {
-                geometry.gather(image, (rows, columns), group, patch, &convert);
+                geometry.gather::<T, 1>(image, (rows, columns), group, patch, &convert);
                 weights.put_rows(patch, group * in_group, in_group, sink);
             }
         });

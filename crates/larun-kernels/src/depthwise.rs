@@ -308,6 +308,11 @@ impl<A: Arithmetic> View<'_, A> {
                 }
             }
         }
+        self.finish(channel, sums);
+    }
+
+    #[inline]
+    fn finish<const L: usize>(&mut self, channel: usize, sums: [A::Sum; L]) {
         if let Some(outputs) = lanes_mut::<_, L>(self.pixel, channel) {
             for (lane, (output, sum)) in outputs.iter_mut().zip(sums).enumerate() {
                 *output = self.arithmetic.finish(channel + lane, sum);
@@ -316,14 +321,58 @@ impl<A: Arithmetic> View<'_, A> {
     }
 }
 
+/// Adds the products of `count` taps, whose values and whose weights are `steps` apart.
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+fn add_taps<A: Arithmetic, const L: usize>(
+    arithmetic: &A,
+    sums: &mut [A::Sum; L],
+    mut values: &[A::Value],
+    mut weights: &[A::Value],
+    steps: [usize; 2],
+    count: usize,
+) {
+    let mut added = *sums;
+    for _ in 0..count {
+        let (Some(x), Some(w)) = (values.first_chunk::<L>(), weights.first_chunk::<L>()) else {
+            break;
+        };
+        for ((sum, &value), &weight) in added.iter_mut().zip(x).zip(w) {
+            *sum = arithmetic.add(*sum, value, weight);
+        }
+        // Past the last tap there may be nothing.
+        values = values.get(steps[0]..).unwrap_or(&[]);
+        weights = weights.get(steps[1]..).unwrap_or(&[]);
+    }
+    *sums = added;
+}
+
 /// Neighbouring channels, each with one filter.
 struct OneToOne<'a, A: Arithmetic>(View<'a, A>);
 
 impl<A: Arithmetic> Block for OneToOne<'_, A> {
     #[inline]
     fn run<const L: usize>(&mut self, channel: usize) {
-        let values = |image: &[A::Value], pixel| lanes::<_, L>(image, pixel + channel).copied();
-        self.0.compute::<L>(channel, values);
+        let Self(view) = self;
+        let (rows, columns) = (view.rows, view.columns);
+        let (window, filter_w) = (view.window, view.window.columns().filter());
+        let outputs = window.output_channels();
+        let steps = [columns.step * window.input_channels(), outputs];
+        let mut sums = [A::Sum::default(); L];
+        for (tap_y, y) in rows.iter() {
+            let pixel = window.pixel(y, columns.input) + channel;
+            let tap = (tap_y * filter_w + columns.first) * outputs + channel;
+            let values = view.image.get(pixel..).unwrap_or(&[]);
+            let weights = view.filter.get(tap..).unwrap_or(&[]);
+            add_taps(
+                view.arithmetic,
+                &mut sums,
+                values,
+                weights,
+                steps,
+                columns.count,
+            );
+        }
+        view.finish(channel, sums);
     }
 }
 

@@ -238,6 +238,7 @@ pub(crate) mod portable {
         geometry.check(input, weights, bias, output)?;
         let zero_point = quantization.input_zero_point as i16;
         let bias = bias.unwrap_or(&[]);
+        let convert = |x: i8| i16::from(x).wrapping_sub(zero_point);
         let finish = |unit: usize, sum: i32| {
             let bias = bias.get(unit).copied().unwrap_or(0);
             quantization.finish(unit, sum.wrapping_add(bias))
@@ -246,7 +247,7 @@ pub(crate) mod portable {
             let mut outputs = outputs.iter_mut().enumerate();
             let mut blocks = weights.chunks_exact(input.len().saturating_mul(4));
             for block in &mut blocks {
-                let sums = dot_rows(input, zero_point, four_rows(block, input.len()));
+                let sums = dot_rows(input, four_rows(block, input.len()), convert);
                 for (sum, (unit, output)) in sums.into_iter().zip(&mut outputs) {
                     *output = finish(unit, sum);
                 }

@@ -2,13 +2,13 @@
 
 use core::ops::Range;
 
-/// Channels of the widest block: 16 where there are vector registers, 4 on small processors, whose registers hold no
-/// more sums.
-const WIDEST: usize = if cfg!(target_pointer_width = "64") {
-    16
-} else {
-    4
-};
+/// Channels of the widest block: 16 where there are vector registers, 8 on small processors: more than their registers hold
+/// together with all else, but what it takes to get at a block counts more than what is kept on the stack.
+const WIDEST: usize = if FEW_REGISTERS { 8 } else { 16 };
+
+/// Whether the processor is a small one: no vector registers, and few others, so that what is inlined into one another
+/// ends up on the stack.
+pub(crate) const FEW_REGISTERS: bool = cfg!(not(target_pointer_width = "64"));
 
 /// A computation on `L` neighbouring channels that start at `channel`.
 pub(crate) trait Block {
