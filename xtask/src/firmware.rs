@@ -276,7 +276,7 @@ impl Build {
         command.current_dir(workspace_root().join(EXAMPLE));
         command.envs(settings.iter().map(|(name, value)| (name, value)));
         if self.portable {
-            command.env("LARUN_PORTABLE", "1");
+            command.env("RUSTFLAGS", "--cfg larun_portable");
         }
         succeed(&mut command, program).map(|_| ())
     }

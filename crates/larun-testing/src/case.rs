@@ -27,8 +27,6 @@ pub struct Case {
     pub warmup: usize,
     /// The output that says whether the others are specified.
     pub valid_output: Option<usize>,
-    /// Whether TensorFlow Lite for Microcontrollers refuses the model, so that LARUN may.
-    pub refused_by_tflm: bool,
 }
 
 /// One inference.

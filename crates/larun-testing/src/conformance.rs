@@ -4,8 +4,7 @@ use core::fmt;
 use std::collections::BTreeMap;
 
 use larun_micro::host::{AlignedBytes, arena_for};
-use larun_micro::kernels::{Reason, Refusal};
-use larun_micro::{ElementType, Interpreter, LoadError, OpKind, Registration};
+use larun_micro::{Interpreter, LoadError, Registration};
 use serde::{Serialize, Serializer};
 
 use crate::case::{Case, Set};
@@ -21,26 +20,20 @@ pub enum Outcome {
     Skipped(Skip),
 }
 
-/// Why a case does not count. Nothing else that the interpreter refuses is excused.
+/// Why a case does not count: it is about what LARUN does not claim to run. Whatever else the interpreter refuses fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Skip {
     /// The operator table lacks the operator.
     NoOperator(String),
-    /// The operator is there, but not for elements of this type; never said of INT8 and FLOAT32.
-    NoElementType(OpKind, ElementType),
     /// A tensor is stored sparsely.
     Sparse,
-    /// TensorFlow Lite for Microcontrollers refuses the model as well.
-    RefusedByTflm(OpKind),
 }
 
 impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoOperator(name) => write!(f, "no operator {name}"),
-            Self::NoElementType(kind, found) => write!(f, "no {kind} of {found}"),
             Self::Sparse => f.write_str("sparse tensors"),
-            Self::RefusedByTflm(kind) => write!(f, "{kind} that TFLM refuses as well"),
         }
     }
 }
@@ -59,38 +52,23 @@ pub fn run(case: &Case, kernels: &[Registration]) -> Outcome {
             Ok(()) => Outcome::Passed,
             Err(why) => Outcome::Failed(why),
         },
-        Err(error) => match excuse(case, &error) {
+        Err(error) => match excuse(&error) {
             Some(skip) => Outcome::Skipped(skip),
             None => Outcome::Failed(error.to_string()),
         },
     }
 }
 
-fn excuse(case: &Case, error: &LoadError<'_>) -> Option<Skip> {
+fn excuse(error: &LoadError<'_>) -> Option<Skip> {
     match *error {
         LoadError::UnsupportedOperator { code, name, .. } => {
             let builtin = larun_tflite::builtin_name(code).filter(|_| name.0.is_empty());
             let name = builtin.map_or_else(|| name.to_string(), str::to_owned);
             Some(Skip::NoOperator(name))
         }
-        LoadError::Refused { kind, refusal, .. } => match missing_type(&refusal) {
-            Some(found) => Some(Skip::NoElementType(kind, found)),
-            None => case.refused_by_tflm.then_some(Skip::RefusedByTflm(kind)),
-        },
         LoadError::Sparse { .. } => Some(Skip::Sparse),
         _ => None,
     }
-}
-
-/// The element type that a refusal is about, other than those that every kernel computes with.
-fn missing_type(refusal: &Refusal) -> Option<ElementType> {
-    let types = match refusal.reason {
-        Reason::ElementType { found, .. } => [found, found],
-        Reason::TypeDiffers { found, expected } => [found, expected],
-        _ => return None,
-    };
-    let required = [ElementType::Int8, ElementType::Float32];
-    types.into_iter().find(|found| !required.contains(found))
 }
 
 fn run_sets(

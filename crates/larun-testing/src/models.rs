@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::case::{Case, Set, Tensor};
 use crate::npy::read_sets;
-use crate::tfoc::{CorpusError, Tflm, sorted_entries};
+use crate::tfoc::{CorpusError, sorted_entries};
 use crate::tolerance::Tolerance;
 
 /// How far outputs of float models may be off: relative to the largest value of the tensor.
@@ -18,8 +18,6 @@ struct Meta {
     stateful: bool,
     #[serde(default)]
     reset_each: bool,
-    #[serde(default)]
-    tflm: Tflm,
 }
 
 /// The models of the corpus, group by group.
@@ -83,7 +81,6 @@ fn model_case(dir: &Path) -> Result<Case, CorpusError> {
         reset_each: meta.reset_each,
         warmup: 0,
         valid_output: None,
-        refused_by_tflm: meta.tflm.refuses(),
     })
 }
 

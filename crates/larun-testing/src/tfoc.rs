@@ -41,7 +41,6 @@ struct Meta {
     op: String,
     dtype: String,
     tolerance: Tolerance,
-    tflm: Tflm,
     #[serde(default)]
     stateful: bool,
     #[serde(default)]
@@ -54,18 +53,6 @@ struct Meta {
 
 const fn none() -> i64 {
     -1
-}
-
-/// What TensorFlow Lite for Microcontrollers makes of the case.
-#[derive(Default, Deserialize)]
-pub(crate) struct Tflm {
-    status: String,
-}
-
-impl Tflm {
-    pub(crate) fn refuses(&self) -> bool {
-        self.status == "unsupported"
-    }
 }
 
 /// The cases of all archives in the corpus's `ops` folder, by file name.
@@ -151,7 +138,6 @@ fn read_case(cursor: &mut Cursor<'_>) -> Result<Case, String> {
         reset_each: false,
         warmup: meta.warmup,
         valid_output: usize::try_from(meta.valid_output).ok(),
-        refused_by_tflm: meta.tflm.refuses(),
         name: meta.name,
     })
 }

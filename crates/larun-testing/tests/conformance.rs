@@ -34,7 +34,6 @@ fn case(output: [i8; 2]) -> Case {
         reset_each: false,
         warmup: 0,
         valid_output: None,
-        refused_by_tflm: false,
     }
 }
 
