@@ -15,6 +15,16 @@ pub fn text(text: &str) {
     text.bytes().for_each(character);
 }
 
+/// The console for `write!`.
+pub struct Console;
+
+impl core::fmt::Write for Console {
+    fn write_str(&mut self, string: &str) -> core::fmt::Result {
+        text(string);
+        Ok(())
+    }
+}
+
 /// Writes a number.
 pub fn number(value: u32) {
     if value >= 10 {

@@ -26,7 +26,7 @@ const KERNELS: &[Registration] =
     ops![Conv2D, DepthwiseConv2D, MaxPool2D, Mean, FullyConnected, Softmax, Reshape];
 
 /// Bytes that the model takes: `larun plan model.tflite` says how many.
-const ARENA: usize = 12_288;
+const ARENA: usize = 11_968;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

@@ -18,7 +18,14 @@ fn main() -> ! {
         console::fail("the arena is in use");
     };
     let mut loaded = None;
-    let loading = counter::instructions(|| loaded = Interpreter::new(MODEL, KERNELS, arena).ok());
+    let loading = counter::instructions(|| {
+        let result = Interpreter::new(MODEL, KERNELS, arena);
+        #[cfg(feature = "explain")]
+        if let Err(error) = &result {
+            let _ = core::fmt::Write::write_fmt(&mut console::Console, format_args!("{error}\n"));
+        }
+        loaded = result.ok();
+    });
     let Some(mut interpreter) = loaded else {
         console::fail("the model cannot be loaded");
     };
