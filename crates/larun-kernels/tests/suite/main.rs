@@ -3,6 +3,7 @@
 mod arithmetic;
 mod custom;
 mod elementwise;
+mod flow;
 mod functions;
 mod golden;
 mod io;
