@@ -10,11 +10,16 @@ fn arch(target: &str, flags: &str) -> &'static str {
     if target.starts_with("thumbv7em") || (target.starts_with("thumbv8m.main") && cortex_m33) {
         return "armv7em";
     }
+    if target.starts_with("x86_64") {
+        return "x86_64";
+    }
     "portable"
 }
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(larun_arch, values(\"armv7em\", \"portable\"))");
+    println!(
+        "cargo::rustc-check-cfg=cfg(larun_arch, values(\"armv7em\", \"portable\", \"x86_64\"))"
+    );
     println!("cargo::rustc-check-cfg=cfg(larun_portable)");
     println!("cargo::rerun-if-changed=build.rs");
     let variable = |name| env::var(name).unwrap_or_default();

@@ -47,6 +47,19 @@ impl<'a> Multipliers<'a> {
         self.multipliers.len() == 1
     }
 
+    /// Multipliers and shifts of eight channels from `first` on, where there are as many.
+    #[cfg(larun_arch = "x86_64")]
+    pub(crate) fn eight(&self, first: usize) -> Option<(&'a [i32; 8], &'a [i8; 8])> {
+        let multipliers = self.multipliers.get(first..)?.first_chunk()?;
+        Some((multipliers, self.shifts.get(first..)?.first_chunk()?))
+    }
+
+    /// Whether a product with a multiplier may be one that saturates.
+    #[cfg(larun_arch = "x86_64")]
+    pub(crate) fn can_saturate(&self) -> bool {
+        self.multipliers.contains(&i32::MIN)
+    }
+
     pub(crate) fn read(plan: &mut PlanReader<'a>) -> Result<Self, InvokeError> {
         let count = plan.read_usize()?;
         Ok(Self {

@@ -1,4 +1,4 @@
-//! Faster versions of whole layers, for processors that have the instructions; chosen when the crate is compiled.
+//! Faster versions of whole layers, for processors that have the instructions; chosen when the crate is compiled, on x86-64 when it runs.
 //!
 //! The portable kernel is the definition. A public kernel function checks its arguments, then asks the hook here of the
 //! same name: `true` means that the output is computed, `false` that this processor has no faster way for these
@@ -15,8 +15,12 @@ mod armv7em;
 mod cases;
 #[cfg_attr(not(larun_arch = "portable"), allow(dead_code))]
 mod portable;
+#[cfg(larun_arch = "x86_64")]
+mod x86_64;
 
 #[cfg(larun_arch = "armv7em")]
 pub(crate) use armv7em::*;
 #[cfg(larun_arch = "portable")]
 pub(crate) use portable::*;
+#[cfg(larun_arch = "x86_64")]
+pub(crate) use x86_64::*;
