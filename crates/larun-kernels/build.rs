@@ -23,10 +23,12 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(larun_portable)");
     println!("cargo::rerun-if-changed=build.rs");
     let variable = |name| env::var(name).unwrap_or_default();
-    // `--cfg larun_portable` leaves the definitions alone, to measure or to test them.
-    let arch = match env::var_os("CARGO_CFG_LARUN_PORTABLE") {
-        Some(_) => "portable",
-        None => arch(&variable("TARGET"), &variable("CARGO_ENCODED_RUSTFLAGS")),
+    println!("cargo::rerun-if-env-changed=LARUN_PORTABLE");
+    // Either leaves the definitions alone, to measure or to test them.
+    let asked = ["LARUN_PORTABLE", "CARGO_CFG_LARUN_PORTABLE"].map(env::var_os);
+    let arch = match asked.iter().any(Option::is_some) {
+        true => "portable",
+        false => arch(&variable("TARGET"), &variable("CARGO_ENCODED_RUSTFLAGS")),
     };
     println!("cargo::rustc-cfg=larun_arch=\"{arch}\"");
 }

@@ -123,6 +123,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             },
         );
     }
+    if !args.portable {
+        compare_layers(CORTEX_M4)?;
+    }
     let mut table = MeasuredTable::default();
     for model in models(args)? {
         let measured = measure(&model, args.portable)?;
@@ -132,6 +135,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         table.write(path)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Holds the kernels for a board's processor against the portable definitions, on the board.
+fn compare_layers(board: Board) -> Result<(), Error> {
+    let build = Build::new(board, false);
+    build.cargo("layers", &[])?;
+    let printed = build.run("layers")?;
+    println!(
+        "{}: {} random layers, the portable definitions' bytes",
+        board.name,
+        printed.number("layers"),
+    );
+    Ok(())
 }
 
 fn models(args: &Args) -> Result<Vec<PathBuf>, Error> {

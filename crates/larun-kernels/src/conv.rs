@@ -121,13 +121,13 @@ impl ConvGeometry {
     }
 
     /// The windows.
-    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    #[cfg_attr(not(larun_arch = "armv7em"), allow(dead_code))]
     pub(crate) const fn window(&self) -> &ImageWindow {
         &self.window
     }
 
     /// Input channels of one filter, `D`.
-    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    #[cfg_attr(not(larun_arch = "armv7em"), allow(dead_code))]
     pub(crate) const fn filter_depth(&self) -> usize {
         self.filter_depth
     }

@@ -42,7 +42,7 @@ impl<'a> Multipliers<'a> {
     }
 
     /// Whether one multiplier serves all channels.
-    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    #[cfg_attr(not(larun_arch = "armv7em"), allow(dead_code))]
     pub(crate) const fn are_common(&self) -> bool {
         self.multipliers.len() == 1
     }

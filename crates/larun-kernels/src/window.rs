@@ -60,19 +60,19 @@ impl WindowAxis {
     }
 
     /// Elements between neighbouring positions of the window.
-    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    #[cfg_attr(not(larun_arch = "armv7em"), allow(dead_code))]
     pub(crate) const fn stride(&self) -> usize {
         self.stride
     }
 
     /// Elements between neighbouring taps.
-    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    #[cfg_attr(not(larun_arch = "armv7em"), allow(dead_code))]
     pub(crate) const fn dilation(&self) -> usize {
         self.dilation
     }
 
     /// Elements that are missing before the first one, where the window begins.
-    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    #[cfg_attr(not(larun_arch = "armv7em"), allow(dead_code))]
     pub(crate) const fn pad(&self) -> usize {
         self.pad
     }

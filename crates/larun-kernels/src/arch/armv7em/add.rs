@@ -12,7 +12,7 @@
 
 use larun_quant::fixed_point::FixedMultiplier;
 
-use super::channels::{Finish, Scale};
+use super::channels::{Finish, Scale, is_int8};
 use super::dsp::smmlar;
 use crate::AddQuantization;
 
@@ -80,7 +80,7 @@ impl Sum {
         };
         let swapped = inputs[0] != HALF;
         let (halved, other) = if swapped { (1, 0) } else { (0, 1) };
-        let ordinary = |zero_point: &i32| (-128..=127).contains(zero_point);
+        let ordinary = |&zero_point: &i32| is_int8(zero_point);
         if inputs[halved] != HALF || !zero_points.iter().all(ordinary) {
             return None;
         }

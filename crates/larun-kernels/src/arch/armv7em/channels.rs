@@ -4,9 +4,9 @@
 //! and to which it adds a word. The word is half of the divisor `2^shift` plus the zero point times `2^shift`, so that
 //! a shift is all that is left. Where that gives the definition's bytes for every accumulator is decided here.
 
-use super::dsp::{smmlar, ssat8};
 use larun_quant::fixed_point::FixedMultiplier;
 
+use super::dsp::{smmlar, ssat8};
 use crate::{OutputStage, WeightedQuantization};
 
 /// A channel as four words: what its accumulators start from, and its [`Scale`].
@@ -64,8 +64,8 @@ impl Scale {
         finish: Finish,
         largest: u32,
     ) -> Option<Self> {
-        // Twice the accumulator must fit, and the largest accumulator without a shift.
-        if largest >= 1 << 30 || multiplier < 0 {
+        // Twice the accumulator must fit.
+        if largest >= 1 << 30 || multiplier < 0 || !is_int8(zero_point) {
             return None;
         }
         let shift = shift.wrapping_neg() as u32;
@@ -150,6 +150,9 @@ pub(super) fn prepare(
     bias: Option<&[i32]>,
     products: usize,
 ) -> bool {
+    if !is_int8(quantization.input_zero_point) {
+        return false;
+    }
     for (place, channel) in channels.iter_mut().zip(first..) {
         let bias = bias.and_then(|bias| bias.get(channel)).copied();
         match of(quantization, channel, bias.unwrap_or(0), largest(products)) {
@@ -208,6 +211,11 @@ fn step(
         }
     }
     Some(Scale::step_up_to(high).channel(bias - above))
+}
+
+/// Whether a zero point is one that an INT8 can have.
+pub(super) const fn is_int8(zero_point: i32) -> bool {
+    zero_point as i8 as i32 == zero_point
 }
 
 /// The largest magnitude of a sum of `products` of an input less its zero point and a weight.

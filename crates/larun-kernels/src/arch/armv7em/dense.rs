@@ -34,6 +34,9 @@ pub(crate) fn fully_connected_i8(
     output: &mut [i8],
     scratch: &mut [i16],
 ) -> bool {
+    if !channels::is_int8(quantization.input_zero_point) {
+        return false;
+    }
     let (_, scratch, _) = bytemuck::pod_align_to_mut::<i16, u32>(scratch);
     let units = at_most(geometry.units, BLOCK).next_multiple_of(2);
     let Some((sums, values)) = scratch.split_at_mut_checked(units) else {

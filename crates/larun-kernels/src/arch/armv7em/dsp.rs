@@ -1,35 +1,12 @@
-//! Single instructions on pairs of 16-bit lanes. Other processors emulate them, for tests.
+//! Single instructions, and how other processors emulate them, for tests.
 #![cfg_attr(
     target_arch = "arm",
     allow(unsafe_code, reason = "instructions that the language has no name for")
 )]
 
-macro_rules! instruction {
-    ($(#[$meta:meta])* $name:ident = $text:literal, ($a:ident, $b:ident) => $emulated:expr) => {
-        $(#[$meta])*
-        #[inline(always)]
-        pub(super) fn $name($a: u32, $b: u32) -> u32 {
-            #[cfg(target_arch = "arm")]
-            {
-                let result;
-                // SAFETY: the instruction only computes on registers; it does not touch memory or the stack.
-                unsafe {
-                    core::arch::asm!($text, out(reg) result, in(reg) $a, in(reg) $b,
-                        options(pure, nomem, nostack, preserves_flags));
-                }
-                result
-            }
-            #[cfg(not(target_arch = "arm"))]
-            {
-                $emulated
-            }
-        }
-    };
-}
-
-/// Applies a function to the signed bytes 0 and 2 of `bytes` and the lanes of `lanes`.
+/// Adds bytes 0 and 2, widened, to the lanes.
 #[cfg(not(target_arch = "arm"))]
-fn even_bytes(lanes: u32, bytes: u32) -> u32 {
+pub(super) fn sxtab16(lanes: u32, bytes: u32) -> u32 {
     let lane = |shift: u32| {
         let sum = ((bytes >> shift) as i8 as i16).wrapping_add((lanes >> shift) as i16);
         u32::from(sum as u16) << shift
@@ -37,14 +14,10 @@ fn even_bytes(lanes: u32, bytes: u32) -> u32 {
     lane(0) | lane(16)
 }
 
-instruction! {
-    /// Adds bytes 0 and 2, widened, to the lanes.
-    sxtab16 = "sxtab16 {}, {}, {}", (lanes, bytes) => even_bytes(lanes, bytes)
-}
-
-instruction! {
-    /// Adds bytes 1 and 3, widened, to the lanes.
-    sxtab16_odd = "sxtab16 {}, {}, {}, ror #8", (lanes, bytes) => even_bytes(lanes, bytes >> 8)
+/// Adds bytes 1 and 3, widened, to the lanes.
+#[cfg(not(target_arch = "arm"))]
+pub(super) fn sxtab16_odd(lanes: u32, bytes: u32) -> u32 {
+    sxtab16(lanes, bytes >> 8)
 }
 
 /// The high half of a product, rounded, ties up, added to `accumulator`.
