@@ -72,7 +72,7 @@ impl WindowAxis {
     }
 
     /// Elements that are missing before the first one, where the window begins.
-    #[cfg_attr(larun_arch = "portable", allow(dead_code))]
+    #[cfg_attr(not(larun_arch = "armv7em"), allow(dead_code))]
     pub(crate) const fn pad(&self) -> usize {
         self.pad
     }

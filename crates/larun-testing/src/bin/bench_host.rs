@@ -20,7 +20,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             .split_once(' ')
             .ok_or("expected a number of runs and a model")?;
         if !models.contains_key(path) {
-            models.insert(path.to_owned(), AlignedBytes::copy_of(&std::fs::read(path)?));
+            models.insert(
+                path.to_owned(),
+                AlignedBytes::copy_of(&std::fs::read(path)?),
+            );
         }
         let median = models.get(path).map(|model| median(model, runs.parse()?));
         println!("{}", median.transpose()?.unwrap_or_default());
