@@ -1,5 +1,6 @@
 //! Chores of the workspace, run as `cargo xtask <command>`.
 
+mod bench;
 mod codegen;
 mod conformance;
 mod firmware;
@@ -20,6 +21,8 @@ struct Cli {
 /// One file of this crate for each.
 #[derive(Subcommand)]
 enum Command {
+    /// Time models beside the real runtimes
+    Bench(bench::Args),
     /// Turn crates/larun-tflite/schema/tflite.fbs into crates/larun-tflite/src/generated
     Codegen(codegen::Args),
     /// Run the operator cases and models of the corpus through the micro-interpreter
@@ -31,6 +34,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result: Result<ExitCode, Box<dyn core::error::Error>> = match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args).map_err(Into::into),
         Command::Codegen(args) => codegen::run(&args)
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),

@@ -12,7 +12,8 @@ use super::pack::{Pairs, pack};
 use super::patch::{Gather, SLACK};
 use super::vector::{load_i32x8, store_i8};
 use crate::window::{WindowAxis, nonzero};
-use crate::{ConvGeometry, DenseGeometry, WeightedQuantization};
+use crate::{ConvGeometry, DenseGeometry, ImageWindow, WeightedQuantization};
+use larun_ops::Padding;
 
 /// Pixels of a tile.
 const PIXELS: usize = 4;
@@ -33,7 +34,8 @@ pub(super) fn conv2d_i8(
     bias: Option<&[i32]>,
     output: &mut [i8],
 ) -> bool {
-    if let Some(dense) = as_dense(geometry) {
+    let gather = Gather::new(geometry, quantization.input_zero_point);
+    if let Some(dense) = as_dense(&gather, geometry) {
         return dense::fully_connected_i8(&dense, quantization, input, filter, bias, output);
     }
     let Some(stage) = Stage::new(&quantization.output) else {
@@ -41,7 +43,7 @@ pub(super) fn conv2d_i8(
     };
     let layer = Layer {
         geometry,
-        gather: Gather::new(geometry, quantization.input_zero_point),
+        gather,
         quantization,
         filter,
         bias,
@@ -51,14 +53,14 @@ pub(super) fn conv2d_i8(
         // Two units are a tile.
         pairs if 2 * pairs <= SMALL => {
             let mut patches = [[0; SMALL / 2 + SLACK / 2]; PIXELS];
-            let patches = patches.each_mut().map(|patch| &mut patch[..]);
-            layer.run(input, output, &mut [[0; LANES]; SMALL], patches);
+            let [a, b, c, d] = &mut patches;
+            layer.run(input, output, &mut [[0; LANES]; SMALL], [a, b, c, d]);
             true
         }
         pairs if 2 * pairs <= LARGE => {
             let mut patches = [[0; LARGE / 2 + SLACK / 2]; PIXELS];
-            let patches = patches.each_mut().map(|patch| &mut patch[..]);
-            layer.run(input, output, &mut [[0; LANES]; LARGE], patches);
+            let [a, b, c, d] = &mut patches;
+            layer.run(input, output, &mut [[0; LANES]; LARGE], [a, b, c, d]);
             true
         }
         _ => false,
@@ -66,18 +68,24 @@ pub(super) fn conv2d_i8(
 }
 
 /// The same layer as a dense one, where there are few pixels and each comes from one of the input.
-fn as_dense(geometry: &ConvGeometry) -> Option<DenseGeometry> {
+fn as_dense(gather: &Gather<'_>, geometry: &ConvGeometry) -> Option<DenseGeometry> {
     let window = geometry.window();
-    let is_point = |axis: &WindowAxis| axis.filter() == 1 && axis.stride() == 1;
     let (batch, _, _) = window.images();
     let pixels = batch * window.rows().output() * window.columns().output();
-    let pointwise = is_point(window.rows()) && is_point(window.columns());
-    let whole = geometry.filter_depth() == window.input_channels();
-    (pixels < FEW && pointwise && whole).then(|| DenseGeometry {
+    (pixels < FEW && gather.is_pointwise()).then(|| DenseGeometry {
         batch: pixels,
         inputs: geometry.filter_depth(),
         units: geometry.output_channels(),
     })
+}
+
+/// A dense layer as a convolution of as many pixels as its input has rows, where those are not few.
+pub(super) fn of_dense(dense: &DenseGeometry) -> Option<ConvGeometry> {
+    let axis = |len| WindowAxis::new(len, 1, 1, 1, Padding::Valid);
+    let (rows, columns) = (axis(1)?, axis(dense.batch)?);
+    let window = ImageWindow::new(1, rows, columns, dense.inputs, dense.units)?;
+    let is_worth_it = dense.batch >= FEW && dense.inputs <= LARGE;
+    ConvGeometry::new(window, dense.inputs).filter(|_| is_worth_it)
 }
 
 struct Layer<'a> {
@@ -146,14 +154,19 @@ impl Layer<'_> {
         let images = input.chunks_exact(nonzero(image_len));
         let outputs = output.chunks_exact_mut(nonzero(output_len));
         let width = window.columns().output();
+        let pointwise = self.gather.is_pointwise();
         for (image, output) in images.zip(outputs) {
             let (mut y, mut x) = (0, 0);
             let mut rows = window.rows().taps(0);
-            for pixels in output.chunks_mut(PIXELS * pass.stride) {
+            for (tile, pixels) in output.chunks_mut(PIXELS * pass.stride).enumerate() {
                 let count = pixels.len() / pass.stride;
-                for patch in patches.iter_mut().take(count) {
-                    let taps = (rows, window.columns().taps(x));
+                for (index, patch) in patches.iter_mut().take(count).enumerate() {
                     let patch = bytemuck::cast_slice_mut(patch);
+                    if pointwise {
+                        self.gather.pixel(image, tile * PIXELS + index, patch);
+                        continue;
+                    }
+                    let taps = (rows, window.columns().taps(x));
                     self.gather.gather(image, taps, group, patch);
                     x += 1;
                     if x == width {
@@ -163,12 +176,12 @@ impl Layer<'_> {
                         }
                     }
                 }
-                let patches = patches.each_ref().map(|patch| &**patch);
+                let [a, b, c, d] = &*patches;
                 if count == PIXELS {
-                    pass.pixels(patches, pixels);
+                    pass.pixels([a, b, c, d], pixels);
                 } else {
                     for (patch, pixel) in patches.iter().zip(pixels.chunks_mut(pass.stride)) {
-                        pass.pixels([*patch], pixel);
+                        pass.pixels([patch], pixel);
                     }
                 }
             }
@@ -200,21 +213,20 @@ impl Pass<'_> {
         for (at, (packed, [a, b])) in starts.zip(tiles) {
             let (first, second) = packed.split_at_checked(self.pairs).unwrap_or_default();
             let count = (self.count - at).min(2 * LANES);
-            let outputs = output
-                .get_mut(self.first + at..)
-                .unwrap_or_default()
-                .chunks_mut(self.stride)
-                .filter_map(|pixel| pixel.get_mut(..count));
+            let mut place = self.first + at;
             if count > LANES {
-                let sums = tile(patches, [first, second], [a.bias, b.bias]);
-                for ([first, second], output) in sums.into_iter().zip(outputs) {
+                for [first, second] in tile(patches, [first, second], [a.bias, b.bias]) {
                     let scaled = [a.scale.apply(first), b.scale.apply(second)];
-                    store_i8(output, self.stage.finish_two(scaled));
+                    let pixel = output.get_mut(place..place + count);
+                    store_i8(pixel.unwrap_or_default(), self.stage.finish_two(scaled));
+                    place += self.stride;
                 }
             } else {
-                let sums = tile(patches, [first], [a.bias]);
-                for ([sum], output) in sums.into_iter().zip(outputs) {
-                    store_i8(output, self.stage.finish(a.scale.apply(sum)));
+                for [sum] in tile(patches, [first], [a.bias]) {
+                    let pixel = output.get_mut(place..place + count);
+                    let outputs = self.stage.finish(a.scale.apply(sum));
+                    store_i8(pixel.unwrap_or_default(), outputs);
+                    place += self.stride;
                 }
             }
         }
@@ -230,18 +242,21 @@ fn tile<const P: usize, const U: usize>(
     biases: [__m256i; U],
 ) -> [[__m256i; U]; P] {
     let mut sums = [biases; P];
-    let shortest = |shortest: usize, len: usize| shortest.min(len);
-    let pairs = filters.iter().map(|unit| unit.len());
-    let pairs = pairs.fold(usize::MAX, shortest);
-    let pairs = patches
-        .iter()
-        .map(|patch| patch.len())
-        .fold(pairs, shortest);
+    let mut pairs = usize::MAX;
+    for unit in filters {
+        pairs = pairs.min(unit.len());
+    }
+    for patch in patches {
+        pairs = pairs.min(patch.len());
+    }
     for pair in 0..pairs {
-        // SAFETY: no patch and no unit is shorter than `pairs`.
-        let weights = filters.map(|unit| load_i32x8(unsafe { unit.get_unchecked(pair) }));
+        let mut weights = biases;
+        for (weights, unit) in weights.iter_mut().zip(filters) {
+            // SAFETY: no unit is shorter than `pairs`.
+            *weights = load_i32x8(unsafe { unit.get_unchecked(pair) });
+        }
         for (sums, patch) in sums.iter_mut().zip(patches) {
-            // SAFETY: as above.
+            // SAFETY: no patch is shorter than `pairs`.
             let values = _mm256_set1_epi32(unsafe { *patch.get_unchecked(pair) });
             for (sum, weights) in sums.iter_mut().zip(weights) {
                 *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(values, weights));

@@ -24,12 +24,13 @@ impl Scale {
     #[target_feature(enable = "avx2")]
     pub(super) fn new(multiplier: __m256i, shift: __m256i) -> Self {
         let (zero, most) = (_mm256_setzero_si256(), _mm256_set1_epi32(31));
-        let clamp = |shift| _mm256_min_epi32(_mm256_max_epi32(shift, zero), most);
-        let right = clamp(_mm256_sub_epi32(zero, shift));
+        let right = _mm256_max_epi32(_mm256_sub_epi32(zero, shift), zero);
+        let right = _mm256_min_epi32(right, most);
+        let left = _mm256_min_epi32(_mm256_max_epi32(shift, zero), most);
         let one = _mm256_set1_epi32(1);
         Self {
             multiplier,
-            left: clamp(shift),
+            left,
             right,
             lost: _mm256_sub_epi32(_mm256_sllv_epi32(one, right), one),
         }
@@ -67,9 +68,11 @@ impl Scale {
     #[target_feature(enable = "avx2")]
     fn high_mul(&self, values: __m256i) -> __m256i {
         let half = _mm256_set1_epi64x(1 << 30);
-        let odd = |vector| _mm256_srli_epi64::<32>(vector);
         let evens = _mm256_mul_epi32(values, self.multiplier);
-        let odds = _mm256_mul_epi32(odd(values), odd(self.multiplier));
+        let odds = _mm256_mul_epi32(
+            _mm256_srli_epi64::<32>(values),
+            _mm256_srli_epi64::<32>(self.multiplier),
+        );
         let evens = _mm256_srli_epi64::<31>(_mm256_add_epi64(evens, half));
         let odds = _mm256_slli_epi64::<1>(_mm256_add_epi64(odds, half));
         _mm256_blend_epi32::<0b1010_1010>(evens, odds)
@@ -92,7 +95,7 @@ impl Channels {
         quantization: &WeightedQuantization<'_>,
         bias: Option<&[i32]>,
     ) -> Self {
-        let bias = bias.and_then(|bias| bias.get(first..)).unwrap_or_default();
+        let bias = bias.unwrap_or_default().get(first..).unwrap_or_default();
         let multipliers = &quantization.multipliers;
         let scale = match multipliers.eight(first) {
             _ if multipliers.are_common() => Scale::common(multipliers.get(0)),

@@ -68,11 +68,17 @@ pub(crate) fn fully_connected_i8(
     output: &mut [i8],
     _scratch: &mut [i16],
 ) -> bool {
-    // SAFETY: AVX2 is there.
-    can_compute(quantization)
-        && unsafe {
+    if !can_compute(quantization) {
+        return false;
+    }
+    match conv::of_dense(geometry) {
+        // SAFETY: AVX2 is there.
+        Some(conv) => unsafe { conv::conv2d_i8(&conv, quantization, input, weights, bias, output) },
+        // SAFETY: AVX2 is there.
+        None => unsafe {
             dense::fully_connected_i8(geometry, quantization, input, weights, bias, output)
-        }
+        },
+    }
 }
 
 /// Operands of one shape: `a`, `b` and `output` are equally long.

@@ -4,7 +4,7 @@ use core::arch::x86_64::*;
 
 use super::vector::{load_i8x16, store_i16x16};
 use crate::ConvGeometry;
-use crate::window::Taps;
+use crate::window::{Taps, WindowAxis};
 
 /// Values that are widened at a time.
 const STEP: usize = 16;
@@ -29,6 +29,23 @@ impl<'a> Gather<'a> {
             zero_point: zero_point as i8,
             dense,
         }
+    }
+
+    /// Whether each output pixel comes from the input pixel at its place alone.
+    pub(super) fn is_pointwise(&self) -> bool {
+        let window = self.geometry.window();
+        let is_point = |axis: &WindowAxis| axis.filter() == 1 && axis.stride() == 1;
+        let whole = self.geometry.filter_depth() == window.input_channels();
+        whole && is_point(window.rows()) && is_point(window.columns())
+    }
+
+    /// Copies a pixel of a pointwise convolution.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn pixel(&self, image: &[i8], index: usize, patch: &mut [i16]) {
+        let depth = self.geometry.filter_depth();
+        let source = image.get(index * depth..).unwrap_or_default();
+        self.widen(source, patch, depth, true);
     }
 
     /// Copies what the window sees of a group's channels; the border is 0. What lies behind the patch is any value.
@@ -67,24 +84,25 @@ impl<'a> Gather<'a> {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn widen(&self, source: &[i8], place: &mut [i16], len: usize, freely: bool) {
-        let zero_point = _mm256_set1_epi16(i16::from(self.zero_point));
         let padded = len.next_multiple_of(STEP);
-        let steps = match freely && source.len() >= padded && place.len() >= padded {
-            true => padded / STEP,
-            false => len / STEP,
+        let whole = if freely && source.len() >= padded && place.len() >= padded {
+            padded
+        } else {
+            len - len % STEP
         };
+        let zero_point = _mm256_set1_epi16(i16::from(self.zero_point));
         let (sources, places) = (source.as_chunks().0, place.as_chunks_mut().0);
-        for (source, place) in sources.iter().zip(places).take(steps) {
+        for (source, place) in sources.iter().zip(places).take(whole / STEP) {
             let values = _mm256_cvtepi8_epi16(load_i8x16(source));
             store_i16x16(place, _mm256_sub_epi16(values, zero_point));
         }
-        let (source, place) = (source.get(..len), place.get_mut(..len));
-        let pairs = source
-            .unwrap_or_default()
-            .iter()
-            .zip(place.unwrap_or_default());
-        for (&source, place) in pairs.skip(steps * STEP) {
-            *place = i16::from(source).wrapping_sub(i16::from(self.zero_point));
+        if whole >= len {
+            return;
+        }
+        if let (Some(source), Some(place)) = (source.get(whole..len), place.get_mut(whole..len)) {
+            for (&source, place) in source.iter().zip(place) {
+                *place = i16::from(source).wrapping_sub(i16::from(self.zero_point));
+            }
         }
     }
 }

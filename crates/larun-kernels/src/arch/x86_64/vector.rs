@@ -65,6 +65,9 @@ pub(super) fn load_padded(values: &[i8]) -> __m128i {
     if let Some(values) = values.first_chunk() {
         return load_i8x16(values);
     }
+    if let (8, Some(values)) = (values.len(), values.first_chunk()) {
+        return load_i8x8(values);
+    }
     let mut all = [0i8; 16];
     for (place, &value) in all.iter_mut().zip(values) {
         *place = value;
