@@ -3,8 +3,8 @@
 use larun_ops::{Conv2DOptions, Op, op};
 
 use crate::arch;
-use crate::dot::{add_products, dot_2x2, dot_pairs, dot_rows, four_rows};
-use crate::lanes::FEW_REGISTERS;
+use crate::dot::{add_products, dot, dot_2x2, dot_pairs, dot_rows, four_rows};
+use crate::lanes::{FEW_REGISTERS, SMALL_DEFINITIONS};
 use crate::operand::{Operand, image_window, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, WeightedQuantization};
@@ -323,6 +323,9 @@ pub(crate) mod portable {
     }
 }
 
+/// Pixels that the definition computes side by side.
+const AT_ONCE: usize = if SMALL_DEFINITIONS { 1 } else { 2 };
+
 /// What stays the same over a whole INT8 convolution.
 struct Layer<'a> {
     geometry: &'a ConvGeometry,
@@ -338,11 +341,11 @@ impl Layer<'_> {
         let window = &geometry.window;
         let channels = geometry.output_channels();
         window.for_each_row(input, output, |image, rows, row| {
-            for (pair, pixels) in row.chunks_mut(nonzero(2 * channels)).enumerate() {
+            for (step, pixels) in row.chunks_mut(nonzero(AT_ONCE * channels)).enumerate() {
                 let (left, right) = pixels.split_at_mut_checked(channels).unwrap_or_default();
                 for (group, filters) in filter.chunks_exact(group_len).enumerate() {
-                    let x = 2 * pair;
-                    if right.is_empty() {
+                    let x = AT_ONCE * step;
+                    if AT_ONCE == 1 || right.is_empty() {
                         let patch = scratch.get_mut(..patch_len).unwrap_or_default();
                         self.gather::<1>(image, rows, x, group, patch);
                         self.one_pixel(group, filters, patch, left);
@@ -416,6 +419,13 @@ impl Layer<'_> {
     fn one_pixel(&self, group: usize, filters: &[i8], patch: &[i16], pixel: &mut [i8]) {
         let start = group * self.geometry.filters_in_group();
         let mut outputs = pixel.iter_mut().enumerate().skip(start);
+        if SMALL_DEFINITIONS {
+            let filters = filters.chunks_exact(nonzero(patch.len()));
+            for (weights, (channel, output)) in filters.zip(outputs) {
+                *output = self.finish(channel, dot(patch, weights));
+            }
+            return;
+        }
         for filters in filters.chunks(nonzero(4 * patch.len())) {
             let sums = dot_rows(patch, four_rows(filters, patch.len()), |value| value);
             let count = filters.len() / nonzero(patch.len());

@@ -3,7 +3,7 @@
 use larun_ops::{DepthwiseConv2DOptions, ElementType, Op, op};
 
 use crate::arch;
-use crate::lanes::{Block, for_each_block, lanes, lanes_mut};
+use crate::lanes::{Block, SMALL_DEFINITIONS, for_each_block, lanes, lanes_mut};
 use crate::operand::{Operand, image_window, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, WeightedQuantization};
@@ -264,7 +264,7 @@ fn depthwise<A: Arithmetic>(
             columns,
             pixel,
         };
-        if multiplier == 1 {
+        if multiplier == 1 && !SMALL_DEFINITIONS {
             return for_each_block(0..outputs, &mut OneToOne(view));
         }
         for channel in 0..inputs {

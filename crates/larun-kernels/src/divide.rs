@@ -5,7 +5,7 @@
 pub(crate) struct RoundedDivision {
     divisor: u32,
     half: u32,
-    /// `floor(2^32 / divisor) + 1`, or 0 where the product with it would not be exact.
+    /// `2^32 / divisor` rounded up, or 0 where the product with it would not be exact.
     reciprocal: u64,
 }
 
@@ -30,7 +30,7 @@ impl RoundedDivision {
             divisor,
             half: divisor / 2,
             reciprocal: if exact {
-                (1 << 32) / u64::from(divisor) + 1
+                u64::from(u32::MAX / divisor) + 1
             } else {
                 0
             },

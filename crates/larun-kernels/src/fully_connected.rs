@@ -4,11 +4,12 @@ use larun_ops::{Op, WeightsFormat, op};
 
 use crate::arch;
 use crate::dot::{add_products, dot_row, dot_rows, four_rows};
+use crate::lanes::SMALL_DEFINITIONS;
 use crate::operand::{Operand, wrong_op};
 use crate::plan::{Record, record};
 use crate::requantize::{Clamp, WeightedQuantization};
 use crate::weighted::{self, Lens, Roles, Scheme, Sink, Walk, Weights};
-use crate::window::nonzero;
+use crate::window::{nonzero, piece_pairs};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_bias,
     check_len, check_scratch,
@@ -143,8 +144,7 @@ impl DenseGeometry {
         input: &'a [T],
         output: &'a mut [T],
     ) -> impl Iterator<Item = (&'a [T], &'a mut [T])> {
-        let outputs = output.chunks_exact_mut(self.units.max(1));
-        input.chunks_exact(self.inputs.max(1)).zip(outputs)
+        piece_pairs((input, self.inputs), (output, self.units))
     }
 }
 
@@ -245,15 +245,20 @@ pub(crate) mod portable {
         };
         for (input, outputs) in geometry.rows(input, output) {
             let mut outputs = outputs.iter_mut().enumerate();
-            let mut blocks = weights.chunks_exact(input.len().saturating_mul(4));
-            for block in &mut blocks {
-                let sums = dot_rows(input, four_rows(block, input.len()), convert);
-                for (sum, (unit, output)) in sums.into_iter().zip(&mut outputs) {
-                    *output = finish(unit, sum);
+            let mut rest = weights;
+            if !SMALL_DEFINITIONS {
+                let mut blocks = weights.chunks_exact(nonzero(input.len().saturating_mul(4)));
+                for block in &mut blocks {
+                    let sums = dot_rows(input, four_rows(block, input.len()), convert);
+                    for (sum, (unit, output)) in sums.into_iter().zip(&mut outputs) {
+                        *output = finish(unit, sum);
+                    }
                 }
+                rest = blocks.remainder();
             }
-            let rest = blocks.remainder().chunks_exact(input.len());
-            for (row, (unit, output)) in rest.zip(outputs) {
+            let mut rows = rest.chunks_exact(nonzero(input.len()));
+            for (unit, output) in outputs {
+                let row = rows.next().unwrap_or_default();
                 *output = finish(unit, dot_row(input, zero_point, row));
             }
         }

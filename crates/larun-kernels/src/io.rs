@@ -3,6 +3,7 @@
 use bytemuck::{AnyBitPattern, NoUninit};
 
 use crate::pieces::{Pieces, region};
+use crate::types::is_linked;
 use crate::{InvokeError, Locate, Location, Memory};
 
 /// The first `expected` elements of the scratch memory.
@@ -56,7 +57,15 @@ impl<'a> Io<'a> {
     ///
     /// # Errors
     /// When it is in neither memory, overlaps what was taken before, or is not aligned for `T`.
+    #[inline]
     pub fn output<T: Element>(&mut self, index: usize) -> Result<&'a mut [T], InvokeError> {
+        linked::<T>()?;
+        let bytes = self.output_bytes(index)?;
+        cast_mut(bytes, Memory::output(index))
+    }
+
+    #[inline(never)]
+    fn output_bytes(&mut self, index: usize) -> Result<&'a mut [u8], InvokeError> {
         let memory = Memory::output(index);
         match self.locate.output(index) {
             location @ (Location::Arena { .. } | Location::State { .. }) => {
@@ -70,7 +79,13 @@ impl<'a> Io<'a> {
     ///
     /// # Errors
     /// As [`output`](Self::output).
+    #[inline]
     pub fn scratch<T: Element>(&mut self) -> Result<&'a mut [T], InvokeError> {
+        cast_mut(self.scratch_bytes()?, Memory::Scratch)
+    }
+
+    #[inline(never)]
+    fn scratch_bytes(&mut self) -> Result<&'a mut [u8], InvokeError> {
         self.take(self.locate.scratch(), Memory::Scratch)
     }
 
@@ -78,7 +93,14 @@ impl<'a> Io<'a> {
     ///
     /// # Errors
     /// When it is not a variable, overlaps what was taken before, or is not aligned for `T`.
+    #[inline]
     pub fn state<T: Element>(&mut self, index: usize) -> Result<&'a mut [T], InvokeError> {
+        linked::<T>()?;
+        cast_mut(self.state_bytes(index)?, Memory::input(index))
+    }
+
+    #[inline(never)]
+    fn state_bytes(&mut self, index: usize) -> Result<&'a mut [u8], InvokeError> {
         let memory = Memory::input(index);
         match self.locate.input(index) {
             Location::Absent => Err(InvokeError::Missing(memory)),
@@ -92,7 +114,8 @@ impl<'a> Io<'a> {
     /// # Errors
     /// As [`output`](Self::output); the node's `prepare` must have asked for it.
     pub fn node_state<T: Element>(&mut self) -> Result<&'a mut [T], InvokeError> {
-        self.take(self.locate.node_state(), Memory::State)
+        let bytes = self.take(self.locate.node_state(), Memory::State)?;
+        cast_mut(bytes, Memory::State)
     }
 
     /// Takes the bytes of the resource variable that input `index` names.
@@ -114,6 +137,7 @@ impl<'a> Io<'a> {
     ///
     /// # Errors
     /// As [`output`](Self::output).
+    #[inline]
     pub fn optional_scratch<T: Element>(&mut self) -> Result<&'a mut [T], InvokeError> {
         match self.locate.scratch() {
             Location::Absent => Ok(&mut []),
@@ -145,11 +169,11 @@ impl<'a> Io<'a> {
         }
     }
 
-    fn take<T: Element>(
+    fn take(
         &mut self,
         location: Location<'_>,
         memory: Memory,
-    ) -> Result<&'a mut [T], InvokeError> {
+    ) -> Result<&'a mut [u8], InvokeError> {
         let (offset, len) = region(location).ok_or(InvokeError::Missing(memory))?;
         if len == 0 {
             return Ok(&mut []);
@@ -160,8 +184,25 @@ impl<'a> Io<'a> {
         let (region, after) = split(rest, len);
         piece.bytes = before;
         self.free.push(offset + len, after)?;
-        bytemuck::try_cast_slice_mut(region).map_err(|_| InvokeError::Misaligned(memory))
+        Ok(region)
     }
+}
+
+/// Fails at once where the type of an operand is left out.
+#[inline(always)]
+fn linked<T: Element>() -> Result<(), InvokeError> {
+    if is_linked::<T>() {
+        return Ok(());
+    }
+    Err(InvokeError::Plan)
+}
+
+#[inline]
+fn cast_mut<T: Element>(bytes: &mut [u8], memory: Memory) -> Result<&mut [T], InvokeError> {
+    if bytes.is_empty() {
+        return Ok(&mut []);
+    }
+    bytemuck::try_cast_slice_mut(bytes).map_err(|_| InvokeError::Misaligned(memory))
 }
 
 fn split(bytes: &mut [u8], at: usize) -> (&mut [u8], &mut [u8]) {
@@ -173,6 +214,7 @@ impl<'a> FrozenIo<'a> {
     ///
     /// # Errors
     /// When it is absent, reaches past the arena, overlaps a region that was taken, or is not aligned for `T`.
+    #[inline]
     pub fn input<T: Element>(&self, index: usize) -> Result<&'a [T], InvokeError> {
         let memory = Memory::input(index);
         self.optional_input(index)?
@@ -183,19 +225,28 @@ impl<'a> FrozenIo<'a> {
     ///
     /// # Errors
     /// As [`input`](Self::input), but absence is no error.
+    #[inline]
     pub fn optional_input<T: Element>(&self, index: usize) -> Result<Option<&'a [T]>, InvokeError> {
-        let memory = Memory::input(index);
-        let bytes = match self.locate.input(index) {
-            Location::Absent => return Ok(None),
-            Location::Constant(bytes) => bytes,
-            location => self.read(location, memory)?,
+        linked::<T>()?;
+        let Some(bytes) = self.input_bytes(index)? else {
+            return Ok(None);
         };
         if bytes.is_empty() {
             return Ok(Some(&[]));
         }
         bytemuck::try_cast_slice(bytes)
             .map(Some)
-            .map_err(|_| InvokeError::Misaligned(memory))
+            .map_err(|_| InvokeError::Misaligned(Memory::input(index)))
+    }
+
+    #[inline(never)]
+    fn input_bytes(&self, index: usize) -> Result<Option<&'a [u8]>, InvokeError> {
+        let bytes = match self.locate.input(index) {
+            Location::Absent => return Ok(None),
+            Location::Constant(bytes) => bytes,
+            location => self.read(location, Memory::input(index))?,
+        };
+        Ok(Some(bytes))
     }
 
     /// Reads the bytes of the resource variable that input `index` names.

@@ -6,6 +6,7 @@ use larun_ops::{
 
 use crate::node::ShapeView;
 use crate::operand::wrong_op;
+use crate::types::left_out;
 use crate::{InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal, Step, TensorInfo};
 
 /// The kernel of an operator, implemented for the marker types of [`larun_ops::op`].
@@ -128,7 +129,7 @@ fn check_operands(node: &dyn NodeView, info: &OpInfo) -> Result<(), Refusal> {
     }
     for index in 0..inputs {
         match node.input(index) {
-            Some(tensor) => check_size(&tensor).map_err(|r| Refusal::input(index, r))?,
+            Some(tensor) => check_tensor(&tensor).map_err(|r| Refusal::input(index, r))?,
             None if info.input(index).is_some_and(|operand| operand.optional) => {}
             None => return Err(Refusal::input(index, Reason::Missing)),
         }
@@ -136,13 +137,21 @@ fn check_operands(node: &dyn NodeView, info: &OpInfo) -> Result<(), Refusal> {
     for index in 0..outputs {
         let output = node.output(index);
         let tensor = output.ok_or(Refusal::output(index, Reason::Missing))?;
-        check_size(&tensor).map_err(|reason| Refusal::output(index, reason))?;
+        check_tensor(&tensor).map_err(|reason| Refusal::output(index, reason))?;
     }
     Ok(())
 }
 
-/// Every tensor is below 2 GiB, so that any index into it fits an `i32`; constants are whole.
-fn check_size(tensor: &TensorInfo<'_>) -> Result<(), Reason> {
+/// Every tensor is of a type that is linked, and below 2 GiB, so that any index into it fits an `i32`; constants are
+/// whole.
+fn check_tensor(tensor: &TensorInfo<'_>) -> Result<(), Reason> {
+    if let Some(feature) = left_out(tensor.element_type) {
+        let element_type = tensor.element_type;
+        return Err(Reason::LeftOut {
+            element_type,
+            feature,
+        });
+    }
     let expected = tensor
         .byte_len()
         .filter(|&len| i32::try_from(len).is_ok())

@@ -10,6 +10,10 @@ const WIDEST: usize = if FEW_REGISTERS { 8 } else { 16 };
 /// ends up on the stack.
 pub(crate) const FEW_REGISTERS: bool = cfg!(not(target_pointer_width = "64"));
 
+/// Whether the processor has layers of its own, which leave odd ones alone to the definition: it had better be small
+/// than fast.
+pub(crate) const SMALL_DEFINITIONS: bool = cfg!(larun_arch = "armv7em");
+
 /// A computation on `L` neighbouring channels that start at `channel`.
 pub(crate) trait Block {
     fn run<const L: usize>(&mut self, channel: usize);

@@ -61,6 +61,7 @@ mod signal;
 mod softmax;
 mod svdf;
 mod transpose_conv;
+mod types;
 mod weighted;
 mod window;
 mod zeros_like;

@@ -102,6 +102,13 @@ pub enum Reason {
         /// The types that would do.
         supported: &'static [ElementType],
     },
+    /// A type that the program leaves out.
+    LeftOut {
+        /// The type found.
+        element_type: ElementType,
+        /// The feature that links it.
+        feature: &'static str,
+    },
     /// A type other than that of the first operand.
     TypeDiffers {
         /// The type found.
@@ -270,6 +277,13 @@ impl fmt::Display for Reason {
                 }
                 f.write_str(")")
             }
+            Self::LeftOut {
+                element_type,
+                feature,
+            } => write!(
+                f,
+                "element type {element_type} is left out of this program: enable feature `{feature}`"
+            ),
             Self::TypeDiffers { found, expected } => {
                 write!(f, "element type must be {expected}, is {found}")
             }

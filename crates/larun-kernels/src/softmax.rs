@@ -10,6 +10,7 @@ use larun_quant::fixed_point::{
 use crate::integer::QUANTIZED_OR_FLOAT32;
 use crate::operand::{Operand, wrong_op};
 use crate::plan::Record;
+use crate::window::piece_pairs;
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
 };
@@ -189,8 +190,7 @@ pub(crate) fn for_each_row<T, U>(
     mut body: impl FnMut(&[T], &mut [U]),
 ) -> Result<(), InvokeError> {
     check_len(Memory::output(0), output.len(), input.len())?;
-    let rows = input.chunks_exact(depth.max(1));
-    for (row, outputs) in rows.zip(output.chunks_exact_mut(depth.max(1))) {
+    for (row, outputs) in piece_pairs((input, depth), (output, depth)) {
         body(row, outputs);
     }
     Ok(())

@@ -178,6 +178,23 @@ pub(crate) const fn nonzero(size: usize) -> usize {
     if size == 0 { 1 } else { size }
 }
 
+/// Pieces of an input with pieces of the output of it, whose lengths are given; what is left over has no pair.
+///
+/// The standard library's pieces divide to know their number, and bring the panic of a division by zero along.
+#[inline]
+pub(crate) fn piece_pairs<'a, T, U>(
+    (mut input, input_len): (&'a [T], usize),
+    (mut output, output_len): (&'a mut [U], usize),
+) -> impl Iterator<Item = (&'a [T], &'a mut [U])> {
+    core::iter::from_fn(move || {
+        let (from, input_rest) = input.split_at_checked(nonzero(input_len))?;
+        let (to, output_rest) =
+            core::mem::take(&mut output).split_at_mut_checked(nonzero(output_len))?;
+        (input, output) = (input_rest, output_rest);
+        Some((from, to))
+    })
+}
+
 /// Windows that slide over images: input `[N, H, W, C]`, output `[N, H', W', C']`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageWindow {
@@ -272,9 +289,8 @@ impl ImageWindow {
         mut body: impl FnMut(&[T], Taps, &mut [U]),
     ) {
         let row_len = self.row_len();
-        let images = input.chunks_exact(nonzero(self.image_len()));
-        let outputs = output.chunks_exact_mut(nonzero(self.rows.output * row_len));
-        for (image, output) in images.zip(outputs) {
+        let images = (input, self.image_len());
+        for (image, output) in piece_pairs(images, (output, self.rows.output * row_len)) {
             for (y, row) in output.chunks_exact_mut(nonzero(row_len)).enumerate() {
                 body(image, self.rows.taps(y), row);
             }

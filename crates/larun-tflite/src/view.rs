@@ -6,6 +6,7 @@
 
 mod error;
 mod flatbuffer;
+#[cfg(feature = "custom-options")]
 mod flexbuffer;
 mod model;
 mod operator;
@@ -16,6 +17,7 @@ mod tensor;
 
 pub use error::{ViewError, ViewErrorKind};
 pub use flatbuffer::{List, Scalar};
+#[cfg(feature = "custom-options")]
 pub use flexbuffer::CustomOptions;
 pub use model::{
     ExternalBuffer, IDENTIFIER, Metadata, Model, OperatorCode, Signature, TensorName, VERSION,

@@ -8,6 +8,7 @@ use super::scheme::{BiasType, Finish, Mixed, Scheme, Values};
 use crate::operand::{Operand, clamp, multiplier};
 use crate::plan::Record;
 use crate::requantize::OutputStage;
+use crate::types::{FLOAT32, INT4, INT16, MIXED};
 use crate::{NodeView, PlanWriter, Reason, Refusal};
 
 const VALUES: &[ElementType] = &[ElementType::Int8, ElementType::Int16, ElementType::Float32];
@@ -59,13 +60,14 @@ impl<'n> Layer<'n> {
         Operand::output(self.node, 0)?.has_type(values)?;
         match values {
             ElementType::Int8 => self.int8(weights),
-            ElementType::Int16 => self.int16(weights),
-            _ => self.real(weights),
+            ElementType::Int16 if INT16 => self.int16(weights),
+            ElementType::Float32 if FLOAT32 => self.real(weights),
+            _ => Err(input.refuse(Reason::Variant)),
         }
     }
 
     fn int8(&self, weights: Operand<'_>) -> Result<Scheme, Refusal> {
-        let nibbles = weights.one_of(INT8_OR_INT4)? == ElementType::Int4;
+        let nibbles = weights.one_of(INT8_OR_INT4)? == ElementType::Int4 && INT4;
         if let Some(bias) = self.bias() {
             bias.has_type(ElementType::Int32)?;
         }
@@ -134,24 +136,26 @@ impl<'n> Layer<'n> {
     ) -> Result<(), Refusal> {
         let finish = match scheme {
             Scheme::Int8 => Finish::Narrow,
-            Scheme::Float32 => {
+            Scheme::Float32 if FLOAT32 => {
                 clamp(self.activation)?.write(plan);
                 return Ok(());
             }
-            Scheme::Mixed(mixed) => mixed.finish,
+            Scheme::Mixed(mixed) if MIXED => mixed.finish,
+            _ => return Err(Refusal::options(Reason::Variant)),
         };
         match finish {
             Finish::Narrow | Finish::Wide => self.write_fixed_point(finish, plan),
-            Finish::Exact => {
+            Finish::Exact if INT4 => {
                 let (input, output) = self.write_ends(plan)?;
                 [input.scale, output.scale].write(plan);
                 self.write_scales(plan)
             }
-            Finish::Symmetric | Finish::Asymmetric => {
+            Finish::Symmetric | Finish::Asymmetric if FLOAT32 => {
                 clamp(self.activation)?.write(plan);
                 self.scales_first.write(plan);
                 self.write_scales(plan)
             }
+            _ => Err(Refusal::options(Reason::Variant)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The arithmetic that a layer with weights was prepared for.
 
 use crate::plan::{Record, record};
+use crate::types::{FLOAT32, MIXED};
 use crate::{InvokeError, PlanReader, PlanWriter};
 
 /// The types of a layer's operands.
@@ -54,8 +55,8 @@ impl Record for Scheme {
     fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
         match plan.read_u32()? {
             0 => Ok(Self::Int8),
-            1 => Ok(Self::Float32),
-            2 => Mixed::read(plan).map(Self::Mixed),
+            1 if FLOAT32 => Ok(Self::Float32),
+            2 if MIXED => Mixed::read(plan).map(Self::Mixed),
             _ => Err(InvokeError::Plan),
         }
     }

@@ -116,6 +116,8 @@ pub enum ViewErrorKind {
     NoTable(u32),
     /// A vector has no entry of this number.
     NoEntry(u32),
+    /// Options of a custom operator, in a program that leaves them out.
+    LeftOut,
     /// An enumeration or union does not define this number.
     Unknown(i32),
     /// A number is below zero that must not be.
@@ -152,6 +154,9 @@ impl fmt::Display for ViewError {
             Kind::NoTable(at) => write!(f, "no table begins at byte {at}; the file is damaged"),
             Kind::NoEntry(index) => write!(f, "there is no entry {index}"),
             Kind::Unknown(value) => write!(f, "{value} is not a number that the format defines"),
+            Kind::LeftOut => f.write_str(
+                "options of custom operators are left out of this program: enable feature `custom-options`",
+            ),
             Kind::Negative(value) => write!(f, "{value} is below zero"),
             Kind::TooLong(len) => write!(f, "{len} entries are more than a model may have here"),
             Kind::NoNumber(at) => {

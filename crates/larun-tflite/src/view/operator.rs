@@ -6,6 +6,7 @@ use larun_ops::{IntList, Op, OpInfo, OpKind, Options, OptionsSource, Unreadable}
 
 use super::error::{Field, ViewError, ViewErrorKind};
 use super::flatbuffer::{List, Table, position};
+#[cfg(feature = "custom-options")]
 use super::flexbuffer::CustomOptions;
 use crate::generated::fields::operator;
 
@@ -128,6 +129,12 @@ impl<'a> Operator<'a> {
         if names.is_empty() {
             return Ok(None);
         }
+        self.map(names)
+    }
+
+    /// The options of a custom operator.
+    #[cfg(feature = "custom-options")]
+    fn map(&self, names: &'static [(u16, &'static str)]) -> Result<Option<Source<'a>>, ViewError> {
         match self.custom_options_format()? {
             0 => {}
             format => {
@@ -141,7 +148,13 @@ impl<'a> Operator<'a> {
         CustomOptions::new(bytes, names).map(|options| Some(Source::Map(options)))
     }
 
+    #[cfg(not(feature = "custom-options"))]
+    fn map(&self, _: &[(u16, &str)]) -> Result<Option<Source<'a>>, ViewError> {
+        Err(operator::CUSTOM_OPTIONS.error(ViewErrorKind::LeftOut))
+    }
+
     /// The custom options, in the flatbuffer or behind it.
+    #[cfg(feature = "custom-options")]
     fn custom_option_bytes(&self) -> Result<Option<&'a [u8]>, ViewError> {
         match self.large_custom_options()? {
             (0 | 1, _) => self.custom_options(),
@@ -227,6 +240,7 @@ impl<'a> Operator<'a> {
 /// The options of any operator: one type to read from, so that the reading of all operators is linked once.
 enum Source<'a> {
     Table(OptionsTable<'a>),
+    #[cfg(feature = "custom-options")]
     Map(CustomOptions<'a>),
 }
 
@@ -234,6 +248,7 @@ impl Source<'_> {
     fn get(&self) -> &dyn OptionsSource<Error = ViewError> {
         match self {
             Self::Table(table) => table,
+            #[cfg(feature = "custom-options")]
             Self::Map(map) => map,
         }
     }

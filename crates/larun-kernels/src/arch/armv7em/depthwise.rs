@@ -8,7 +8,7 @@ use super::channels::{self, Finish};
 use super::dsp::lanes;
 use super::taps::{self, Tap};
 use super::three::{self, RECORD, Rows, Stream, WEIGHTS};
-use crate::window::{Taps, WindowAxis, nonzero};
+use crate::window::{Taps, WindowAxis, piece_pairs};
 use crate::{ImageWindow, WeightedQuantization};
 
 /// Channels that are computed side by side.
@@ -121,10 +121,9 @@ impl Layer<'_> {
             };
             let weights = self.weights(first);
             let stream = Stream::new(table, weights, stage);
-            let images = input.chunks_exact(nonzero(self.window.image_len()));
-            let outputs =
-                output.chunks_exact_mut(nonzero(rows.output() * columns.output() * channels));
-            for (image, output) in images.zip(outputs) {
+            let images = (&*input, self.window.image_len());
+            let outputs = (&mut *output, rows.output() * columns.output() * channels);
+            for (image, output) in piece_pairs(images, outputs) {
                 let rows = Rows {
                     image: image.get(first..).unwrap_or_default(),
                     places,
