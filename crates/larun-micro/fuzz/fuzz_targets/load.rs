@@ -1,0 +1,13 @@
+//! Loading a file with every kernel, in arenas that are too small and one that is just large enough.
+#![no_main]
+
+use larun_micro_fuzz::{load, mutate};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+
+fuzz_target!(|file: &[u8]| load(file));
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate(data, size, seed, |data, size| {
+        fuzzer_mutate(data, size, max_size)
+    })
+});
