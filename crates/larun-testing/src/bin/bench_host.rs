@@ -3,8 +3,8 @@
 //! Reads lines `RUNS MODEL` and answers each with the median time of an invocation in nanoseconds. Whoever asks can so
 //! take turns with another runtime. Inputs are zeros, and there is one thread.
 
+use core::error::Error;
 use std::collections::HashMap;
-use std::error::Error;
 use std::io::{self, BufRead, Write};
 use std::time::Instant;
 

@@ -3,7 +3,7 @@
 //!
 //! INPUTS is a file with the bytes of all inputs, one after the other; without it they are zeros.
 
-use std::error::Error;
+use core::error::Error;
 use std::path::PathBuf;
 
 use clap::Parser;
