@@ -42,9 +42,21 @@ pub(crate) struct Args {
     /// Build without the kernels for the processor: the portable ones alone
     #[arg(long)]
     portable: bool,
+    /// Link every element type and all kinds of operators, not INT8 alone: for models that need them
+    #[arg(long)]
+    every_type: bool,
     /// Write the measurements as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+impl Args {
+    fn linked(&self) -> Linked {
+        Linked {
+            portable: self.portable,
+            every_type: self.every_type,
+        }
+    }
 }
 
 /// Why the run failed.
@@ -104,7 +116,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         Some(&spectral.join("curve.bin")),
     )?;
     for board in [CORTEX_M4, CORTEX_M0] {
-        let build = Build::new(board, args.portable);
+        let build = Build::new(board, args.linked());
         build.cargo("classify", &[])?;
         build.cargo("empty", &[])?;
         let printed = build.run("classify")?;
@@ -128,7 +140,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     }
     let mut table = MeasuredTable::default();
     for model in models(args)? {
-        let measured = measure(&model, args.portable)?;
+        let measured = measure(&model, args.linked())?;
         println!("{}", table.push(measured));
     }
     if let Some(path) = &args.json {
@@ -139,7 +151,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 
 /// Holds the kernels for a board's processor against the portable definitions, on the board.
 fn compare_layers(board: Board) -> Result<(), Error> {
-    let build = Build::new(board, false);
+    let build = Build::new(board, Linked::default());
     build.cargo("layers", &[])?;
     let printed = build.run("layers")?;
     println!(
@@ -168,8 +180,8 @@ fn models(args: &Args) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// Runs a model on the Cortex-M4 with pseudo-random inputs, compares its bytes, and says what it took.
-fn measure(model: &Path, portable: bool) -> Result<Measured, Error> {
-    let build = Build::new(CORTEX_M4, portable);
+fn measure(model: &Path, linked: Linked) -> Result<Measured, Error> {
+    let build = Build::new(CORTEX_M4, linked);
     let bytes = reference(model, None)?.input_bytes;
     let inputs = workspace_root().join("target/firmware/inputs.bin");
     write(&inputs, &pseudo_random(bytes))?;
@@ -260,17 +272,30 @@ fn reference(model: &Path, inputs: Option<&Path>) -> Result<Reference, Error> {
 /// A build of the example for a board.
 struct Build {
     board: Board,
-    portable: bool,
+    linked: Linked,
     target_dir: PathBuf,
 }
 
+/// What the programs link.
+#[derive(Clone, Copy, Default)]
+struct Linked {
+    /// Only kernels for any processor.
+    portable: bool,
+    /// Every element type and operator, where it is only INT8 otherwise.
+    every_type: bool,
+}
+
 impl Build {
-    fn new(board: Board, portable: bool) -> Self {
-        let kind = if portable { "portable" } else { "native" };
+    fn new(board: Board, linked: Linked) -> Self {
+        let kind = if linked.portable {
+            "portable"
+        } else {
+            "native"
+        };
         let target_dir = workspace_root().join("target/firmware").join(kind);
         Self {
             board,
-            portable,
+            linked,
             target_dir,
         }
     }
@@ -291,7 +316,10 @@ impl Build {
             .arg(&self.target_dir);
         command.current_dir(workspace_root().join(EXAMPLE));
         command.envs(settings.iter().map(|(name, value)| (name, value)));
-        if self.portable {
+        if self.linked.every_type {
+            command.args(["--features", "every-type"]);
+        }
+        if self.linked.portable {
             command.env("RUSTFLAGS", "--cfg larun_portable");
         }
         succeed(&mut command, program).map(|_| ())

@@ -91,7 +91,7 @@ fn read<K: Kernel>(
 /// What every kernel's `prepare` begins with, then the kernel's own.
 fn prepare<K: Kernel>(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
     let op = node.op();
-    let options = K::options(&op).ok_or(wrong_op::<K>(node))?;
+    let options = K::options(&op).ok_or_else(|| wrong_op::<K>(node))?;
     check_operands(node, K::INFO)?;
     check_shapes(node, &|index| {
         K::infer_shape(options, &ShapeView(node), index)
@@ -146,11 +146,7 @@ fn check_operands(node: &dyn NodeView, info: &OpInfo) -> Result<(), Refusal> {
 /// whole.
 fn check_tensor(tensor: &TensorInfo<'_>) -> Result<(), Reason> {
     if let Some(feature) = left_out(tensor.element_type) {
-        let element_type = tensor.element_type;
-        return Err(Reason::LeftOut {
-            element_type,
-            feature,
-        });
+        return Err(Reason::LeftOut { feature });
     }
     let expected = tensor
         .byte_len()

@@ -1,6 +1,8 @@
 //! Checks that `prepare` makes of single operands.
 
-use larun_ops::{Activation, ElementType, IntList, MAX_RANK, Operator, Padding, Shape, ShapeError};
+use larun_ops::{
+    Activation, ElementType, IntList, MAX_RANK, OpKind, Operator, Padding, Shape, ShapeError,
+};
 use larun_quant::fixed_point::FixedMultiplier;
 use larun_quant::{Affine, activation_range};
 
@@ -368,10 +370,14 @@ pub(crate) fn smaller_than_one(real: f64) -> Result<FixedMultiplier, Refusal> {
 
 /// What a `prepare` says of a node that is not of its operator.
 pub(crate) fn wrong_op<K: Operator>(node: &dyn NodeView) -> Refusal {
-    Refusal::options(Reason::Operator {
-        expected: K::KIND,
-        found: node.op().kind(),
-    })
+    of_another(K::KIND, node)
+}
+
+#[cold]
+#[inline(never)]
+fn of_another(expected: OpKind, node: &dyn NodeView) -> Refusal {
+    let found = node.op().kind();
+    Refusal::options(Reason::Operator { expected, found })
 }
 
 /// The windows of an operator over images.

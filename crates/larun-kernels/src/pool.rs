@@ -289,6 +289,24 @@ pub(crate) fn pool<T: Copy, S: Copy, F: Fn(S) -> T>(
     Ok(())
 }
 
+/// Adds a value to each sum.
+#[inline(always)]
+fn fold_lanes<S: Copy, T: Copy, const L: usize>(
+    sums: &mut [S; L],
+    values: &[T; L],
+    add: &impl Fn(S, T) -> S,
+) {
+    // Four at a time, as a compiler that is told to keep code small does not unroll.
+    let sums = sums.as_chunks_mut::<4>();
+    let values = values.as_chunks::<4>();
+    for ([a, b, c, d], &[w, x, y, z]) in sums.0.iter_mut().zip(values.0) {
+        (*a, *b, *c, *d) = (add(*a, w), add(*b, x), add(*c, y), add(*d, z));
+    }
+    for (sum, &value) in sums.1.iter_mut().zip(values.1) {
+        *sum = add(*sum, value);
+    }
+}
+
 /// One output pixel of a pool.
 struct PoolBlock<'a, T, S, A, F> {
     window: &'a ImageWindow,
@@ -309,9 +327,7 @@ impl<T: Copy, S: Copy, A: Fn(S, T) -> S, F: Fn(S) -> T> Block for PoolBlock<'_, 
             for (_, x) in self.columns.iter() {
                 let at = self.window.pixel(y, x) + channel;
                 if let Some(values) = lanes::<_, L>(self.image, at) {
-                    for (sum, &value) in sums.iter_mut().zip(values) {
-                        *sum = (self.add)(*sum, value);
-                    }
+                    fold_lanes(&mut sums, values, self.add);
                 }
             }
         }

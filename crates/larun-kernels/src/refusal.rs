@@ -102,10 +102,8 @@ pub enum Reason {
         /// The types that would do.
         supported: &'static [ElementType],
     },
-    /// A type that the program leaves out.
+    /// It needs what the program leaves out.
     LeftOut {
-        /// The type found.
-        element_type: ElementType,
         /// The feature that links it.
         feature: &'static str,
     },
@@ -277,12 +275,9 @@ impl fmt::Display for Reason {
                 }
                 f.write_str(")")
             }
-            Self::LeftOut {
-                element_type,
-                feature,
-            } => write!(
+            Self::LeftOut { feature } => write!(
                 f,
-                "element type {element_type} is left out of this program: enable feature `{feature}`"
+                "needs what this program leaves out: enable feature `{feature}`"
             ),
             Self::TypeDiffers { found, expected } => {
                 write!(f, "element type must be {expected}, is {found}")

@@ -16,6 +16,8 @@ use crate::workspace::{NoRoom, Workspace};
 
 /// How deep subgraphs may run each other, the main one included.
 pub(crate) const MOST_DEPTH: usize = 16;
+/// Whether nodes may run subgraphs or use resource variables.
+pub(crate) const SUBGRAPHS: bool = cfg!(feature = "subgraphs");
 /// Words that are kept of a subgraph that waits for another.
 pub(crate) const FRAME_WORDS: usize = 3;
 /// Alignment of what is kept from one inference to the next: that of the largest elements.
@@ -151,7 +153,7 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
         if count == 0 {
             return Err(LoadError::NoSubgraph.into());
         }
-        if count > 1 {
+        if count > 1 && SUBGRAPHS {
             self.work.store(count.saturating_mul(DIRECTORY_WORDS))?;
             self.directory = count;
         }
@@ -160,7 +162,7 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
         loop {
             let (number, node) = path.last();
             let source = Source::new(self.request.model, number)?;
-            if let Some((node, callee)) = self.next_call(&source, node)? {
+            if SUBGRAPHS && let Some((node, callee)) = self.next_call(&source, node)? {
                 path.wait_at(node);
                 if path.contains(callee) {
                     return Err(source.recursion(node, callee).into());

@@ -3,7 +3,7 @@
 use larun_kernels::{ControlIo, InvokeError, Io, Next, PlanReader, Registration};
 
 use crate::layout::{Ports, Tables};
-use crate::load::FRAME_WORDS;
+use crate::load::{FRAME_WORDS, SUBGRAPHS};
 use crate::observe::{NodeId, NodeOutputs, Observer};
 use crate::options::Options;
 use crate::run_error::RunError;
@@ -88,7 +88,7 @@ impl Run<'_> {
             let activations = self.activations.get_mut(frame.base as usize..);
             let activations = activations.ok_or(RunError::Corrupt)?;
             let plan = PlanReader::new(record.plan).with_rounding(self.options.rounding);
-            let next = match kernel.control {
+            let next = match kernel.control.filter(|_| SUBGRAPHS) {
                 None => {
                     let io = Io::with_state(activations, self.state, &record);
                     (kernel.invoke)(plan, io).map(|()| Next::Done)

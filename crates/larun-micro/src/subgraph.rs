@@ -7,7 +7,7 @@ use larun_ops::{InPlace, Role};
 use crate::activations::{Owner, Span};
 use crate::error::LoadError;
 use crate::layout::{ABSENT, Header, Listed, Place, TABLE_WORDS, TENSOR_WORDS};
-use crate::load::{Each, Loader, MOST_DEPTH, STATE_ALIGNMENT, Stop};
+use crate::load::{Each, Loader, MOST_DEPTH, STATE_ALIGNMENT, SUBGRAPHS, Stop};
 use crate::node::Node;
 use crate::source::Source;
 
@@ -105,10 +105,16 @@ impl<'m> Loader<'_, 'm, '_> {
         );
         let (calls, resource) = (plan.calls(), plan.resource());
 
+        if !SUBGRAPHS && (node.kernel.control.is_some() || resource.is_some()) {
+            let feature = "subgraphs";
+            return Err(node
+                .refused(Refusal::options(Reason::LeftOut { feature }))
+                .into());
+        }
         let too_large = || node.refused(Refusal::options(Reason::TooLarge));
         let mut scratch = u32::try_from(scratch).map_err(|_| too_large())?;
         let mut levels = 0;
-        for callee in calls.into_iter().flatten() {
+        for callee in calls.into_iter().flatten().filter(|_| SUBGRAPHS) {
             let callee = self.listed(callee as usize).ok_or_else(too_large)?;
             scratch = scratch.max(callee.activations);
             levels = levels.max(callee.levels);
@@ -130,7 +136,7 @@ impl<'m> Loader<'_, 'm, '_> {
         if scratch > 0 {
             self.work.push_buffer(Owner::Scratch(index), scratch)?;
         }
-        match resource {
+        match resource.filter(|_| SUBGRAPHS) {
             Some(Use::Named) => self.name_resource(source, start, &node)?,
             Some(Use::Used { bytes, zeros }) => self.use_resource(&node, bytes, zeros)?,
             None => {}

@@ -7,7 +7,7 @@ use super::channels::{self, Finish, Scale};
 use super::dsp::lanes;
 use super::moves::widen;
 use super::rows;
-use crate::window::nonzero;
+use crate::window::{nonzero, piece_pairs};
 use crate::{DenseGeometry, WeightedQuantization};
 
 /// Values of the input that are widened at a time, a multiple of four.
@@ -48,10 +48,10 @@ pub(crate) fn fully_connected_i8(
         sums: bytemuck::cast_slice_mut(sums),
         values,
     };
-    let outputs = output.chunks_exact_mut(nonzero(geometry.units));
-    for (input, outputs) in input.chunks_exact(nonzero(geometry.inputs)).zip(outputs) {
-        let weights = weights.chunks(nonzero(BLOCK * geometry.inputs));
-        for (block, (outputs, weights)) in outputs.chunks_mut(BLOCK).zip(weights).enumerate() {
+    for (input, outputs) in piece_pairs((input, geometry.inputs), (output, geometry.units)) {
+        let mut blocks = weights.chunks(nonzero(BLOCK * geometry.inputs));
+        for (block, outputs) in outputs.chunks_mut(BLOCK).enumerate() {
+            let weights = blocks.next().unwrap_or_default();
             let first = BLOCK * block;
             layer.start(first, bias, outputs.len());
             layer.multiply(input, weights);
