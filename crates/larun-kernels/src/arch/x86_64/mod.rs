@@ -10,6 +10,8 @@ mod dense;
 mod depthwise;
 mod detect;
 mod finish;
+#[cfg(test)]
+mod large_tests;
 mod pack;
 mod patch;
 #[cfg(test)]
