@@ -121,7 +121,7 @@ impl Layer<'_> {
             };
             let weights = self.weights(first);
             let stream = Stream::new(table, weights, stage);
-            let images = (&*input, self.window.image_len());
+            let images = (input, self.window.image_len());
             let outputs = (&mut *output, rows.output() * columns.output() * channels);
             for (image, output) in piece_pairs(images, outputs) {
                 let rows = Rows {

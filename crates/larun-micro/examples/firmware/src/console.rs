@@ -1,5 +1,8 @@
 //! Text to the debugger, and the end of the run.
-#![allow(unsafe_code, reason = "semihosting calls are instructions of their own")]
+#![allow(
+    unsafe_code,
+    reason = "semihosting calls are instructions of their own"
+)]
 
 use core::arch::asm;
 
@@ -70,7 +73,11 @@ fn halt() -> ! {
 }
 
 fn digit(value: u8) {
-    character(if value < 10 { b'0' + value } else { b'a' + value - 10 });
+    character(if value < 10 {
+        b'0' + value
+    } else {
+        b'a' + value - 10
+    });
 }
 
 fn character(byte: u8) {

@@ -7,4 +7,5 @@
 
 pub mod console;
 pub mod counter;
+pub mod run;
 pub mod stack;
