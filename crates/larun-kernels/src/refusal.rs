@@ -179,6 +179,8 @@ pub enum Reason {
     },
     /// An operand that the node changes is not a variable.
     NotVariable,
+    /// A variable that the node changes is another of its operands too.
+    Shared,
     /// An operand of a variant of the operator that is not computed.
     Variant,
     /// An integer tensor without scale.
@@ -316,6 +318,7 @@ impl fmt::Display for Reason {
                 "the variable has {found} bytes here, but {expected} where it is used before"
             ),
             Self::NotVariable => f.write_str("must be a variable, which keeps its value"),
+            Self::Shared => f.write_str("is changed, and so must be no other operand too"),
             Self::Variant => {
                 f.write_str("belongs to a variant of the operator that is not supported")
             }

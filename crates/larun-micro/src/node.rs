@@ -4,7 +4,7 @@ use larun_kernels::{
     NodeView, PlanWriter, QuantizationView, Reason, Refusal, Registration, Rounding, Site,
     TensorInfo,
 };
-use larun_ops::Op;
+use larun_ops::{Op, Operand, Role};
 use larun_tflite::view::{List, Model, Operator, Subgraph, Tensor, ViewError};
 
 use crate::error::{LoadError, Name};
@@ -170,6 +170,27 @@ impl<'m> Node<'_, 'm> {
             scratch: false,
             state: false,
         })
+    }
+
+    /// Checks that what the node keeps between inferences is one operand only: it is changed while others are read.
+    pub(crate) fn check_state(&self) -> Result<(), LoadError<'m>> {
+        let [inputs, outputs] = [&self.file.inputs, &self.file.outputs];
+        let info = self.kernel.info;
+        let is_state = |operand: Option<&Operand>| operand.is_some_and(|it| it.role == Role::State);
+        let read = inputs.iter().enumerate();
+        let read = read.filter(|&(i, _)| is_state(info.input(i)));
+        let read = read.map(|(i, number)| (Site::Input(i), number));
+        let written = outputs.iter().enumerate();
+        let written = written.filter(|&(i, _)| is_state(info.output(i)));
+        let written = written.map(|(i, number)| (Site::Output(i), number));
+        for (at, number) in read.chain(written) {
+            let operands = inputs.iter().chain(outputs.iter());
+            let reason = Reason::Shared;
+            if operands.filter(|&other| other == number).count() > 1 {
+                return Err(self.refused(Refusal { at, reason }));
+            }
+        }
+        Ok(())
     }
 
     /// Calls `each` with every operand, counted through, and its tensor.

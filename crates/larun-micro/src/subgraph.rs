@@ -189,6 +189,7 @@ impl<'m> Loader<'_, 'm, '_> {
         node: &Node<'_, 'm>,
     ) -> Result<(), LoadError<'m>> {
         let index = node.index;
+        node.check_state()?;
         for number in node.file.inputs.iter().filter(|&number| number != -1) {
             let tensor = source.tensor_number(Some(index), number)?;
             self.read(source, Some(index), tensor, index)?;
