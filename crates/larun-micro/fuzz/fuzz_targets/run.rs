@@ -1,7 +1,7 @@
 //! A whole run: loading, several inferences, and a reset between them.
 #![no_main]
 
-use larun_micro_fuzz::{run, mutate};
+use larun_micro_fuzz::{mutate, run};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 fuzz_target!(|file: &[u8]| run(file));

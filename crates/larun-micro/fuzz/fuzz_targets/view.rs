@@ -1,7 +1,7 @@
 //! Everything that the view shows of a file.
 #![no_main]
 
-use larun_micro_fuzz::{view, mutate};
+use larun_micro_fuzz::{mutate, view};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 fuzz_target!(|file: &[u8]| view(file));

@@ -1,5 +1,7 @@
 //! What each target does with a file. A panic is a find, and so is an error that a model which loaded must not give.
 
+use std::cell::RefCell;
+
 use larun_micro::host::{AlignedBytes, arena_for};
 use larun_micro::kernels::{self, InvokeError};
 use larun_micro::view::{Model, Operator, Quantization, Signature, Subgraph, Tensor, ViewError};
@@ -11,6 +13,11 @@ use crate::mutate::Random;
 const MOST_ARENA: usize = 48 << 10;
 /// Most entries of a list, and most tables below the lists of a file: lists may share their entries.
 const MOST_ENTRIES: usize = 64;
+
+thread_local! {
+    /// Memory to load in, which keeps what the last model left.
+    static ARENA: RefCell<AlignedBytes> = RefCell::new(AlignedBytes::zeroed(MOST_ARENA));
+}
 
 /// Looks at all that the view shows.
 pub fn view(file: &[u8]) {
@@ -152,9 +159,8 @@ fn sum(bytes: &[u8]) -> u32 {
 /// Loads, in the smallest arena, which is the size that the interpreter says.
 pub fn load(file: &[u8]) {
     let model = AlignedBytes::copy_of(file);
-    let mut small = AlignedBytes::zeroed(MOST_ARENA);
-    let needed = match Interpreter::new(&model, kernels::ALL, &mut small) {
-        Ok(interpreter) => interpreter.arena_bytes(),
+    let needed = match needed(&model, Options::default()) {
+        Ok(needed) => needed,
         Err(LoadError::Arena(error)) => {
             assert!(!error.to_string().is_empty());
             // Megabytes of zeros take long.
@@ -174,6 +180,14 @@ pub fn load(file: &[u8]) {
     }
 }
 
+/// The bytes of the smallest arena for a model that loads in [`MOST_ARENA`] bytes.
+fn needed(model: &[u8], options: Options) -> Result<usize, LoadError<'_>> {
+    ARENA.with_borrow_mut(|arena| {
+        let loaded = Interpreter::with_options(model, kernels::ALL, arena, options);
+        loaded.map(|interpreter| interpreter.arena_bytes())
+    })
+}
+
 /// Loads, runs a few times with inputs that the end of the file chooses, starts anew and runs again.
 pub fn run(file: &[u8]) {
     let model = AlignedBytes::copy_of(file);
@@ -181,9 +195,7 @@ pub fn run(file: &[u8]) {
         max_calls: 32,
         ..Options::default()
     };
-    let mut arena = AlignedBytes::zeroed(MOST_ARENA);
-    let loaded = Interpreter::with_options(&model, kernels::ALL, &mut arena, options);
-    let Ok(needed) = loaded.map(|interpreter| interpreter.arena_bytes()) else {
+    let Ok(needed) = needed(&model, options) else {
         return;
     };
     // Not a byte more, so that the address sanitizer sees a byte too far.

@@ -51,7 +51,10 @@ fn change_one(model: &mut [u8], sites: &[Site], random: &mut Random) {
         }
         _ => value(kind, old, random),
     };
-    let together = matches!(kind, Kind::Dimension | Kind::ElementType | Kind::Float | Kind::Long);
+    let together = matches!(
+        kind,
+        Kind::Dimension | Kind::ElementType | Kind::Float | Kind::Long
+    );
     if together && random.below(4) != 0 {
         for site in alike {
             if read(model, site.at, size) == Some(old) {
