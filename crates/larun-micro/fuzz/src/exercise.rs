@@ -1,6 +1,6 @@
 //! What each target does with a file. A panic is a find, and so is an error that a model which loaded must not give.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 
 use larun_micro::host::{AlignedBytes, arena_for};
 use larun_micro::kernels::{self, InvokeError};

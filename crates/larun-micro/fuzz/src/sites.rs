@@ -73,8 +73,8 @@ pub(crate) struct Site {
 enum Field {
     Number(Kind),
     Numbers(Kind),
-    Table(&'static [(u16, Field)]),
-    Tables(&'static [(u16, Field)]),
+    Table(&'static [(u16, Self)]),
+    Tables(&'static [(u16, Self)]),
     /// Options, whose fields differ from operator to operator.
     Options,
 }
