@@ -77,8 +77,10 @@ fn the_operator_table_has_the_format_s_names_numbers_and_fields() {
         assert_eq!(layout.name, info.options_table_name, "{kind}");
         let asked = Asked::default();
         Op::read(*kind, &asked).unwrap();
+        // Texts, which only VAR_HANDLE has, are read by the view itself.
         let fields = layout.fields.iter();
         let fields: Vec<_> = fields
+            .filter(|(_, wire)| !matches!(wire, Wire::Text))
             .map(|(id, wire)| (u16::from(*id), name(*wire)))
             .collect();
         assert_eq!(asked.0.into_inner(), fields, "{kind}");

@@ -4,6 +4,8 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use flatbuffers::FlatBufferBuilder;
+
 use crate::generated::schema::{
     BuiltinOperator, BuiltinOptionsT, ModelT, OperatorCodeT, OperatorT, TensorT, root_as_model,
 };
@@ -40,7 +42,7 @@ fn unpack(file: &[u8]) -> ModelT {
             if number.is_none() {
                 used.push(code.clone());
             }
-            canonical_operator(operator, code.builtin_code);
+            canonical_operator(operator);
         }
         subgraph
             .tensors
@@ -78,27 +80,35 @@ fn canonical_code(mut code: OperatorCodeT) -> OperatorCodeT {
     code
 }
 
-fn canonical_operator(operator: &mut OperatorT, code: BuiltinOperator) {
+fn canonical_operator(operator: &mut OperatorT) {
     present(&mut operator.inputs);
     present(&mut operator.outputs);
     present(&mut operator.intermediates);
     present(&mut operator.mutating_variable_inputs);
-    // Absent options are default ones.
-    if operator.builtin_options == BuiltinOptionsT::NONE {
-        operator.builtin_options = match code {
-            BuiltinOperator::RESHAPE => BuiltinOptionsT::ReshapeOptions(Box::default()),
-            BuiltinOperator::DEQUANTIZE => BuiltinOptionsT::DequantizeOptions(Box::default()),
-            BuiltinOperator::QUANTIZE => BuiltinOptionsT::QuantizeOptions(Box::default()),
-            _ => BuiltinOptionsT::NONE,
-        };
-    }
+    // An absent vector is an empty one, absent options are default ones.
     if let BuiltinOptionsT::ReshapeOptions(options) = &mut operator.builtin_options {
-        present(&mut options.new_shape);
+        options.new_shape.take_if(|shape| shape.is_empty());
     }
     if let BuiltinOptionsT::SqueezeOptions(options) = &mut operator.builtin_options {
-        present(&mut options.squeeze_dims);
+        options.squeeze_dims.take_if(|dims| dims.is_empty());
+    }
+    if is_default(&operator.builtin_options) {
+        operator.builtin_options = BuiltinOptionsT::NONE;
     }
 }
+
+/// Whether no field of the options has another value than its default: such fields are not stored.
+fn is_default(options: &BuiltinOptionsT) -> bool {
+    let mut fbb = FlatBufferBuilder::new();
+    let Some(table) = options.pack(&mut fbb) else {
+        return true;
+    };
+    fbb.finish_minimal(table);
+    fbb.finished_data().len() <= EMPTY_TABLE
+}
+
+/// Bytes of a table without fields: its place, its layout of two numbers, and the distance to that.
+const EMPTY_TABLE: usize = 12;
 
 fn canonical_tensor(tensor: &mut TensorT) {
     present(&mut tensor.shape);
