@@ -13,31 +13,71 @@ const SLACK: f32 = 1e-6;
 
 #[test]
 fn outputs_are_those_of_tflm() {
-    check_all(include_str!("../golden/vectors.json"));
+    let mut seen = check_all(include_str!("../golden/vectors.json"));
+    seen.extend(check_all(include_str!("../golden/functions.json")));
+    seen.extend(check_all(include_str!("../golden/weighted.json")));
+    for kind in OpKind::ALL.iter().filter(|kind| kind.info().code.is_some()) {
+        let excused = WITHOUT_VECTOR.contains(kind);
+        assert!(
+            seen.contains(kind) != excused,
+            "no vector for {kind}, or one that is excused"
+        );
+    }
 }
 
-#[test]
-fn outputs_of_functions_are_those_of_tflm() {
-    check_all(include_str!("../golden/functions.json"));
-}
-
-#[test]
-fn outputs_of_layers_with_weights_are_those_of_tflm() {
-    check_all(include_str!("../golden/weighted.json"));
-}
-
-fn check_all(file: &str) {
+/// Checks the cases of a file; returns their operators.
+fn check_all(file: &str) -> Vec<OpKind> {
     let file: Value = serde_json::from_str(file).unwrap();
     let cases = file["cases"].as_array().unwrap();
+    let mut seen = Vec::new();
     for case in cases {
         let name = case["name"].as_str().unwrap();
         let node = node(case);
+        seen.push(node.op.kind());
         let outputs = node.run().unwrap_or_else(|why| panic!("{name}: {why}"));
         for (found, expected) in outputs.iter().zip(&node.outputs) {
             check(name, expected, found);
         }
     }
+    seen
 }
+
+/// Operators that have no vector here yet: the corpus holds them to TensorFlow Lite Micro.
+const WITHOUT_VECTOR: &[OpKind] = &[
+    OpKind::Svdf,
+    OpKind::Sub,
+    OpKind::Div,
+    OpKind::UnidirectionalSequenceLstm,
+    OpKind::Cast,
+    OpKind::Maximum,
+    OpKind::Minimum,
+    OpKind::Less,
+    OpKind::Greater,
+    OpKind::GreaterEqual,
+    OpKind::LessEqual,
+    OpKind::Select,
+    OpKind::Equal,
+    OpKind::NotEqual,
+    OpKind::Shape,
+    OpKind::LogicalOr,
+    OpKind::LogicalAnd,
+    OpKind::LogicalNot,
+    OpKind::FloorDiv,
+    OpKind::ZerosLike,
+    OpKind::Fill,
+    OpKind::FloorMod,
+    OpKind::SquaredDifference,
+    OpKind::AddN,
+    OpKind::If,
+    OpKind::While,
+    OpKind::SelectV2,
+    OpKind::CallOnce,
+    OpKind::VarHandle,
+    OpKind::ReadVariable,
+    OpKind::AssignVariable,
+    OpKind::BroadcastArgs,
+    OpKind::Gelu,
+];
 
 fn check(name: &str, expected: &Tensor, found: &[u8]) {
     assert_eq!(found.len(), expected.bytes.len(), "{name}");
