@@ -15,4 +15,7 @@ pub use cleanup::remove_unused;
 pub use error::PassError;
 pub use fold::fold_batch_norm;
 pub use fuse::fuse_activations;
-pub use quantize::{Border, DenseWeights, QuantizeOptions, quantize_int8};
+pub use quantize::{
+    Border, DenseWeights, QuantizeOptions, RealWeights, RoundToNearest, WeightRounder,
+    quantize_int8, quantize_int8_rounded,
+};

@@ -9,8 +9,8 @@ use larun_graph::{Graph, GraphBuilder, TensorId};
 use larun_micro::host::{AlignedBytes, arena_for};
 use larun_micro::{Interpreter, kernels};
 use larun_passes::{
-    Border, Calibration, Calibrator, PassError, QuantizeOptions, fold_batch_norm, fuse_activations,
-    quantize_int8,
+    Border, Calibration, Calibrator, PassError, QuantizeOptions, RealWeights, WeightRounder,
+    fold_batch_norm, fuse_activations, quantize_int8, quantize_int8_rounded,
 };
 use proptest::prelude::*;
 
@@ -380,6 +380,45 @@ fn parameters_follow_the_specification() {
     }
     let is_integer = |t: &larun_graph::Tensor| t.element_type != ElementType::Float32;
     assert!(subgraph.tensors.iter().all(is_integer));
+}
+
+/// Rounds towards zero, and only the layer `logits`.
+struct TowardsZero(TensorId);
+
+impl WeightRounder for TowardsZero {
+    fn round(&self, weights: &RealWeights<'_>) -> Result<Option<Vec<i8>>, PassError> {
+        assert_eq!(weights.values.len() % weights.axis.channels(), 0);
+        assert_eq!(weights.scales.len(), weights.axis.channels());
+        let scale = weights.scales[0];
+        let towards_zero = || weights.values.iter().map(|w| (w / scale) as i8).collect();
+        Ok((weights.output == self.0).then(towards_zero))
+    }
+}
+
+#[test]
+fn a_rounder_chooses_the_integers_of_weights() {
+    let float = prepared(3);
+    let id = |graph: &Graph, name: &str| {
+        let tensors = &graph.main().unwrap().tensors;
+        TensorId::new(tensors.iter().position(|t| t.name == name).unwrap())
+    };
+    let calibration = calibrate(&float, 4);
+    let real = float.values::<f32>(id(&float, "w3")).unwrap();
+    let rounder = TowardsZero(id(&float, "logits"));
+    let options = QuantizeOptions::default();
+    let nearest = quantize_int8(float.clone(), &calibration, &options).unwrap();
+    let rounded = quantize_int8_rounded(float, &calibration, &options, &rounder).unwrap();
+    let values = |graph: &Graph, name: &str| graph.values::<i8>(id(graph, name)).unwrap();
+    assert_eq!(values(&nearest, "w1"), values(&rounded, "w1"));
+    let of_nearest = values(&nearest, "w3");
+    let of_rounded = values(&rounded, "w3");
+    assert_ne!(of_nearest, of_rounded);
+    for ((real, nearest), rounded) in real.iter().zip(of_nearest).zip(of_rounded) {
+        assert!(
+            rounded.abs() <= nearest.abs() && nearest.abs() - rounded.abs() <= 1,
+            "{real}"
+        );
+    }
 }
 
 #[test]
