@@ -70,6 +70,38 @@ pub enum QuantError {
         /// Its scale, input scale times weight scale.
         scale: f32,
     },
+    /// A value of what should be a distribution is negative, or all are 0.
+    NotADistribution {
+        /// Index of the negative value, 0 if there is none.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
+    /// The last axis of a tensor is not whole blocks.
+    NotWholeBlocks {
+        /// Length of the axis.
+        len: usize,
+        /// Values of a block.
+        block: usize,
+    },
+    /// An integer is outside of the range it should be stored in.
+    OutOfRange {
+        /// Its index.
+        index: usize,
+        /// The integer.
+        value: i32,
+        /// Smallest integer that can be stored.
+        min: i32,
+        /// Largest integer that can be stored.
+        max: i32,
+    },
+    /// A parameter of a method is outside of its domain.
+    BadParameter {
+        /// Which, and its domain.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+    },
 }
 
 impl fmt::Display for QuantError {
@@ -115,6 +147,27 @@ impl fmt::Display for QuantError {
                 f,
                 "bias {index} is {bias}, more than INT32 holds at a scale of {scale}: raise the channel's weight scale to at least `bias::smallest_weight_scale`"
             ),
+            Self::NotADistribution { index, value } if value < 0.0 => write!(
+                f,
+                "value {index} is {value}: probabilities and counts are not negative"
+            ),
+            Self::NotADistribution { .. } => f.write_str(
+                "all values are 0: at least one probability or count must be above 0",
+            ),
+            Self::NotWholeBlocks { len, block } => write!(
+                f,
+                "an axis of {len} is not whole blocks of {block}: choose a block size that divides it"
+            ),
+            Self::OutOfRange {
+                index,
+                value,
+                min,
+                max,
+            } => write!(
+                f,
+                "integer {index} is {value}, outside of [{min}, {max}]: quantise to this range first"
+            ),
+            Self::BadParameter { what, value } => write!(f, "{what}, not {value}"),
         }
     }
 }

@@ -17,6 +17,7 @@ mod error;
 pub mod fixed_point;
 #[cfg(feature = "half")]
 pub mod float16;
+pub mod measure;
 pub mod observer;
 pub mod table;
 pub mod weights;
