@@ -3,6 +3,7 @@
 //! Sources: B. Jacob et al., CVPR 2018, section 2.1; TensorFlow Lite's int8 quantisation specification.
 
 use crate::error::{QuantError, all_finite, same_length};
+use crate::integer::{Integer, range_fits};
 
 /// The integers a real number may be stored as, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,8 +37,33 @@ impl IntegerRange {
         min: i32::MIN,
         max: i32::MAX,
     };
+    /// INT16 weights, -32767 to 32767.
+    pub const INT16_NARROW: Self = Self {
+        min: -32767,
+        max: 32767,
+    };
+    /// INT4, -8 to 7.
+    pub const INT4: Self = Self { min: -8, max: 7 };
     /// INT4 weights, -7 to 7.
     pub const INT4_NARROW: Self = Self { min: -7, max: 7 };
+    /// INT2, -2 to 1.
+    pub const INT2: Self = Self { min: -2, max: 1 };
+    /// INT2 weights, -1 to 1: the ternary numbers.
+    pub const INT2_NARROW: Self = Self { min: -1, max: 1 };
+
+    /// Number of steps from the smallest integer to the largest, at least 1.
+    #[must_use]
+    pub const fn steps(self) -> u32 {
+        let steps = self.max.wrapping_sub(self.min) as u32;
+        if self.min >= self.max { 1 } else { steps }
+    }
+
+    /// The nearest integer of the range.
+    #[inline]
+    #[must_use]
+    pub(crate) fn nearest(self, value: i32) -> i32 {
+        value.min(self.max).max(self.min)
+    }
 }
 
 /// Scale and zero point of a tensor (or of one channel): `real = scale * (quantised - zero_point)`.
@@ -154,18 +180,49 @@ impl Affine {
         self.scale * quantized.into().wrapping_sub(self.zero_point) as f32
     }
 
+    /// Quantises `reals` to `integers`, into `quantized` of the same length.
+    ///
+    /// # Errors
+    /// [`LengthMismatch`](QuantError::LengthMismatch), [`OutOfRange`](QuantError::OutOfRange) if `T` does not hold the
+    /// range, and [`NotFinite`](QuantError::NotFinite) for the first NaN or infinity; nothing is written then.
+    pub fn quantize_slice<T: Integer>(
+        self,
+        reals: &[f32],
+        integers: IntegerRange,
+        quantized: &mut [T],
+    ) -> Result<(), QuantError> {
+        same_length("places for quantised values", reals.len(), quantized.len())?;
+        range_fits::<T>(integers)?;
+        all_finite(reals)?;
+        for (quantized, &real) in quantized.iter_mut().zip(reals) {
+            *quantized = T::saturating_from(self.quantize(real, integers));
+        }
+        Ok(())
+    }
+
+    /// Dequantises `quantized` into `reals`, which has the same length.
+    ///
+    /// # Errors
+    /// [`LengthMismatch`](QuantError::LengthMismatch).
+    pub fn dequantize_slice<T: Integer>(
+        self,
+        quantized: &[T],
+        reals: &mut [f32],
+    ) -> Result<(), QuantError> {
+        same_length("places for real values", quantized.len(), reals.len())?;
+        for (real, &quantized) in reals.iter_mut().zip(quantized) {
+            *real = self.dequantize(quantized);
+        }
+        Ok(())
+    }
+
     /// Quantises `reals` into `quantized`, which has the same length.
     ///
     /// # Errors
     /// [`LengthMismatch`](QuantError::LengthMismatch), and [`NotFinite`](QuantError::NotFinite) for the first NaN or
     /// infinity; nothing is written then.
     pub fn quantize_slice_i8(self, reals: &[f32], quantized: &mut [i8]) -> Result<(), QuantError> {
-        same_length("places for quantised values", reals.len(), quantized.len())?;
-        all_finite(reals)?;
-        for (quantized, &real) in quantized.iter_mut().zip(reals) {
-            *quantized = self.quantize_i8(real);
-        }
-        Ok(())
+        self.quantize_slice(reals, IntegerRange::INT8, quantized)
     }
 
     /// Dequantises `quantized` into `reals`, which has the same length.
@@ -177,11 +234,7 @@ impl Affine {
         quantized: &[i8],
         reals: &mut [f32],
     ) -> Result<(), QuantError> {
-        same_length("places for real values", quantized.len(), reals.len())?;
-        for (real, &quantized) in reals.iter_mut().zip(quantized) {
-            *real = self.dequantize(quantized);
-        }
-        Ok(())
+        self.dequantize_slice(quantized, reals)
     }
 
     /// As [`quantize_slice_i8`](Self::quantize_slice_i8), into a new vector.

@@ -1,6 +1,6 @@
 //! Where the channels of a tensor lie in its flat values.
 
-use crate::error::QuantError;
+use crate::error::{QuantError, same_length};
 
 /// The channel axis of a tensor stored row by row: value `i` belongs to channel `(i / inner) % channels`.
 ///
@@ -32,6 +32,42 @@ impl ChannelAxis {
         Ok(Self { channels, inner })
     }
 
+    /// One channel of `len` values: what one scale for a whole tensor amounts to.
+    #[must_use]
+    pub const fn whole(len: usize) -> Self {
+        Self {
+            channels: 1,
+            inner: len,
+        }
+    }
+
+    /// Blocks of `block` consecutive values along the last axis of a tensor of this shape, each a channel of its own.
+    ///
+    /// The last axis is the one that TensorFlow Lite's fully connected weights `[O, I]` and convolution weights
+    /// `[O, H, W, I]` are summed over. The blocks' scales then are a tensor of the same shape with the last axis
+    /// divided by `block`, row by row. TensorFlow Lite's block-wise quantisation takes 32, 64, 128 or 256.
+    ///
+    /// # Errors
+    /// [`NotWholeBlocks`](QuantError::NotWholeBlocks) if `block` does not divide the last axis, and
+    /// [`BadAxis`](QuantError::BadAxis) if there is none or the tensor's size overflows.
+    pub fn blocks(shape: &[usize], block: usize) -> Result<Self, QuantError> {
+        let bad = QuantError::BadAxis {
+            axis: shape.len().saturating_sub(1),
+            rank: shape.len(),
+        };
+        let &last = shape.last().ok_or(bad)?;
+        if block == 0 || !last.is_multiple_of(block) {
+            return Err(QuantError::NotWholeBlocks { len: last, block });
+        }
+        let values = shape
+            .iter()
+            .try_fold(1_usize, |size, &dim| size.checked_mul(dim));
+        Ok(Self {
+            channels: values.ok_or(bad)? / block,
+            inner: block,
+        })
+    }
+
     /// Number of channels.
     #[must_use]
     pub const fn channels(self) -> usize {
@@ -42,6 +78,53 @@ impl ChannelAxis {
     #[must_use]
     pub const fn inner(self) -> usize {
         self.inner
+    }
+
+    /// The values of every channel together, channel after channel: a depthwise convolution's `[1, H, W, C]` becomes
+    /// `[C, H * W]`.
+    ///
+    /// # Errors
+    /// [`NotWholeChannels`](QuantError::NotWholeChannels).
+    #[cfg(feature = "alloc")]
+    pub fn gather<T: Copy>(self, values: &[T]) -> Result<alloc::vec::Vec<T>, QuantError> {
+        self.check(values.len())?;
+        let mut gathered = alloc::vec::Vec::with_capacity(values.len());
+        for channel in 0..self.channels {
+            self.of_channel(values, channel, &mut gathered);
+        }
+        Ok(gathered)
+    }
+
+    /// The reverse of [`gather`](Self::gather): into `values`, which has the same length.
+    ///
+    /// # Errors
+    /// [`NotWholeChannels`](QuantError::NotWholeChannels), [`LengthMismatch`](QuantError::LengthMismatch).
+    pub fn scatter<T: Copy>(self, gathered: &[T], values: &mut [T]) -> Result<(), QuantError> {
+        self.check(gathered.len())?;
+        same_length("places for values", gathered.len(), values.len())?;
+        let of_one = gathered.len() / self.channels.max(1);
+        for (position, run) in values.chunks_mut(self.inner.max(1)).enumerate() {
+            let (outer, channel) = (position / self.channels, position % self.channels);
+            let start = channel * of_one + outer * self.inner;
+            if let Some(source) = gathered.get(start..start + run.len()) {
+                run.copy_from_slice(source);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the values of one channel, in order.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn of_channel<T: Copy>(
+        self,
+        values: &[T],
+        channel: usize,
+        into: &mut alloc::vec::Vec<T>,
+    ) {
+        let runs = values.chunks(self.inner.max(1)).skip(channel);
+        for run in runs.step_by(self.channels.max(1)) {
+            into.extend_from_slice(run);
+        }
     }
 
     /// Refuses a number of values that is not whole channels.

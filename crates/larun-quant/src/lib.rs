@@ -17,8 +17,13 @@ mod error;
 pub mod fixed_point;
 #[cfg(feature = "half")]
 pub mod float16;
+mod integer;
 pub mod measure;
 pub mod observer;
+pub mod octav;
+pub mod packing;
+#[cfg(feature = "alloc")]
+mod parallel;
 pub mod table;
 pub mod weights;
 
@@ -28,5 +33,6 @@ pub use axis::ChannelAxis;
 pub use dynamic::DynamicInput;
 pub use error::QuantError;
 pub use fixed_point::{FixedMultiplier, Rounding};
+pub use integer::Integer;
 pub use observer::{MinMax, Observer};
 pub use table::quantized_function;
