@@ -13,7 +13,7 @@
 //! use larun_quant::weights::{QuantizedWeights, ScaleMethod};
 //!
 //! // A fully connected layer [2, 4], INT4, a scale for every two weights along the inputs.
-//! let weights = [0.1, -0.7, 2.0, 4.0, 0.5, 0.5, 0.0, -0.07];
+//! let weights = [0.1, -0.7, 2.4, 4.0, 0.5, 0.5, 0.0, -0.07];
 //! let blocks = ChannelAxis::blocks(&[2, 4], 2)?;
 //! let int4 = IntegerRange::INT4_NARROW;
 //! let quantized = QuantizedWeights::<i8>::quantize(&weights, blocks, int4, ScaleMethod::Max)?;
