@@ -5,7 +5,7 @@ use core::fmt;
 use larun_arena::PlanError;
 use larun_kernels::Refusal;
 use larun_ops::{ElementType, OpKind};
-use larun_tflite::view::ViewError;
+use larun_tflite::view::{OperatorCode, ViewError};
 
 use crate::activations::Span;
 use crate::layout::ABSENT;
@@ -83,25 +83,15 @@ pub enum LoadError<'m> {
         /// Which operator of the subgraph.
         index: usize,
     },
-    /// An operator that no kernel exists for.
-    UnsupportedOperator {
-        /// Which subgraph.
-        subgraph: usize,
-        /// Which operator of the subgraph.
-        index: usize,
-        /// Its builtin code.
-        code: i32,
-        /// The name of a custom operator, else empty.
-        name: Name<'m>,
-    },
-    /// An operator that the program did not name.
-    NotLinked {
+    /// An operator that the program did not name, or that no kernel exists for: where
+    /// [`OperatorCode::kind`] knows it not.
+    NoKernel {
         /// Which subgraph.
         subgraph: usize,
         /// Which operator of the subgraph.
         index: usize,
         /// The operator.
-        kind: OpKind,
+        operator: OperatorCode<'m>,
     },
     /// A kernel refuses the operator.
     Refused {
@@ -253,8 +243,7 @@ impl LoadError<'_> {
         match *self {
             Self::TooLarge { subgraph, .. }
             | Self::TooManyOperands { subgraph, .. }
-            | Self::UnsupportedOperator { subgraph, .. }
-            | Self::NotLinked { subgraph, .. }
+            | Self::NoKernel { subgraph, .. }
             | Self::Refused { subgraph, .. }
             | Self::NoSuchTensor { subgraph, .. }
             | Self::NotComputed { subgraph, .. }
@@ -296,24 +285,9 @@ impl fmt::Display for LoadError<'_> {
                 f,
                 "operator {index}: the operators up to here list more operands than the file has room for"
             ),
-            Self::UnsupportedOperator {
-                index, code, name, ..
-            } if name.0.is_empty() => {
-                write!(
-                    f,
-                    "operator {index}: builtin operator {code} is not supported"
-                )
-            }
-            Self::UnsupportedOperator { index, name, .. } => {
-                write!(
-                    f,
-                    "operator {index}: custom operator `{name}` is not supported"
-                )
-            }
-            Self::NotLinked { index, kind, .. } => write!(
-                f,
-                "operator {index} is a {kind}, which the program does not link: add {kind:?} to its ops! list"
-            ),
+            Self::NoKernel {
+                index, operator, ..
+            } => no_kernel(*index, operator, f),
             Self::Refused {
                 index,
                 kind,
@@ -395,6 +369,26 @@ impl fmt::Display for LoadError<'_> {
             Self::Arena(error) => error.fmt(f),
             Self::Plan(error) => error.fmt(f),
         }
+    }
+}
+
+/// Names an operator that is not among the program's.
+fn no_kernel(index: usize, operator: &OperatorCode<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match (operator.kind(), operator.custom_name) {
+        (Some(kind), _) => write!(
+            f,
+            "operator {index} is a {kind}, which the program does not link: add {kind:?} to its ops! list"
+        ),
+        (None, Some(name)) => write!(
+            f,
+            "operator {index}: custom operator `{}` is not supported",
+            Name(name)
+        ),
+        (None, None) => write!(
+            f,
+            "operator {index}: builtin operator {} is not supported",
+            operator.code
+        ),
     }
 }
 

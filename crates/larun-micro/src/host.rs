@@ -5,7 +5,6 @@ use core::ops::{Deref, DerefMut};
 
 use larun_arena::Buffer;
 use larun_kernels::Registration;
-use larun_tflite::view::Model;
 
 use crate::Interpreter;
 use crate::Options;
@@ -110,14 +109,10 @@ pub fn memory_plan<'m>(
     kernels: &'m [Registration],
 ) -> Result<Vec<PlannedBuffer>, LoadError<'m>> {
     let mut arena = arena_for(model, kernels)?;
-    let request = Request {
-        model: Model::new(model)?,
-        kernels,
-        rounding: Options::default().rounding,
-    };
+    let request = Request::new(model, kernels, Options::default().rounding)?;
     let words = bytemuck::try_cast_slice_mut(&mut arena).unwrap_or_default();
     let mut plan = Vec::new();
-    load(&request, words, |owner, buffer, offset| {
+    load(&request, words, &mut |owner, buffer, offset| {
         plan.push(PlannedBuffer {
             owner,
             buffer,

@@ -2,10 +2,10 @@
 
 use larun_kernels::{Element, Registration};
 use larun_ops::ElementType;
-use larun_tflite::view::{List, ViewError};
+use larun_tflite::view::{Model, ViewError};
 
 use crate::error::{ArenaTooSmall, LoadError, Name};
-use crate::layout::{Home, part};
+use crate::layout::{Home, Place, PortList, Table, part};
 use crate::loaded::Loaded;
 use crate::node::describe;
 use crate::observe::Observer;
@@ -99,18 +99,18 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     }
 
     /// How many operators the main subgraph has.
-    pub const fn node_count(&self) -> usize {
-        self.loaded.subgraph.operator_count()
+    pub fn node_count(&self) -> usize {
+        self.main().map_or(0, |table| table.nodes)
     }
 
     /// How many inputs the model has.
     pub fn input_count(&self) -> usize {
-        self.loaded.inputs.len()
+        self.main().map_or(0, |table| table.inputs.len.into())
     }
 
     /// How many outputs the model has.
     pub fn output_count(&self) -> usize {
-        self.loaded.outputs.len()
+        self.main().map_or(0, |table| table.outputs.len.into())
     }
 
     /// What input `index` is.
@@ -118,7 +118,7 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// # Errors
     /// When there is no such input.
     pub fn input_info(&self, index: usize) -> Result<TensorInfo<'m>, RunError> {
-        self.info(port(&self.loaded.inputs, index)?)
+        self.info(self.port(|main| main.inputs, index)?.0)
     }
 
     /// What output `index` is.
@@ -126,7 +126,7 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// # Errors
     /// When there is no such output.
     pub fn output_info(&self, index: usize) -> Result<TensorInfo<'m>, RunError> {
-        self.info(port(&self.loaded.outputs, index)?)
+        self.info(self.port(|main| main.outputs, index)?.0)
     }
 
     /// The elements of input `index`, to be set before an inference, which may overwrite them.
@@ -145,13 +145,7 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// # Errors
     /// When there is no such input.
     pub fn input_bytes_mut(&mut self, index: usize) -> Result<&mut [u8], RunError> {
-        let tensor = port(&self.loaded.inputs, index)?;
-        let place = self
-            .loaded
-            .tables()
-            .get(0)
-            .and_then(|table| table.place(tensor));
-        let place = place.ok_or(RunError::Corrupt)?;
+        let (_, place) = self.port(|main| main.inputs, index)?;
         let memory = match place.home() {
             Home::Activations => &mut *self.activations,
             Home::State => &mut *self.loaded.state,
@@ -228,25 +222,45 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// # Errors
     /// When there is no such output.
     pub fn output_bytes(&self, index: usize) -> Result<&[u8], RunError> {
-        let tensor = port(&self.loaded.outputs, index)?;
-        let table = self.loaded.tables().get(0).ok_or(RunError::Corrupt)?;
-        let place = table.place(tensor).ok_or(RunError::Corrupt)?;
+        let (_, place) = self.port(|main| main.outputs, index)?;
         let memory = match place.home() {
             Home::Activations => &*self.activations,
             Home::State => &*self.loaded.state,
-            Home::File => self.loaded.model.file(),
+            Home::File => self.loaded.file,
             Home::Handle => return Ok(&[]),
         };
         part(memory, place.offset(), place.len()).ok_or(RunError::Corrupt)
     }
 
+    /// What is kept of the main subgraph.
+    fn main(&self) -> Option<Table<'_>> {
+        self.loaded.tables().get(0)
+    }
+
+    /// The tensor that an input or output is, and where it lies.
+    fn port(
+        &self,
+        list: fn(&Table<'_>) -> PortList,
+        index: usize,
+    ) -> Result<(usize, Place), RunError> {
+        let main = self.main().ok_or(RunError::Corrupt)?;
+        let list = list(&main);
+        let tensor = main.port(list, index).ok_or(RunError::NoSuchPort {
+            index,
+            count: list.len.into(),
+        })?;
+        let place = main.place(tensor).ok_or(RunError::Corrupt)?;
+        Ok((tensor, place))
+    }
+
     fn info(&self, index: usize) -> Result<TensorInfo<'m>, RunError> {
-        let tensor = self
-            .loaded
-            .subgraph
-            .tensor(index)
-            .map_err(|_| RunError::Corrupt)?;
-        let info = describe(&self.loaded.model, &tensor).map_err(|_| RunError::Corrupt)?;
+        self.read_info(index).map_err(|_| RunError::Corrupt)
+    }
+
+    fn read_info(&self, index: usize) -> Result<TensorInfo<'m>, ViewError> {
+        let model = Model::new(self.loaded.file)?;
+        let tensor = model.subgraph(0)?.tensor(index)?;
+        let info = describe(&model, &tensor)?;
         let name = tensor.name().ok().flatten().unwrap_or_default();
         Ok(TensorInfo {
             index,
@@ -256,16 +270,6 @@ impl<'m, 'a> Interpreter<'m, 'a> {
             quantization: info.quantization,
         })
     }
-}
-
-fn port(list: &List<'_, i32>, index: usize) -> Result<usize, RunError> {
-    let tensor = list
-        .get(index)
-        .and_then(|tensor| usize::try_from(tensor).ok());
-    tensor.ok_or(RunError::NoSuchPort {
-        index,
-        count: list.len(),
-    })
 }
 
 /// A Rust type that is the element of some tensors.

@@ -247,8 +247,14 @@ impl<'a> Tables<'a> {
             tables: *self,
             tensors: usize::from(counts as u16),
             nodes: (counts >> 16) as usize,
-            inputs: (inputs, ports as u16),
-            outputs: (outputs, (ports >> 16) as u16),
+            inputs: PortList {
+                at: inputs,
+                len: ports as u16,
+            },
+            outputs: PortList {
+                at: outputs,
+                len: (ports >> 16) as u16,
+            },
             entries,
         })
     }
@@ -316,15 +322,22 @@ impl Resource {
     }
 }
 
+/// A list of tensor numbers in the file: the inputs or the outputs of a subgraph.
+#[derive(Clone, Copy)]
+pub(crate) struct PortList {
+    /// Where in the file it begins.
+    at: u32,
+    pub(crate) len: u16,
+}
+
 /// What is kept of a subgraph.
 #[derive(Clone, Copy)]
 pub(crate) struct Table<'a> {
     tables: Tables<'a>,
     pub(crate) tensors: usize,
     pub(crate) nodes: usize,
-    /// Where in the file the numbers of inputs and outputs begin, and how many there are.
-    inputs: (u32, u16),
-    outputs: (u32, u16),
+    pub(crate) inputs: PortList,
+    pub(crate) outputs: PortList,
     /// The words behind the header.
     entries: &'a [u32],
 }
@@ -376,17 +389,14 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Where a port lies, from the list of its like in the file.
-    fn port(&self, (at, len): (u32, u16), index: usize) -> Location<'a> {
-        let number = || {
-            if index >= usize::from(len) {
-                return None;
-            }
-            let at = (at as usize).checked_add(index.checked_mul(size_of::<i32>())?)?;
-            let bytes = self.tables.file.get(at..)?.first_chunk()?;
-            usize::try_from(i32::from_le_bytes(*bytes)).ok()
-        };
-        number().map_or(Location::Absent, |tensor| self.locate(tensor))
+    /// The tensor of a port.
+    pub(crate) fn port(&self, list: PortList, index: usize) -> Option<usize> {
+        if index >= usize::from(list.len) {
+            return None;
+        }
+        let at = (list.at as usize).checked_add(index.checked_mul(size_of::<i32>())?)?;
+        let bytes = self.tables.file.get(at..)?.first_chunk()?;
+        usize::try_from(i32::from_le_bytes(*bytes)).ok()
     }
 }
 
@@ -405,7 +415,8 @@ impl Ports<'_> {
             return Location::Absent;
         };
         let list = if inputs { table.inputs } else { table.outputs };
-        match table.port(list, index) {
+        let tensor = table.port(list, index);
+        match tensor.map_or(Location::Absent, |tensor| table.locate(tensor)) {
             Location::Arena { offset, len } => Location::Arena {
                 offset: offset.saturating_add(self.base),
                 len,

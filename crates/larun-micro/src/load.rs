@@ -3,9 +3,11 @@
 //! The activations of the subgraphs that a node runs are its scratch memory, which the planner places like any other.
 //! So they overlap nothing that is alive there. A model in which a subgraph leads back to itself is refused.
 
+use core::cell::Cell;
+
 use larun_arena::Buffer;
 use larun_kernels::{Registration, Rounding};
-use larun_tflite::view::Model;
+use larun_tflite::view::{Model, ViewError};
 
 use crate::activations::{ALIGNMENT, Owner};
 use crate::error::LoadError;
@@ -24,11 +26,52 @@ pub(crate) const FRAME_WORDS: usize = 3;
 pub(crate) const STATE_ALIGNMENT: usize = 8;
 
 /// What to load, and with what.
-#[derive(Clone, Copy)]
 pub(crate) struct Request<'m> {
     pub(crate) model: Model<'m>,
     pub(crate) kernels: &'m [Registration],
     pub(crate) rounding: Rounding,
+    /// What was found wrong, where that stopped the loading.
+    fault: Cell<LoadError<'m>>,
+}
+
+impl<'m> Request<'m> {
+    pub(crate) fn new(
+        model: &'m [u8],
+        kernels: &'m [Registration],
+        rounding: Rounding,
+    ) -> Result<Self, ViewError> {
+        Ok(Self {
+            model: Model::new(model)?,
+            kernels,
+            rounding,
+            fault: Cell::new(LoadError::NoSubgraph),
+        })
+    }
+
+    /// Keeps what is wrong, and stops.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn stop(&self, error: LoadError<'m>) -> Stop {
+        self.fault.set(error);
+        Stop::Refused
+    }
+
+    /// What was found wrong.
+    pub(crate) fn fault(&self) -> LoadError<'m> {
+        self.fault.get()
+    }
+
+    /// A part of the file, where it is not damaged.
+    #[inline]
+    pub(crate) fn view<T>(&self, part: Result<T, ViewError>) -> Result<T, Stop> {
+        part.map_err(|error| self.damaged(error))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn damaged(&self, error: ViewError) -> Stop {
+        self.stop(LoadError::View(error))
+    }
 }
 
 /// What loading worked out, beside the words in the arena.
@@ -83,30 +126,26 @@ fn aligned(bytes: usize, alignment: usize) -> usize {
 pub(crate) fn load<'m>(
     request: &Request<'m>,
     words: &mut [u32],
-    mut each: impl FnMut(Owner, Buffer, u32),
+    each: &mut Each<'_>,
 ) -> Result<Loaded, LoadError<'m>> {
     let room = size_of_val(words);
-    match Loader::new(request, Workspace::new(words, true)).load(&mut each) {
+    match Loader::new(request, Workspace::new(words, true)).load(each) {
         Ok(loaded) if loaded.needed() <= room => Ok(loaded),
         Ok(loaded) => Err(LoadError::too_small(loaded.needed(), room, true)),
         Err(Stop::OutOfMemory) => Err(too_small(request, words)),
-        Err(Stop::Refused(error)) => Err(error),
+        Err(Stop::Refused) => Err(request.fault()),
     }
 }
 
-/// Why loading ended early.
-pub(crate) enum Stop<'m> {
-    Refused(LoadError<'m>),
+/// Why loading ended early: small, so that results travel in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Something is wrong; the [`Request`] keeps what.
+    Refused,
     OutOfMemory,
 }
 
-impl<'m, E: Into<LoadError<'m>>> From<E> for Stop<'m> {
-    fn from(error: E) -> Self {
-        Self::Refused(error.into())
-    }
-}
-
-impl From<NoRoom> for Stop<'_> {
+impl From<NoRoom> for Stop {
     fn from(_: NoRoom) -> Self {
         Self::OutOfMemory
     }
@@ -148,29 +187,32 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
     }
 
     /// Loads the main subgraph and all that it leads to.
-    pub(crate) fn load(&mut self, each: &mut Each<'_>) -> Result<Loaded, Stop<'m>> {
+    pub(crate) fn load(&mut self, each: &mut Each<'_>) -> Result<Loaded, Stop> {
         let count = self.request.model.subgraph_count();
         if count == 0 {
-            return Err(LoadError::NoSubgraph.into());
+            return Err(self.request.stop(LoadError::NoSubgraph));
         }
         if count > 1 && SUBGRAPHS {
             self.work.store(count.saturating_mul(DIRECTORY_WORDS))?;
             self.directory = count;
         }
         let mut path = Path::default();
-        self.enter(&mut path, 0)?;
+        path.push(0);
         loop {
             let (number, node) = path.last();
-            let source = Source::new(self.request.model, number)?;
+            let source = Source::new(self.request, number)?;
+            if path.is_new() {
+                self.spared.spend(&source)?;
+            }
             if SUBGRAPHS && let Some((node, callee)) = self.next_call(&source, node)? {
                 path.wait_at(node);
                 if path.contains(callee) {
-                    return Err(source.recursion(node, callee).into());
+                    return Err(source.recursion(node, callee));
                 }
                 if path.len == MOST_DEPTH {
-                    return Err(source.too_deep(node).into());
+                    return Err(source.too_deep(node));
                 }
-                self.enter(&mut path, callee)?;
+                path.push(callee);
                 continue;
             }
             let listed = self.load_subgraph(&source, each)?;
@@ -195,26 +237,18 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
         }
     }
 
-    /// Begins with a subgraph.
-    fn enter(&mut self, path: &mut Path, number: usize) -> Result<(), LoadError<'m>> {
-        let source = Source::new(self.request.model, number)?;
-        self.spared.spend(&source)?;
-        path.push(number);
-        Ok(())
-    }
-
     /// The next node, from `first` on, that runs a subgraph which is not loaded yet, and that subgraph.
     fn next_call(
         &self,
-        source: &Source<'m>,
+        source: &Source<'_, 'm>,
         first: usize,
-    ) -> Result<Option<(usize, usize)>, LoadError<'m>> {
+    ) -> Result<Option<(usize, usize)>, Stop> {
         for index in first..source.nodes {
-            let node = source.node(self.request.kernels, index)?;
+            let node = source.node(index)?;
             if node.kernel.control.is_none() {
                 continue;
             }
-            let plan = node.prepare(&mut [], self.request.rounding)?;
+            let plan = node.prepare(&mut [])?;
             for callee in plan.calls().into_iter().flatten() {
                 let callee = callee as usize;
                 if self.listed(callee).is_none() {
@@ -239,6 +273,8 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
 struct Path {
     steps: [(u16, u16); MOST_DEPTH],
     len: usize,
+    /// Whether nothing was looked at of the last one.
+    new: bool,
 }
 
 impl Path {
@@ -251,7 +287,13 @@ impl Path {
         if let Some(step) = self.steps.get_mut(self.len) {
             *step = (subgraph as u16, 0);
             self.len += 1;
+            self.new = true;
         }
+    }
+
+    /// Whether the last subgraph is looked at for the first time; from then on it is not new.
+    fn is_new(&mut self) -> bool {
+        core::mem::take(&mut self.new)
     }
 
     fn pop(&mut self) {

@@ -1,7 +1,7 @@
 //! A loaded model without its activations, so that several models can share those.
 
 use larun_kernels::Registration;
-use larun_tflite::view::{List, Model, Subgraph, ViewError};
+use larun_tflite::view::{Model, ViewError};
 
 use crate::activations::ALIGNMENT;
 use crate::error::{ArenaTooSmall, LoadError};
@@ -35,10 +35,8 @@ use crate::options::Options;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 pub struct Loaded<'m, 'a> {
-    pub(crate) model: Model<'m>,
-    pub(crate) subgraph: Subgraph<'m>,
-    pub(crate) inputs: List<'m, i32>,
-    pub(crate) outputs: List<'m, i32>,
+    /// The file. Views of it are larger, and made again where one is needed.
+    pub(crate) file: &'m [u8],
     pub(crate) kernels: &'m [Registration],
     pub(crate) options: Options,
     pub(crate) extent: Extent,
@@ -75,27 +73,19 @@ impl<'m, 'a> Loaded<'m, 'a> {
         arena: &'a mut [u8],
         options: Options,
     ) -> Result<(Self, &'a mut [u8]), LoadError<'m>> {
-        let request = Request {
-            model: Model::new(model)?,
-            kernels,
-            rounding: options.rounding,
-        };
+        let request = Request::new(model, kernels, options.rounding)?;
         let (skipped, arena) = skip_to_aligned(arena);
         let given = arena.len();
         let whole_words = given / size_of::<u32>() * size_of::<u32>();
         let words = arena.get_mut(..whole_words).unwrap_or_default();
         let words = bytemuck::try_cast_slice_mut(words).unwrap_or_default();
-        let extent = load(&request, words, |_, _, _| {});
+        let extent = load(&request, words, &mut |_, _, _| {});
         let extent = extent.map_err(|error| with_skipped(error, skipped))?;
 
-        let subgraph = request.model.subgraph(0)?;
         let corrupt = LoadError::too_small(extent.needed(), given, true);
         let parts = split(arena, &extent).ok_or(corrupt)?;
         let mut loaded = Self {
-            model: request.model,
-            subgraph,
-            inputs: subgraph.inputs()?,
-            outputs: subgraph.outputs()?,
+            file: model,
             kernels,
             options,
             extent,
@@ -163,14 +153,15 @@ impl<'m, 'a> Loaded<'m, 'a> {
         let Some(table) = self.tables().get(number) else {
             return Ok(());
         };
-        let subgraph = self.model.subgraph(number)?;
+        let model = Model::new(self.file)?;
+        let subgraph = model.subgraph(number)?;
         for index in 0..table.tensors {
             let tensor = subgraph.tensor(index)?;
             if !tensor.is_variable()? {
                 continue;
             }
             if let Some(place) = table.place(index) {
-                let zeros = describe(&self.model, &tensor)?.zeros();
+                let zeros = describe(&model, &tensor)?.zeros();
                 fill(self.state, (place.offset(), place.len()), zeros);
             }
         }
@@ -198,7 +189,7 @@ impl<'m, 'a> Loaded<'m, 'a> {
     {
         Tables {
             words: self.words,
-            file: self.model.file(),
+            file: self.file,
             directory: self.extent.directory,
             main: self.extent.main,
             resources: self.extent.resources,

@@ -1,35 +1,33 @@
 //! A node of a file as a kernel sees it while preparing.
 
 use larun_kernels::{
-    NodeView, PlanWriter, QuantizationView, Reason, Refusal, Registration, Rounding, Site,
-    TensorInfo,
+    NodeView, PlanWriter, QuantizationView, Reason, Refusal, Registration, Site, TensorInfo,
 };
 use larun_ops::{Op, Operand, Role};
 use larun_tflite::view::{List, Model, Operator, Subgraph, Tensor, ViewError};
 
 use crate::error::{LoadError, Name};
 use crate::layout::Header;
+use crate::load::{SUBGRAPHS, Stop};
 use crate::source::Source;
 
 /// One operator of a file.
-pub(crate) struct FileNode<'m> {
-    model: Model<'m>,
-    subgraph: Subgraph<'m>,
+pub(crate) struct FileNode<'s, 'r, 'm> {
+    source: &'s Source<'r, 'm>,
     op: Op,
     pub(crate) inputs: List<'m, i32>,
     pub(crate) outputs: List<'m, i32>,
     intermediates: List<'m, i32>,
 }
 
-impl<'m> FileNode<'m> {
+impl<'s, 'r, 'm> FileNode<'s, 'r, 'm> {
     pub(crate) fn new(
-        source: &Source<'m>,
+        source: &'s Source<'r, 'm>,
         operator: &Operator<'m>,
         kernel: &Registration,
     ) -> Result<Self, ViewError> {
         Ok(Self {
-            model: source.model,
-            subgraph: source.subgraph,
+            source,
             op: operator.op_by(kernel.info, kernel.read)?,
             inputs: operator.inputs()?,
             outputs: operator.outputs()?,
@@ -40,14 +38,18 @@ impl<'m> FileNode<'m> {
     /// The tensor with a number. The loader has read every tensor once before: what fails here is
     /// a number without a tensor.
     fn tensor(&self, number: Option<i32>) -> Option<TensorInfo<'m>> {
-        tensor_of(&self.model, &self.subgraph, number)
+        tensor_of(&self.source.request.model, &self.source.subgraph, number)
     }
 
     /// A port of another subgraph.
     fn port(&self, subgraph: u32, list: Ports<'m>, index: usize) -> Option<TensorInfo<'m>> {
-        let subgraph = self.model.subgraph(subgraph as usize).ok()?;
+        if !SUBGRAPHS {
+            return None;
+        }
+        let model = &self.source.request.model;
+        let subgraph = model.subgraph(subgraph as usize).ok()?;
         let list = list(&subgraph).ok()?;
-        tensor_of(&self.model, &subgraph, list.get(index))
+        tensor_of(model, &subgraph, list.get(index))
     }
 }
 
@@ -90,7 +92,7 @@ pub(crate) fn describe<'m>(
     })
 }
 
-impl NodeView for FileNode<'_> {
+impl NodeView for FileNode<'_, '_, '_> {
     fn op(&self) -> Op {
         self.op
     }
@@ -116,7 +118,11 @@ impl NodeView for FileNode<'_> {
     }
 
     fn subgraph_ports(&self, subgraph: u32) -> Option<[usize; 2]> {
-        let subgraph = self.model.subgraph(subgraph as usize).ok()?;
+        if !SUBGRAPHS {
+            return None;
+        }
+        let model = &self.source.request.model;
+        let subgraph = model.subgraph(subgraph as usize).ok()?;
         Some([
             subgraph.inputs().ok()?.len(),
             subgraph.outputs().ok()?.len(),
@@ -133,30 +139,26 @@ impl NodeView for FileNode<'_> {
 }
 
 /// A node with its kernel.
-pub(crate) struct Node<'s, 'm> {
-    pub(crate) source: &'s Source<'m>,
+pub(crate) struct Node<'s, 'r, 'm> {
+    pub(crate) source: &'s Source<'r, 'm>,
     pub(crate) index: usize,
     /// The kernel's index among those linked.
     pub(crate) number: u8,
     pub(crate) kernel: &'m Registration,
-    pub(crate) file: FileNode<'m>,
+    pub(crate) file: FileNode<'s, 'r, 'm>,
 }
 
-impl<'m> Node<'_, 'm> {
+impl Node<'_, '_, '_> {
     /// Has the kernel write its plan. Where it does not fit, nothing of use is written, but the needs are right.
-    pub(crate) fn prepare<'w>(
-        &self,
-        words: &'w mut [u32],
-        rounding: Rounding,
-    ) -> Result<PlanWriter<'w>, LoadError<'m>> {
-        let mut plan = PlanWriter::new(words).with_rounding(rounding);
+    pub(crate) fn prepare<'w>(&self, words: &'w mut [u32]) -> Result<PlanWriter<'w>, Stop> {
+        let mut plan = PlanWriter::new(words).with_rounding(self.source.request.rounding);
         let prepared = (self.kernel.prepare)(&self.file, &mut plan);
         prepared.map_err(|refusal| self.refused(refusal))?;
         Ok(plan)
     }
 
     /// The first word of the node's record, but for what `prepare` asks for.
-    pub(crate) fn header(&self) -> Result<Header, LoadError<'m>> {
+    pub(crate) fn header(&self) -> Result<Header, Stop> {
         let most = [Header::MOST_INPUTS, Header::MOST_OUTPUTS].map(usize::from);
         let counts = [self.file.inputs.len(), self.file.outputs.len()];
         if counts.iter().zip(most).any(|(&count, most)| count > most) {
@@ -173,7 +175,7 @@ impl<'m> Node<'_, 'm> {
     }
 
     /// Checks that what the node keeps between inferences is one operand only: it is changed while others are read.
-    pub(crate) fn check_state(&self) -> Result<(), LoadError<'m>> {
+    pub(crate) fn check_state(&self) -> Result<(), Stop> {
         let [inputs, outputs] = [&self.file.inputs, &self.file.outputs];
         let info = self.kernel.info;
         let is_state = |operand: Option<&Operand>| operand.is_some_and(|it| it.role == Role::State);
@@ -194,10 +196,7 @@ impl<'m> Node<'_, 'm> {
     }
 
     /// Calls `each` with every operand, counted through, and its tensor.
-    pub(crate) fn operands(
-        &self,
-        mut each: impl FnMut(usize, Option<usize>),
-    ) -> Result<(), LoadError<'m>> {
+    pub(crate) fn operands(&self, mut each: impl FnMut(usize, Option<usize>)) -> Result<(), Stop> {
         let numbers = self.file.inputs.iter().chain(self.file.outputs.iter());
         for (slot, number) in numbers.enumerate() {
             each(
@@ -212,20 +211,22 @@ impl<'m> Node<'_, 'm> {
     }
 
     #[cold]
-    pub(crate) fn refused(&self, refusal: Refusal) -> LoadError<'m> {
+    #[inline(never)]
+    pub(crate) fn refused(&self, refusal: Refusal) -> Stop {
         let number = match refusal.at {
             Site::Input(i) => self.file.inputs.get(i),
             Site::Output(i) => self.file.outputs.get(i),
             Site::Options => None,
         };
-        let tensor = number.and_then(|number| self.source.tensor_number(None, number).ok());
-        LoadError::Refused {
+        let tensor = number.and_then(|number| usize::try_from(number).ok());
+        let tensor = tensor.filter(|&tensor| tensor < self.source.tensors);
+        self.source.request.stop(LoadError::Refused {
             subgraph: self.source.number,
             index: self.index,
             kind: self.kernel.kind,
             refusal,
             tensor,
             name: tensor.map_or(Name(&[]), |tensor| self.source.name(tensor)),
-        }
+        })
     }
 }

@@ -44,15 +44,16 @@ impl<'m> Loader<'_, 'm, '_> {
     /// The first output of a node becomes a handle of the variable that the node's options name.
     pub(crate) fn name_resource(
         &mut self,
-        source: &Source<'m>,
+        source: &Source<'_, 'm>,
         start: usize,
-        node: &Node<'_, 'm>,
-    ) -> Result<(), Stop<'m>> {
+        node: &Node<'_, '_, 'm>,
+    ) -> Result<(), Stop> {
         let Some(output) = node.file.outputs.get(0) else {
             return Ok(());
         };
         let tensor = source.tensor_number(Some(node.index), output)?;
-        let names = Names::read(&source.subgraph.operator(node.index)?)?;
+        let operator = source.view(source.subgraph.operator(node.index))?;
+        let names = source.view(Names::read(&operator))?;
         let number = match self.find(&names)? {
             Some(number) => number,
             None => self.add(source, node)?,
@@ -63,15 +64,17 @@ impl<'m> Loader<'_, 'm, '_> {
         Ok(())
     }
 
-    fn find(&self, names: &Names<'m>) -> Result<Option<u16>, LoadError<'m>> {
+    fn find(&self, names: &Names<'m>) -> Result<Option<u16>, Stop> {
         let mut link = self.resources.first;
         for number in 0..self.resources.count {
             let Some(resource) = Resource::read(self.work.words(), link) else {
                 break;
             };
             let [subgraph, node] = resource.named_by.map(usize::from);
-            let subgraph = self.request.model.subgraph(subgraph)?;
-            if names.are(&Names::read(&subgraph.operator(node)?)?) {
+            let request = self.request;
+            let subgraph = request.view(request.model.subgraph(subgraph))?;
+            let operator = request.view(subgraph.operator(node))?;
+            if names.are(&request.view(Names::read(&operator))?) {
                 return Ok(Some(number));
             }
             link = resource.link;
@@ -79,13 +82,12 @@ impl<'m> Loader<'_, 'm, '_> {
         Ok(None)
     }
 
-    fn add(&mut self, source: &Source<'m>, node: &Node<'_, 'm>) -> Result<u16, Stop<'m>> {
+    fn add(&mut self, source: &Source<'_, 'm>, node: &Node<'_, '_, 'm>) -> Result<u16, Stop> {
         let number = self.resources.count;
         if number == MOST_RESOURCES {
-            return Err(LoadError::TooManyResources {
+            return Err(self.request.stop(LoadError::TooManyResources {
                 most: MOST_RESOURCES.into(),
-            }
-            .into());
+            }));
         }
         let at = self.work.store(Resource::WORDS)?;
         let resource = Resource {
@@ -110,10 +112,10 @@ impl<'m> Loader<'_, 'm, '_> {
     /// such as an input of the subgraph, is looked at when the node runs.
     pub(crate) fn use_resource(
         &mut self,
-        node: &Node<'_, 'm>,
+        node: &Node<'_, '_, 'm>,
         bytes: usize,
         zeros: u32,
-    ) -> Result<(), LoadError<'m>> {
+    ) -> Result<(), Stop> {
         let input = node
             .file
             .inputs

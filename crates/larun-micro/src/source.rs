@@ -1,18 +1,18 @@
 //! What the loader reads of a subgraph, each part checked when it is read.
 
-use larun_kernels::Registration;
 use larun_ops::ElementType;
-use larun_tflite::view::{List, Model, OperatorCode, Subgraph};
+use larun_tflite::view::{List, Model, OperatorCode, Subgraph, ViewError};
 
 use crate::activations::Span;
 use crate::error::{LoadError, Name};
 use crate::layout::{ABSENT, MOST_WORDS, Place, TABLE_WORDS};
+use crate::load::{Request, Stop};
 use crate::node::{FileNode, Node, describe};
 
 /// A subgraph of a file.
 #[derive(Clone, Copy)]
-pub(crate) struct Source<'m> {
-    pub(crate) model: Model<'m>,
+pub(crate) struct Source<'r, 'm> {
+    pub(crate) request: &'r Request<'m>,
     pub(crate) subgraph: Subgraph<'m>,
     /// Its number.
     pub(crate) number: usize,
@@ -20,12 +20,12 @@ pub(crate) struct Source<'m> {
     pub(crate) nodes: usize,
 }
 
-impl<'m> Source<'m> {
-    pub(crate) fn new(model: Model<'m>, number: usize) -> Result<Self, LoadError<'m>> {
-        let subgraph = model.subgraph(number)?;
+impl<'r, 'm> Source<'r, 'm> {
+    pub(crate) fn new(request: &'r Request<'m>, number: usize) -> Result<Self, Stop> {
+        let subgraph = request.view(request.model.subgraph(number))?;
         let (tensors, nodes) = (subgraph.tensor_count(), subgraph.operator_count());
         let source = Self {
-            model,
+            request,
             subgraph,
             number,
             tensors,
@@ -38,10 +38,26 @@ impl<'m> Source<'m> {
         Ok(source)
     }
 
+    /// A part of the file, where it is not damaged.
+    #[inline]
+    pub(crate) fn view<T>(&self, part: Result<T, ViewError>) -> Result<T, Stop> {
+        self.request.view(part)
+    }
+
+    /// The numbers of the subgraph's inputs.
+    pub(crate) fn inputs(&self) -> Result<List<'m, i32>, Stop> {
+        self.view(self.subgraph.inputs())
+    }
+
+    /// The numbers of its outputs.
+    pub(crate) fn outputs(&self) -> Result<List<'m, i32>, Stop> {
+        self.view(self.subgraph.outputs())
+    }
+
     /// The header of the subgraph's table.
-    pub(crate) fn header(&self) -> Result<[u32; TABLE_WORDS], LoadError<'m>> {
-        let (inputs_at, inputs) = self.list(self.subgraph.inputs()?)?;
-        let (outputs_at, outputs) = self.list(self.subgraph.outputs()?)?;
+    pub(crate) fn header(&self) -> Result<[u32; TABLE_WORDS], Stop> {
+        let (inputs_at, inputs) = self.list(self.inputs()?)?;
+        let (outputs_at, outputs) = self.list(self.outputs()?)?;
         Ok([
             self.tensors as u32 | (self.nodes as u32) << 16,
             inputs_at,
@@ -51,10 +67,11 @@ impl<'m> Source<'m> {
     }
 
     /// Where in the file a list begins, and how long it is.
-    fn list(&self, list: List<'m, i32>) -> Result<(u32, u16), LoadError<'m>> {
-        let at = self.position(list.bytes()).ok_or(self.too_large())?;
-        let len = u16::try_from(list.len()).map_err(|_| self.too_large())?;
-        Ok((at, len))
+    fn list(&self, list: List<'m, i32>) -> Result<(u32, u16), Stop> {
+        match (self.position(list.bytes()), u16::try_from(list.len())) {
+            (Some(at), Ok(len)) => Ok((at, len)),
+            _ => Err(self.too_large()),
+        }
     }
 
     /// Where in the file some of its bytes are. The view hands out parts of the file only.
@@ -62,15 +79,17 @@ impl<'m> Source<'m> {
         if bytes.is_empty() {
             return Some(0);
         }
-        let at = (bytes.as_ptr() as usize).wrapping_sub(self.model.file().as_ptr() as usize);
+        let at =
+            (bytes.as_ptr() as usize).wrapping_sub(self.request.model.file().as_ptr() as usize);
         u32::try_from(at).ok()
     }
 
     /// Checks a tensor and says where it is, and whether it is a variable; the offset of a value is not known yet.
-    pub(crate) fn place(&self, index: usize) -> Result<(Place, bool), LoadError<'m>> {
-        let tensor = self.subgraph.tensor(index)?;
-        let info = describe(&self.model, &tensor)?;
-        if tensor.sparsity()?.is_some() {
+    pub(crate) fn place(&self, index: usize) -> Result<(Place, bool), Stop> {
+        let model = &self.request.model;
+        let tensor = self.view(self.subgraph.tensor(index))?;
+        let info = self.view(describe(model, &tensor))?;
+        if self.view(tensor.sparsity())?.is_some() {
             return Err(self.sparse(index));
         }
         let len = match info.byte_len() {
@@ -80,8 +99,11 @@ impl<'m> Source<'m> {
             None => return Err(self.tensor_size(index)),
         };
         let len = i32::try_from(len).map_err(|_| self.tensor_size(index))? as u32;
-        if info.is_variable && !self.model.buffer(tensor.buffer()? as usize)?.is_empty() {
-            return Err(self.variable_with_data(index));
+        if info.is_variable {
+            let buffer = self.view(tensor.buffer())? as usize;
+            if !self.view(model.buffer(buffer))?.is_empty() {
+                return Err(self.variable_with_data(index));
+            }
         }
         let Some(data) = info.constant else {
             return Ok((Place::value(0, len), info.is_variable));
@@ -90,13 +112,14 @@ impl<'m> Source<'m> {
             return Err(self.tensor_size(index));
         }
         self.check_alignment(index, data, info.element_type)?;
-        let at = self.position(data).ok_or(self.tensor_size(index))?;
+        let at = self.position(data).ok_or_else(|| self.tensor_size(index))?;
         Ok((Place::constant(at, len), false))
     }
 
     /// Whether a tensor is a variable.
-    pub(crate) fn is_variable(&self, index: usize) -> Result<bool, LoadError<'m>> {
-        Ok(self.subgraph.tensor(index)?.is_variable()?)
+    pub(crate) fn is_variable(&self, index: usize) -> Result<bool, Stop> {
+        let tensor = self.view(self.subgraph.tensor(index))?;
+        self.view(tensor.is_variable())
     }
 
     fn check_alignment(
@@ -104,33 +127,26 @@ impl<'m> Source<'m> {
         index: usize,
         data: &[u8],
         element_type: ElementType,
-    ) -> Result<(), LoadError<'m>> {
+    ) -> Result<(), Stop> {
         // Files in the wild align 64-bit constants to 4 only; kernels read those as pairs of words.
         let align = element_type.bits().map_or(1, |bits| (bits / 8).clamp(1, 4));
         if data.is_empty() || (data.as_ptr() as usize).is_multiple_of(align) {
             return Ok(());
         }
-        Err(LoadError::Misaligned {
-            subgraph: self.number,
-            tensor: index,
-            name: self.name(index),
-            element_type,
-        })
+        Err(self.misaligned(index, element_type))
     }
 
     /// A node with its kernel.
-    pub(crate) fn node<'s>(
-        &'s self,
-        kernels: &'m [Registration],
-        index: usize,
-    ) -> Result<Node<'s, 'm>, LoadError<'m>> {
-        let operator = self.subgraph.operator(index)?;
-        let code = self.model.operator_code(operator.code_index()? as usize)?;
-        let mut linked = (0..=u8::MAX).zip(kernels);
+    #[inline(never)]
+    pub(crate) fn node<'s>(&'s self, index: usize) -> Result<Node<'s, 'r, 'm>, Stop> {
+        let operator = self.view(self.subgraph.operator(index))?;
+        let code = self.view(operator.code_index())? as usize;
+        let code = self.view(self.request.model.operator_code(code))?;
+        let mut linked = (0..=u8::MAX).zip(self.request.kernels);
         let (number, kernel) = linked
             .find(|(_, kernel)| code.is(kernel.info))
-            .ok_or_else(|| self.not_linked(index, &code))?;
-        let file = FileNode::new(self, &operator, kernel)?;
+            .ok_or_else(|| self.no_kernel(index, &code))?;
+        let file = self.view(FileNode::new(self, &operator, kernel))?;
         Ok(Node {
             source: self,
             index,
@@ -141,22 +157,13 @@ impl<'m> Source<'m> {
     }
 
     /// Checks the number of a tensor; `index` is the operator that names it.
-    pub(crate) fn tensor_number(
-        &self,
-        index: Option<usize>,
-        number: i32,
-    ) -> Result<usize, LoadError<'m>> {
-        let count = self.tensors;
-        let tensor = usize::try_from(number).ok().filter(|&t| t < count);
-        tensor.ok_or(LoadError::NoSuchTensor {
-            subgraph: self.number,
-            index,
-            tensor: number,
-            count,
-        })
+    pub(crate) fn tensor_number(&self, index: Option<usize>, number: i32) -> Result<usize, Stop> {
+        let tensor = usize::try_from(number).ok().filter(|&t| t < self.tensors);
+        tensor.ok_or_else(|| self.no_such_tensor(index, number))
     }
 
     #[cold]
+    #[inline(never)]
     pub(crate) fn name(&self, tensor: usize) -> Name<'m> {
         let tensor = self.subgraph.tensor(tensor);
         let name = tensor.and_then(|tensor| tensor.name()).ok().flatten();
@@ -165,96 +172,127 @@ impl<'m> Source<'m> {
 }
 
 /// The errors of a subgraph.
-impl<'m> Source<'m> {
+impl<'m> Source<'_, 'm> {
     #[cold]
-    pub(crate) const fn too_large(&self) -> LoadError<'m> {
-        LoadError::TooLarge {
+    #[inline(never)]
+    pub(crate) fn too_large(&self) -> Stop {
+        self.request.stop(LoadError::TooLarge {
             subgraph: self.number,
             tensors: self.tensors,
             operators: self.nodes,
-        }
+        })
     }
 
     #[cold]
-    fn not_linked(&self, index: usize, code: &OperatorCode<'m>) -> LoadError<'m> {
-        let subgraph = self.number;
-        match code.kind() {
-            Some(kind) => LoadError::NotLinked {
-                subgraph,
-                index,
-                kind,
-            },
-            None => LoadError::UnsupportedOperator {
-                subgraph,
-                index,
-                code: code.code,
-                name: Name(code.custom_name.unwrap_or_default()),
-            },
-        }
+    #[inline(never)]
+    fn no_kernel(&self, index: usize, operator: &OperatorCode<'m>) -> Stop {
+        self.request.stop(LoadError::NoKernel {
+            subgraph: self.number,
+            index,
+            operator: *operator,
+        })
     }
 
     #[cold]
-    fn sparse(&self, tensor: usize) -> LoadError<'m> {
-        LoadError::Sparse {
+    #[inline(never)]
+    fn no_such_tensor(&self, index: Option<usize>, tensor: i32) -> Stop {
+        self.request.stop(LoadError::NoSuchTensor {
+            subgraph: self.number,
+            index,
+            tensor,
+            count: self.tensors,
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn sparse(&self, tensor: usize) -> Stop {
+        self.request.stop(LoadError::Sparse {
             subgraph: self.number,
             tensor,
             name: self.name(tensor),
-        }
+        })
     }
 
     #[cold]
-    fn tensor_size(&self, tensor: usize) -> LoadError<'m> {
-        LoadError::TensorSize {
+    #[inline(never)]
+    fn tensor_size(&self, tensor: usize) -> Stop {
+        self.request.stop(LoadError::TensorSize {
             subgraph: self.number,
             tensor,
             name: self.name(tensor),
-        }
+        })
     }
 
     #[cold]
-    fn variable_with_data(&self, tensor: usize) -> LoadError<'m> {
-        LoadError::VariableWithData {
+    #[inline(never)]
+    fn misaligned(&self, tensor: usize, element_type: ElementType) -> Stop {
+        self.request.stop(LoadError::Misaligned {
             subgraph: self.number,
             tensor,
             name: self.name(tensor),
-        }
+            element_type,
+        })
     }
 
     #[cold]
-    pub(crate) fn not_computed(&self, index: Option<usize>, tensor: usize) -> LoadError<'m> {
-        LoadError::NotComputed {
+    #[inline(never)]
+    fn variable_with_data(&self, tensor: usize) -> Stop {
+        self.request.stop(LoadError::VariableWithData {
+            subgraph: self.number,
+            tensor,
+            name: self.name(tensor),
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn not_computed(&self, index: Option<usize>, tensor: usize) -> Stop {
+        self.request.stop(LoadError::NotComputed {
             subgraph: self.number,
             index,
             tensor,
             name: self.name(tensor),
-        }
+        })
     }
 
     #[cold]
-    pub(crate) fn written_twice(&self, index: usize, tensor: usize) -> LoadError<'m> {
-        LoadError::WrittenTwice {
+    #[inline(never)]
+    pub(crate) fn written_twice(&self, index: usize, tensor: usize) -> Stop {
+        self.request.stop(LoadError::WrittenTwice {
             subgraph: self.number,
             index,
             tensor,
             name: self.name(tensor),
-        }
+        })
     }
 
     #[cold]
-    pub(crate) const fn recursion(&self, index: usize, callee: usize) -> LoadError<'m> {
-        LoadError::Recursion {
+    #[inline(never)]
+    pub(crate) fn recursion(&self, index: usize, callee: usize) -> Stop {
+        self.request.stop(LoadError::Recursion {
             subgraph: self.number,
             index,
             callee,
-        }
+        })
     }
 
     #[cold]
-    pub(crate) const fn too_deep(&self, index: usize) -> LoadError<'m> {
-        LoadError::TooDeep {
+    #[inline(never)]
+    pub(crate) fn too_deep(&self, index: usize) -> Stop {
+        self.request.stop(LoadError::TooDeep {
             subgraph: self.number,
             index,
-        }
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn too_many_operands(&self, index: usize) -> Stop {
+        self.request.stop(LoadError::TooManyOperands {
+            subgraph: self.number,
+            index,
+        })
     }
 }
 
@@ -278,25 +316,21 @@ impl Spared {
     }
 
     /// Sees to it that no lists of this subgraph and those before share their bytes.
-    pub(crate) fn spend<'m>(&mut self, source: &Source<'m>) -> Result<(), LoadError<'m>> {
-        let (subgraph, tensors) = (source.number, source.tensors);
-        let left = self.entries.checked_sub(tensors);
-        self.entries = left.ok_or(source.too_large())?;
+    pub(crate) fn spend(&mut self, source: &Source<'_, '_>) -> Result<(), Stop> {
+        let left = self.entries.checked_sub(source.tensors);
+        self.entries = left.ok_or_else(|| source.too_large())?;
         for index in 0..source.nodes {
-            let operator = source.subgraph.operator(index)?;
-            let operands = operator.inputs()?.len() + operator.outputs()?.len();
+            let operator = source.view(source.subgraph.operator(index))?;
+            let inputs = source.view(operator.inputs())?.len();
+            let operands = inputs + source.view(operator.outputs())?.len();
             let left = self.entries.checked_sub(operands.saturating_add(1));
-            self.entries = left.ok_or(LoadError::TooManyOperands { subgraph, index })?;
+            self.entries = left.ok_or_else(|| source.too_many_operands(index))?;
         }
         Ok(())
     }
 
     /// Sees to it that the persistent memory so far is not more than any model in earnest takes.
-    pub(crate) fn check_words<'m>(
-        &self,
-        source: &Source<'m>,
-        words: usize,
-    ) -> Result<(), LoadError<'m>> {
+    pub(crate) fn check_words(&self, source: &Source<'_, '_>, words: usize) -> Result<(), Stop> {
         match words <= self.words {
             true => Ok(()),
             false => Err(source.too_large()),

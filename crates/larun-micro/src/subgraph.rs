@@ -13,11 +13,12 @@ use crate::source::Source;
 
 impl<'m> Loader<'_, 'm, '_> {
     /// Loads a subgraph; returns its entry in the directory.
+    #[inline(never)]
     pub(crate) fn load_subgraph(
         &mut self,
-        source: &Source<'m>,
+        source: &Source<'_, 'm>,
         each: &mut Each<'_>,
-    ) -> Result<Listed, Stop<'m>> {
+    ) -> Result<Listed, Stop> {
         let start = self.work.kept();
         let entries = source.tensors * TENSOR_WORDS + source.nodes;
         self.work.take(TABLE_WORDS + entries)?;
@@ -26,7 +27,7 @@ impl<'m> Loader<'_, 'm, '_> {
         for tensor in 0..source.tensors {
             self.load_tensor(source, start, tensor)?;
         }
-        for number in source.subgraph.inputs()?.iter() {
+        for number in source.inputs()?.iter() {
             let tensor = source.tensor_number(None, number)?;
             self.touch(tensor, 0);
         }
@@ -36,11 +37,11 @@ impl<'m> Loader<'_, 'm, '_> {
         for index in 0..source.nodes {
             levels = levels.max(1 + self.load_node(source, start, index)?);
             if levels > most {
-                return Err(source.too_deep(index).into());
+                return Err(source.too_deep(index));
             }
         }
         let end = source.nodes.saturating_sub(1);
-        for number in source.subgraph.outputs()?.iter() {
+        for number in source.outputs()?.iter() {
             let tensor = source.tensor_number(None, number)?;
             self.read(source, None, tensor, end)?;
         }
@@ -55,13 +56,15 @@ impl<'m> Loader<'_, 'm, '_> {
 
     fn load_tensor(
         &mut self,
-        source: &Source<'m>,
+        source: &Source<'_, 'm>,
         start: usize,
         tensor: usize,
-    ) -> Result<(), Stop<'m>> {
+    ) -> Result<(), Stop> {
         let (mut place, is_variable) = source.place(tensor)?;
         if is_variable {
-            let at = self.keep_state(place.len()).ok_or(source.too_large())?;
+            let at = self
+                .keep_state(place.len())
+                .ok_or_else(|| source.too_large())?;
             place = Place::state(at, place.len() as u32);
         }
         if is_variable || place.is_constant() {
@@ -86,18 +89,19 @@ impl<'m> Loader<'_, 'm, '_> {
     }
 
     /// Returns how many levels of subgraphs the node runs.
+    #[inline(never)]
     fn load_node(
         &mut self,
-        source: &Source<'m>,
+        source: &Source<'_, 'm>,
         start: usize,
         index: usize,
-    ) -> Result<usize, Stop<'m>> {
-        let node = source.node(self.request.kernels, index)?;
+    ) -> Result<usize, Stop> {
+        let node = source.node(index)?;
         let mut header = node.header()?;
         let before_plan = 1 + header.operand_words();
         let free = self.work.free();
         let plan = free.get_mut(before_plan..).unwrap_or_default();
-        let plan = node.prepare(plan, self.request.rounding)?;
+        let plan = node.prepare(plan)?;
         let (plan_words, scratch, state) = (
             plan.words_needed(),
             plan.scratch_bytes(),
@@ -107,9 +111,7 @@ impl<'m> Loader<'_, 'm, '_> {
 
         if !SUBGRAPHS && (node.kernel.control.is_some() || resource.is_some()) {
             let feature = "subgraphs";
-            return Err(node
-                .refused(Refusal::options(Reason::LeftOut { feature }))
-                .into());
+            return Err(node.refused(Refusal::options(Reason::LeftOut { feature })));
         }
         let too_large = || node.refused(Refusal::options(Reason::TooLarge));
         let mut scratch = u32::try_from(scratch).map_err(|_| too_large())?;
@@ -147,12 +149,12 @@ impl<'m> Loader<'_, 'm, '_> {
     /// Writes what comes before a plan, and moves the plan behind it.
     fn write_record(
         &mut self,
-        node: &Node<'_, 'm>,
+        node: &Node<'_, '_, 'm>,
         header: Header,
         memory: [[u32; 2]; 2],
         before_plan: usize,
         plan_words: usize,
-    ) -> Result<(), LoadError<'m>> {
+    ) -> Result<(), Stop> {
         let free = self.work.free();
         let shift = header.memory_words();
         if shift > 0 {
@@ -185,9 +187,9 @@ impl<'m> Loader<'_, 'm, '_> {
     /// Notes when the operands of a node are alive, and checks that each is computed once, before it is read.
     fn note_lifetimes(
         &mut self,
-        source: &Source<'m>,
-        node: &Node<'_, 'm>,
-    ) -> Result<(), LoadError<'m>> {
+        source: &Source<'_, 'm>,
+        node: &Node<'_, '_, 'm>,
+    ) -> Result<(), Stop> {
         let index = node.index;
         node.check_state()?;
         for number in node.file.inputs.iter().filter(|&number| number != -1) {
@@ -215,9 +217,9 @@ impl<'m> Loader<'_, 'm, '_> {
     /// The tensor whose memory the output of a node shares, which holds the same bytes for good.
     fn viewed(
         &self,
-        source: &Source<'m>,
-        node: &Node<'_, 'm>,
-    ) -> Result<Option<u16>, LoadError<'m>> {
+        source: &Source<'_, 'm>,
+        node: &Node<'_, '_, 'm>,
+    ) -> Result<Option<u16>, Stop> {
         if node.kernel.info.in_place != InPlace::View {
             return Ok(None);
         }
@@ -234,11 +236,11 @@ impl<'m> Loader<'_, 'm, '_> {
 
     fn read(
         &mut self,
-        source: &Source<'m>,
+        source: &Source<'_, 'm>,
         index: Option<usize>,
         tensor: usize,
         at: usize,
-    ) -> Result<(), LoadError<'m>> {
+    ) -> Result<(), Stop> {
         if self.work.span(tensor) == Span::NEVER {
             return Err(source.not_computed(index, tensor));
         }
@@ -256,12 +258,13 @@ impl<'m> Loader<'_, 'm, '_> {
     }
 
     /// Plans the activations and writes the offsets where they belong; returns the bytes they take.
+    #[inline(never)]
     fn plan(
         &mut self,
-        source: &Source<'m>,
+        source: &Source<'_, 'm>,
         start: usize,
         each: &mut Each<'_>,
-    ) -> Result<u32, Stop<'m>> {
+    ) -> Result<u32, Stop> {
         for tensor in 0..source.tensors {
             if self.work.span(tensor).alive().is_some() {
                 let (place, _) = source.place(tensor)?;
@@ -271,7 +274,8 @@ impl<'m> Loader<'_, 'm, '_> {
                 }
             }
         }
-        let bytes = self.work.plan()?.map_err(LoadError::Plan)?;
+        let bytes = self.work.plan()?;
+        let bytes = bytes.map_err(|error| source.request.stop(LoadError::Plan(error)))?;
         let mut next = 0;
         while let Some((owner, buffer, offset)) = self.work.planned(next) {
             next += 1;
@@ -295,7 +299,7 @@ impl<'m> Loader<'_, 'm, '_> {
     }
 
     /// A view lies where the viewed tensor does.
-    fn place_views(&mut self, source: &Source<'m>, start: usize) {
+    fn place_views(&mut self, source: &Source<'_, 'm>, start: usize) {
         for tensor in 0..source.tensors {
             if let Span::View(viewed) = self.work.span(tensor) {
                 let at = |tensor: usize| start + TABLE_WORDS + tensor * TENSOR_WORDS;

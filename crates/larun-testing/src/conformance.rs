@@ -4,7 +4,7 @@ use core::fmt;
 use std::collections::BTreeMap;
 
 use larun_micro::host::{AlignedBytes, arena_for};
-use larun_micro::{Interpreter, LoadError, Registration};
+use larun_micro::{Interpreter, LoadError, Name, Registration};
 use serde::{Serialize, Serializer};
 
 use crate::case::{Case, Set};
@@ -61,9 +61,12 @@ pub fn run(case: &Case, kernels: &[Registration]) -> Outcome {
 
 fn excuse(error: &LoadError<'_>) -> Option<Skip> {
     match *error {
-        LoadError::UnsupportedOperator { code, name, .. } => {
-            let builtin = larun_tflite::builtin_name(code).filter(|_| name.0.is_empty());
-            let name = builtin.map_or_else(|| name.to_string(), str::to_owned);
+        LoadError::NoKernel { operator, .. } if operator.kind().is_none() => {
+            let builtin = larun_tflite::builtin_name(operator.code);
+            let name = match operator.custom_name {
+                Some(name) => Name(name).to_string(),
+                None => builtin.unwrap_or_default().to_owned(),
+            };
             Some(Skip::NoOperator(name))
         }
         LoadError::Sparse { .. } => Some(Skip::Sparse),
