@@ -24,6 +24,8 @@ pub mod octav;
 pub mod packing;
 #[cfg(feature = "alloc")]
 mod parallel;
+#[cfg(feature = "alloc")]
+pub mod rounding;
 pub mod table;
 pub mod weights;
 

@@ -41,7 +41,7 @@ impl ScaleMethod {
     }
 
     /// As [`scale`](Self::scale), where an error of a weight counts by its importance: the diagonal of
-    /// the Gram matrix of the layer's inputs, for one. [`Max`](Self::Max) and
+    /// the [Gram matrix](crate::rounding::Gram) of the layer's inputs, for one. [`Max`](Self::Max) and
     /// [`Octav`](Self::Octav) do not look at it.
     ///
     /// # Errors
