@@ -266,7 +266,8 @@ pub(crate) fn round_to_i32(x: f32) -> i32 {
     truncated.saturating_add(i32::from(fraction >= 0.5) - i32::from(fraction <= -0.5))
 }
 
-fn check_range(min: f32, max: f32) -> Result<(), QuantError> {
+/// Refuses bounds that are not finite or in the wrong order.
+pub(crate) fn check_range(min: f32, max: f32) -> Result<(), QuantError> {
     if !(min.is_finite() && max.is_finite()) {
         return Err(QuantError::RangeNotFinite { min, max });
     }

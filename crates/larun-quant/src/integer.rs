@@ -47,8 +47,14 @@ impl Integer for i32 {
     }
 }
 
-/// Refuses a range that the type does not hold.
+/// Refuses a range that is empty or that the type does not hold.
 pub(crate) fn range_fits<T: Integer>(integers: IntegerRange) -> Result<(), QuantError> {
+    if integers.min > integers.max {
+        return Err(QuantError::BadParameter {
+            what: "the smallest integer of a range must not be above the largest",
+            value: f64::from(integers.min),
+        });
+    }
     for (index, value) in [integers.min, integers.max].into_iter().enumerate() {
         if value < T::RANGE.min || value > T::RANGE.max {
             return Err(QuantError::OutOfRange {

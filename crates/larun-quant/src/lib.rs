@@ -36,5 +36,9 @@ pub use dynamic::DynamicInput;
 pub use error::QuantError;
 pub use fixed_point::{FixedMultiplier, Rounding};
 pub use integer::Integer;
-pub use observer::{MinMax, Observer};
+#[cfg(feature = "alloc")]
+pub use observer::{
+    AnyObserver, Entropy, Histogram, LeastSquares, ObserverKind, Octav, Percentile,
+};
+pub use observer::{MinMax, MovingAverage, Observer};
 pub use table::quantized_function;

@@ -1,8 +1,52 @@
-//! Observers: what the ranges of a tensor are, seen from sample data.
+//! Observers: what the ranges of a tensor are, seen from sample data, in one pass and in bounded memory.
+//!
+//! | observer | range | memory |
+//! |---|---|---|
+//! | [`MinMax`] | the extremes | 8 bytes |
+//! | [`MovingAverage`] | the moving average of each sample's extremes, as TensorFlow trains | 16 bytes |
+//! | [`Percentile`] | what holds a percentage of the values | 32 KB |
+//! | [`Entropy`] | what keeps the distribution, by Kullback-Leibler divergence | 16 KB |
+//! | [`LeastSquares`] | what leaves the least mean squared error, both ends searched | 32 KB |
+//! | [`Octav`] | the same by Newton's method, for symmetric or one-sided ranges | 32 KB |
+//!
+//! The last four look at a [`Histogram`], so that what they say does not depend on the order of the samples. The last
+//! three need to know the integers that the values will become. [`ObserverKind`] names them all.
+
+#[cfg(feature = "alloc")]
+mod entropy;
+#[cfg(feature = "alloc")]
+mod histogram;
+#[cfg(feature = "alloc")]
+mod kind;
+#[cfg(feature = "alloc")]
+mod least_squares;
+mod moving_average;
+#[cfg(feature = "alloc")]
+mod octav;
+#[cfg(feature = "alloc")]
+mod percentile;
+
+#[cfg(feature = "alloc")]
+pub use entropy::Entropy;
+#[cfg(feature = "alloc")]
+pub use histogram::Histogram;
+#[cfg(feature = "alloc")]
+pub use kind::{AnyObserver, ObserverKind, ParseObserverError};
+#[cfg(feature = "alloc")]
+pub use least_squares::LeastSquares;
+pub use moving_average::MovingAverage;
+#[cfg(feature = "alloc")]
+pub use octav::Octav;
+#[cfg(feature = "alloc")]
+pub use percentile::Percentile;
 
 use crate::affine::{Affine, IntegerRange};
 use crate::axis::ChannelAxis;
 use crate::error::{QuantError, all_finite, same_length};
+
+/// Bins of the histograms that errors and percentiles are taken from.
+#[cfg(feature = "alloc")]
+const BINS: usize = 4_096;
 
 /// Watches the values a tensor takes during calibration, and names the range to quantise.
 ///

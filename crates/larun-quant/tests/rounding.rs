@@ -486,6 +486,14 @@ fn what_is_refused() {
         }),
         QuantError::OutOfRange { .. }
     ));
+    let reversed = IntegerRange { min: 7, max: -7 };
+    assert!(matches!(
+        refused(Layer {
+            integers: reversed,
+            ..good
+        }),
+        QuantError::BadParameter { .. }
+    ));
     let one = [hessian.clone()];
     assert!(matches!(
         refused(Layer {
