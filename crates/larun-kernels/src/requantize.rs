@@ -54,6 +54,13 @@ impl<'a> Multipliers<'a> {
         Some((multipliers, self.shifts.get(first..)?.first_chunk()?))
     }
 
+    /// Multipliers and shifts from channel `first` on.
+    #[cfg(larun_arch = "x86_64")]
+    pub(crate) fn from(&self, first: usize) -> (&'a [i32], &'a [i8]) {
+        let (multipliers, shifts) = (self.multipliers.get(first..), self.shifts.get(first..));
+        (multipliers.unwrap_or_default(), shifts.unwrap_or_default())
+    }
+
     /// Whether a product with a multiplier may be one that saturates.
     #[cfg(larun_arch = "x86_64")]
     pub(crate) fn can_saturate(&self) -> bool {

@@ -2,20 +2,20 @@
 //! allocator, so that tests on a board can include this file; the names are those at the root of `larun-kernels`.
 
 use crate::{
-    AddQuantization, ConvGeometry, DenseGeometry, ImageWindow, Multipliers, OutputStage,
-    WeightedQuantization, WindowAxis,
+    AddQuantization, Broadcast, ConvGeometry, DenseGeometry, ImageWindow, Multipliers, OutputStage,
+    WeightedQuantization, WindowAxis, portable,
 };
-use larun_ops::Padding;
+use larun_ops::{Padding, Shape};
 use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
 /// Room for the values of a tensor.
-pub(crate) const ROOM: usize = 6000;
+const ROOM: usize = 6000;
 /// Room for the values of each channel.
 const CHANNELS: usize = 140;
 
 /// Pseudo-random numbers: a linear congruential generator, of whose states the upper bits are used.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Noise(pub(crate) u64);
+struct Noise(u64);
 
 impl Noise {
     fn next(&mut self) -> u32 {
@@ -99,7 +99,7 @@ impl Noise {
 
 /// The memory of a layer.
 #[derive(Debug)]
-pub(crate) struct Layer {
+struct Layer {
     noise: Noise,
     input: [i8; ROOM],
     filter: [i8; ROOM],
@@ -115,11 +115,11 @@ pub(crate) struct Weighted<'a> {
     pub(crate) filter: &'a [i8],
     pub(crate) bias: Option<&'a [i32]>,
     /// Elements of the output.
-    pub(crate) outputs: usize,
+    outputs: usize,
 }
 
 impl Layer {
-    pub(crate) const fn new(seed: u64) -> Self {
+    const fn new(seed: u64) -> Self {
         Self {
             noise: Noise(seed),
             input: [0; ROOM],
@@ -203,7 +203,7 @@ impl Layer {
         )
     }
 
-    pub(crate) fn conv(&mut self) -> Option<(ConvGeometry, Weighted<'_>)> {
+    fn conv(&mut self) -> Option<(ConvGeometry, Weighted<'_>)> {
         let (rows, columns) = (self.axis(4, true)?, self.axis(4, true)?);
         let noise = &mut self.noise;
         let groups = if noise.one_in(4) {
@@ -226,7 +226,7 @@ impl Layer {
         Some((geometry, weighted))
     }
 
-    pub(crate) fn depthwise(&mut self) -> Option<(ImageWindow, Weighted<'_>)> {
+    fn depthwise(&mut self) -> Option<(ImageWindow, Weighted<'_>)> {
         let (rows, columns) = (self.axis(5, true)?, self.axis(5, true)?);
         let noise = &mut self.noise;
         let channels = noise.within(1, 30);
@@ -243,7 +243,7 @@ impl Layer {
         Some((window, weighted))
     }
 
-    pub(crate) fn dense(&mut self) -> Option<(DenseGeometry, Weighted<'_>)> {
+    fn dense(&mut self) -> Option<(DenseGeometry, Weighted<'_>)> {
         let noise = &mut self.noise;
         let inputs = match noise.below(3) {
             0 => noise.within(1, 40),
@@ -260,8 +260,8 @@ impl Layer {
         Some((geometry, weighted))
     }
 
-    /// Two operands of one shape, and where the output begins in its memory.
-    pub(crate) fn add(&mut self) -> (AddQuantization, &[i8], &[i8]) {
+    /// Two operands of one shape.
+    fn add(&mut self) -> (AddQuantization, &[i8], &[i8]) {
         let noise = &mut self.noise;
         let len = noise.within(1, 50);
         let (a, b) = (noise.below(4), noise.below(4));
@@ -297,4 +297,130 @@ impl Layer {
             &self.filter[b..b + len],
         )
     }
+}
+
+/// Another way to compute layers than the definitions. Each method says whether it computed the layer; scratch memory is
+/// longer than it needs to be, at an odd place.
+pub(crate) trait Faster {
+    fn conv2d_i8(
+        &self,
+        geometry: &ConvGeometry,
+        layer: &Weighted<'_>,
+        output: &mut [i8],
+        scratch: &mut [i16],
+    ) -> bool;
+
+    fn depthwise_conv2d_i8(
+        &self,
+        window: &ImageWindow,
+        layer: &Weighted<'_>,
+        output: &mut [i8],
+        scratch: &mut [i16],
+    ) -> bool;
+
+    fn fully_connected_i8(
+        &self,
+        geometry: &DenseGeometry,
+        layer: &Weighted<'_>,
+        output: &mut [i8],
+        scratch: &mut [i16],
+    ) -> bool;
+
+    /// Operands of one shape.
+    fn add_i8(&self, quantization: &AddQuantization, a: &[i8], b: &[i8], output: &mut [i8])
+    -> bool;
+}
+
+/// The layers of which there are faster versions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Conv,
+    Depthwise,
+    Dense,
+    Add,
+}
+
+/// What both ways write, and what they work in.
+pub(crate) struct Memory {
+    scratch: [i16; 2 * ROOM],
+    expected: [i8; ROOM],
+    found: [i8; ROOM],
+}
+
+impl Memory {
+    pub(crate) const NEW: Self = Self {
+        scratch: [0; 2 * ROOM],
+        expected: [0; ROOM],
+        found: [0; ROOM],
+    };
+
+    /// Whether both ways give the same bytes for a random layer; `None` where the seed gives none, or the faster way leaves
+    /// it to the definition.
+    pub(crate) fn agrees(&mut self, kind: Kind, seed: u64, faster: &impl Faster) -> Option<bool> {
+        let layer = &mut Layer::new(seed);
+        match kind {
+            Kind::Conv => self.conv(layer, faster),
+            Kind::Depthwise => self.depthwise(layer, faster),
+            Kind::Dense => self.dense(layer, faster),
+            Kind::Add => self.add(layer, faster),
+        }
+    }
+
+    /// Memory for so many outputs both ways, and scratch memory.
+    fn lend(&mut self, outputs: usize) -> Option<(&mut [i8], &mut [i8], &mut [i16])> {
+        Some((
+            self.expected.get_mut(..outputs)?,
+            self.found.get_mut(..outputs)?,
+            self.scratch.get_mut(1..)?,
+        ))
+    }
+
+    fn conv(&mut self, layer: &mut Layer, faster: &impl Faster) -> Option<bool> {
+        let (geometry, w) = layer.conv()?;
+        let (expected, found, scratch) = self.lend(w.outputs)?;
+        let (q, input, filter) = (&w.quantization, w.input, w.filter);
+        let done = portable::conv2d_i8(&geometry, q, input, filter, w.bias, expected, scratch);
+        let computed = faster.conv2d_i8(&geometry, &w, found, scratch);
+        computed.then_some(done.is_ok() && expected == found)
+    }
+
+    fn depthwise(&mut self, layer: &mut Layer, faster: &impl Faster) -> Option<bool> {
+        let (window, w) = layer.depthwise()?;
+        let (expected, found, scratch) = self.lend(w.outputs)?;
+        let (q, input, filter) = (&w.quantization, w.input, w.filter);
+        let done = portable::depthwise_conv2d_i8(&window, q, input, filter, w.bias, expected);
+        let computed = faster.depthwise_conv2d_i8(&window, &w, found, scratch);
+        computed.then_some(done.is_ok() && expected == found)
+    }
+
+    fn dense(&mut self, layer: &mut Layer, faster: &impl Faster) -> Option<bool> {
+        let (geometry, w) = layer.dense()?;
+        let (expected, found, scratch) = self.lend(w.outputs)?;
+        let (q, input, weights) = (&w.quantization, w.input, w.filter);
+        let done = portable::fully_connected_i8(&geometry, q, input, weights, w.bias, expected);
+        let computed = faster.fully_connected_i8(&geometry, &w, found, scratch);
+        computed.then_some(done.is_ok() && expected == found)
+    }
+
+    fn add(&mut self, layer: &mut Layer, faster: &impl Faster) -> Option<bool> {
+        let (quantization, a, b) = layer.add();
+        let shape = Shape::new(&[a.len()])?;
+        let broadcast = Broadcast::new(&shape, &shape)?;
+        let (expected, found, _) = self.lend(a.len())?;
+        let done = portable::add_i8(&broadcast, &quantization, a, b, expected);
+        let computed = faster.add_i8(&quantization, a, b, found);
+        computed.then_some(done.is_ok() && expected == found)
+    }
+}
+
+/// Compares both ways on many layers, of which the faster one must compute so many that it is no accident.
+#[cfg(test)]
+pub(crate) fn on_many(kind: Kind, faster: &impl Faster) {
+    let (mut memory, mut computed) = (Memory::NEW, 0);
+    for seed in 0..3_000 {
+        let agrees = memory.agrees(kind, seed, faster);
+        assert_ne!(agrees, Some(false), "{kind:?} of seed {seed}");
+        computed += usize::from(agrees.is_some());
+    }
+    assert!(computed > 800, "only {computed} layers were computed");
 }

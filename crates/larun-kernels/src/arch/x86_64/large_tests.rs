@@ -1,4 +1,4 @@
-//! Layers with more channels than the small ones have: several passes, filters that fill the larger memory.
+//! Layers with more channels than the small ones have: several passes, filters that fill the larger memories.
 
 use std::vec::Vec;
 
@@ -6,6 +6,7 @@ use larun_ops::Padding;
 use larun_quant::fixed_point::Rounding;
 use proptest::prelude::*;
 
+use super::detect::Level;
 use crate::{
     ConvGeometry, DenseGeometry, ImageWindow, Multipliers, OutputStage, WeightedQuantization,
     WindowAxis, portable,
@@ -63,11 +64,13 @@ fn window(size: usize, taps: usize, stride: usize, channels: [usize; 2]) -> Opti
     ImageWindow::new(1, axis, axis, channels[0], channels[1])
 }
 
+const LEVELS: [Level; 2] = [Level::Avx2, Level::Vnni];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn convolutions(seed: u64, depth in 1usize..260, outputs in 1usize..300, size in 1usize..7,
+    fn convolutions(seed: u64, depth in 1usize..400, outputs in 1usize..300, size in 1usize..7,
                     taps in 1usize..4, stride in 1usize..3) {
         let window = window(size, taps, stride, [depth, outputs]).unwrap();
         let geometry = ConvGeometry::new(window, depth).unwrap();
@@ -79,8 +82,11 @@ proptest! {
         let (q, bias) = (n.quantization(), Some(&n.bias[..]));
         portable::conv2d_i8(&geometry, &q, &n.input, &n.weights, bias, &mut expected, &mut scratch)
             .unwrap();
-        if super::conv2d_i8(&geometry, &q, &n.input, &n.weights, bias, &mut found, &mut []) {
-            prop_assert_eq!(expected, found);
+        for level in LEVELS.into_iter().filter(|level| level.is_there("large convolutions")) {
+            // SAFETY: the level is there.
+            if unsafe { level.conv2d_i8(&geometry, &q, &n.input, &n.weights, bias, &mut found) } {
+                prop_assert_eq!(&expected, &found, "{:?}", level);
+            }
         }
     }
 
@@ -93,8 +99,11 @@ proptest! {
         let (mut expected, mut found) = (std::vec![0; len], std::vec![0; len]);
         let (q, bias) = (n.quantization(), Some(&n.bias[..]));
         portable::depthwise_conv2d_i8(&window, &q, &n.input, &n.weights, bias, &mut expected).unwrap();
-        if super::depthwise_conv2d_i8(&window, &q, &n.input, &n.weights, bias, &mut found, &mut []) {
-            prop_assert_eq!(expected, found);
+        for level in LEVELS.into_iter().filter(|level| level.is_there("large depthwise convolutions")) {
+            // SAFETY: the level is there.
+            if unsafe { level.depthwise_conv2d_i8(&window, &q, &n.input, &n.weights, bias, &mut found) } {
+                prop_assert_eq!(&expected, &found, "{:?}", level);
+            }
         }
     }
 
@@ -105,8 +114,11 @@ proptest! {
         let (mut expected, mut found) = (std::vec![0; batch * units], std::vec![0; batch * units]);
         let (q, bias) = (n.quantization(), Some(&n.bias[..]));
         portable::fully_connected_i8(&geometry, &q, &n.input, &n.weights, bias, &mut expected).unwrap();
-        if super::fully_connected_i8(&geometry, &q, &n.input, &n.weights, bias, &mut found, &mut []) {
-            prop_assert_eq!(expected, found);
+        for level in LEVELS.into_iter().filter(|level| level.is_there("large dense layers")) {
+            // SAFETY: the level is there.
+            if unsafe { level.fully_connected_i8(&geometry, &q, &n.input, &n.weights, bias, &mut found) } {
+                prop_assert_eq!(&expected, &found, "{:?}", level);
+            }
         }
     }
 }

@@ -1,24 +1,18 @@
-//! x86-64 with AVX2, where the processor that runs this has it.
+//! x86-64 with AVX2 or AVX-512 VNNI, whichever the processor that runs this has.
 //!
-//! Sums are exact: 8-bit values are widened to 16 bits, and a pair of products fits 32. Nothing here takes memory of the
-//! arena; what is packed lies on the stack, of which a host has plenty.
+//! Sums are exact. Nothing here takes memory of the arena; what is packed lies on the stack, of which a host has plenty.
 #![allow(unsafe_code, reason = "vector instructions, and which there are")]
 
-mod add;
-mod conv;
-mod dense;
-mod depthwise;
+mod avx2;
 mod detect;
-mod finish;
 #[cfg(test)]
 mod large_tests;
-mod pack;
-mod patch;
+mod positions;
 #[cfg(test)]
 mod tests;
-mod vector;
+mod vnni;
 
-use self::detect::has_avx2;
+use self::detect::Level;
 use crate::{AddQuantization, ConvGeometry, DenseGeometry, ImageWindow, WeightedQuantization};
 
 pub(crate) use super::portable::{
@@ -26,9 +20,12 @@ pub(crate) use super::portable::{
     fully_connected_i8_scratch_len, max_pool_i8,
 };
 
-/// Whether the layer can be computed here.
-fn can_compute(quantization: &WeightedQuantization<'_>) -> bool {
-    has_avx2() && !quantization.multipliers.can_saturate()
+/// The level for a layer: the portable one where a product with a multiplier may saturate.
+fn level(quantization: &WeightedQuantization<'_>) -> Level {
+    match quantization.multipliers.can_saturate() {
+        true => Level::Portable,
+        false => Level::detected(),
+    }
 }
 
 pub(crate) fn conv2d_i8(
@@ -40,9 +37,8 @@ pub(crate) fn conv2d_i8(
     output: &mut [i8],
     _scratch: &mut [i16],
 ) -> bool {
-    // SAFETY: AVX2 is there.
-    can_compute(quantization)
-        && unsafe { conv::conv2d_i8(geometry, quantization, input, filter, bias, output) }
+    // SAFETY: the instructions are there.
+    unsafe { level(quantization).conv2d_i8(geometry, quantization, input, filter, bias, output) }
 }
 
 pub(crate) fn depthwise_conv2d_i8(
@@ -54,11 +50,9 @@ pub(crate) fn depthwise_conv2d_i8(
     output: &mut [i8],
     _scratch: &mut [i16],
 ) -> bool {
-    // SAFETY: AVX2 is there.
-    can_compute(quantization)
-        && unsafe {
-            depthwise::depthwise_conv2d_i8(window, quantization, input, filter, bias, output)
-        }
+    let level = level(quantization);
+    // SAFETY: the instructions are there.
+    unsafe { level.depthwise_conv2d_i8(window, quantization, input, filter, bias, output) }
 }
 
 pub(crate) fn fully_connected_i8(
@@ -70,17 +64,9 @@ pub(crate) fn fully_connected_i8(
     output: &mut [i8],
     _scratch: &mut [i16],
 ) -> bool {
-    if !can_compute(quantization) {
-        return false;
-    }
-    match conv::of_dense(geometry) {
-        // SAFETY: AVX2 is there.
-        Some(conv) => unsafe { conv::conv2d_i8(&conv, quantization, input, weights, bias, output) },
-        // SAFETY: AVX2 is there.
-        None => unsafe {
-            dense::fully_connected_i8(geometry, quantization, input, weights, bias, output)
-        },
-    }
+    let level = level(quantization);
+    // SAFETY: the instructions are there.
+    unsafe { level.fully_connected_i8(geometry, quantization, input, weights, bias, output) }
 }
 
 /// Operands of one shape: `a`, `b` and `output` are equally long.
@@ -90,6 +76,128 @@ pub(crate) fn add_i8(
     b: &[i8],
     output: &mut [i8],
 ) -> bool {
-    // SAFETY: AVX2 is there.
-    has_avx2() && unsafe { add::add_i8(quantization, a, b, output) }
+    // SAFETY: the instructions are there.
+    unsafe { Level::detected().add_i8(quantization, a, b, output) }
+}
+
+/// Layers whose multipliers do not saturate.
+///
+/// # Safety
+/// The processor has the instructions of the level.
+impl Level {
+    unsafe fn add_i8(
+        self,
+        quantization: &AddQuantization,
+        a: &[i8],
+        b: &[i8],
+        output: &mut [i8],
+    ) -> bool {
+        match self {
+            Self::Portable => false,
+            // SAFETY: the caller says so.
+            Self::Avx2 => unsafe { avx2::add::add_i8(quantization, a, b, output) },
+            // SAFETY: the caller says so.
+            Self::Vnni => unsafe { vnni::add::add_i8(quantization, a, b, output) },
+        }
+    }
+
+    unsafe fn conv2d_i8(
+        self,
+        geometry: &ConvGeometry,
+        quantization: &WeightedQuantization<'_>,
+        input: &[i8],
+        filter: &[i8],
+        bias: Option<&[i32]>,
+        output: &mut [i8],
+    ) -> bool {
+        match self {
+            Self::Portable => false,
+            // SAFETY: the caller says so.
+            Self::Avx2 => unsafe {
+                avx2::conv::conv2d_i8(geometry, quantization, input, filter, bias, output)
+            },
+            // SAFETY: the caller says so.
+            Self::Vnni => unsafe {
+                match positions::as_dense(geometry) {
+                    Some(dense) => {
+                        self.fully_connected_i8(&dense, quantization, input, filter, bias, output)
+                    }
+                    None => {
+                        vnni::conv::conv2d_i8(geometry, quantization, input, filter, bias, output)
+                    }
+                }
+            },
+        }
+    }
+
+    unsafe fn depthwise_conv2d_i8(
+        self,
+        window: &ImageWindow,
+        quantization: &WeightedQuantization<'_>,
+        input: &[i8],
+        filter: &[i8],
+        bias: Option<&[i32]>,
+        output: &mut [i8],
+    ) -> bool {
+        match self {
+            Self::Portable => false,
+            // SAFETY: the caller says so.
+            Self::Vnni => unsafe {
+                vnni::depthwise::depthwise_conv2d_i8(
+                    window,
+                    quantization,
+                    input,
+                    filter,
+                    bias,
+                    output,
+                )
+            },
+            // SAFETY: the caller says so.
+            Self::Avx2 => unsafe {
+                avx2::depthwise::depthwise_conv2d_i8(
+                    window,
+                    quantization,
+                    input,
+                    filter,
+                    bias,
+                    output,
+                )
+            },
+        }
+    }
+
+    unsafe fn fully_connected_i8(
+        self,
+        geometry: &DenseGeometry,
+        quantization: &WeightedQuantization<'_>,
+        input: &[i8],
+        weights: &[i8],
+        bias: Option<&[i32]>,
+        output: &mut [i8],
+    ) -> bool {
+        let most = match self {
+            Self::Portable => return false,
+            Self::Avx2 => avx2::conv::LARGE,
+            Self::Vnni => vnni::conv::MOST,
+        };
+        let (q, conv) = (quantization, positions::of_dense(geometry, most));
+        match (self, conv) {
+            // SAFETY: the caller says so.
+            (Self::Vnni, Some(conv)) => unsafe {
+                vnni::conv::conv2d_i8(&conv, q, input, weights, bias, output)
+            },
+            // SAFETY: the caller says so.
+            (Self::Vnni, None) => unsafe {
+                vnni::dense::fully_connected_i8(geometry, q, input, weights, bias, output)
+            },
+            // SAFETY: the caller says so.
+            (_, Some(conv)) => unsafe {
+                avx2::conv::conv2d_i8(&conv, q, input, weights, bias, output)
+            },
+            // SAFETY: the caller says so.
+            (_, None) => unsafe {
+                avx2::dense::fully_connected_i8(geometry, q, input, weights, bias, output)
+            },
+        }
+    }
 }

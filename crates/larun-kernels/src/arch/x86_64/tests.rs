@@ -1,92 +1,115 @@
-//! The layers of this directory against the portable definitions, with AVX2, where there is any.
+//! The layers of this directory against the portable definitions, level by level.
 
-use super::super::cases::{Layer, ROOM};
-use crate::{portable, *};
+use super::super::cases::{Faster, Kind, Weighted, on_many};
+use super::detect::Level;
+use crate::{AddQuantization, ConvGeometry, DenseGeometry, ImageWindow};
 
-/// Runs `check` on many layers; it says whether the faster version computed. So often that it is no accident.
-fn on_many(mut check: impl FnMut(&mut Layer) -> bool) {
-    let mut computed = 0;
-    for seed in 0..3_000 {
-        computed += usize::from(check(&mut Layer::new(seed)));
+impl Level {
+    /// Whether the processor has the level. A test that it has to leave out says so, by name.
+    pub(super) fn is_there(self, test: &str) -> bool {
+        let there = self <= Self::detected();
+        if !there {
+            std::eprintln!("skipped: {test}: this processor has no {self:?}");
+        }
+        there
     }
-    assert!(computed > 800, "only {computed} layers were computed");
+}
+
+/// Methods are called only at levels that are there.
+impl Faster for Level {
+    fn conv2d_i8(
+        &self,
+        geometry: &ConvGeometry,
+        w: &Weighted<'_>,
+        output: &mut [i8],
+        _: &mut [i16],
+    ) -> bool {
+        // SAFETY: the level is there.
+        unsafe {
+            Self::conv2d_i8(
+                *self,
+                geometry,
+                &w.quantization,
+                w.input,
+                w.filter,
+                w.bias,
+                output,
+            )
+        }
+    }
+
+    fn depthwise_conv2d_i8(
+        &self,
+        window: &ImageWindow,
+        w: &Weighted<'_>,
+        output: &mut [i8],
+        _: &mut [i16],
+    ) -> bool {
+        let q = &w.quantization;
+        // SAFETY: the level is there.
+        unsafe { Self::depthwise_conv2d_i8(*self, window, q, w.input, w.filter, w.bias, output) }
+    }
+
+    fn fully_connected_i8(
+        &self,
+        geometry: &DenseGeometry,
+        w: &Weighted<'_>,
+        output: &mut [i8],
+        _: &mut [i16],
+    ) -> bool {
+        let q = &w.quantization;
+        // SAFETY: the level is there.
+        unsafe { Self::fully_connected_i8(*self, geometry, q, w.input, w.filter, w.bias, output) }
+    }
+
+    fn add_i8(
+        &self,
+        quantization: &AddQuantization,
+        a: &[i8],
+        b: &[i8],
+        output: &mut [i8],
+    ) -> bool {
+        // SAFETY: the level is there.
+        unsafe { Self::add_i8(*self, quantization, a, b, output) }
+    }
+}
+
+/// Tests of one level.
+macro_rules! tests_of {
+    ($module:ident, $level:expr, $($test:ident: $kind:expr,)*) => {
+        mod $module {
+            use super::*;
+
+            $(#[test]
+            fn $test() {
+                if $level.is_there(concat!(module_path!(), "::", stringify!($test))) {
+                    on_many($kind, &$level);
+                }
+            })*
+        }
+    };
+}
+
+tests_of! {
+    avx2, Level::Avx2,
+    convolutions: Kind::Conv,
+    depthwise_convolutions: Kind::Depthwise,
+    dense_layers: Kind::Dense,
+    sums: Kind::Add,
+}
+
+tests_of! {
+    vnni, Level::Vnni,
+    convolutions: Kind::Conv,
+    depthwise_convolutions: Kind::Depthwise,
+    dense_layers: Kind::Dense,
+    sums: Kind::Add,
 }
 
 #[test]
-fn convolutions() {
-    let mut scratch = [0i16; 2 * ROOM];
-    on_many(|layer| {
-        let Some((geometry, w)) = layer.conv() else {
-            return false;
-        };
-        let (mut expected, mut found) = ([0; ROOM], [0; ROOM]);
-        let (expected, found) = (&mut expected[..w.outputs], &mut found[..w.outputs]);
-        let (q, (input, filter, bias)) = (&w.quantization, (w.input, w.filter, w.bias));
-        portable::conv2d_i8(&geometry, q, input, filter, bias, expected, &mut scratch).unwrap();
-        let scratch = &mut scratch[1..][..super::conv2d_i8_scratch_len(&geometry)];
-        let computed = super::conv2d_i8(&geometry, q, input, filter, bias, found, scratch);
-        assert!(
-            !computed || expected == found,
-            "{geometry:?} {q:?} {bias:?}"
-        );
-        computed
-    });
-}
-
-#[test]
-fn depthwise_convolutions() {
-    let mut scratch = [0i16; 2 * ROOM];
-    on_many(|layer| {
-        let Some((window, w)) = layer.depthwise() else {
-            return false;
-        };
-        let (mut expected, mut found) = ([0; ROOM], [0; ROOM]);
-        let (expected, found) = (&mut expected[..w.outputs], &mut found[..w.outputs]);
-        let (q, (input, filter, bias)) = (&w.quantization, (w.input, w.filter, w.bias));
-        portable::depthwise_conv2d_i8(&window, q, input, filter, bias, expected).unwrap();
-        let scratch = &mut scratch[1..][..super::depthwise_conv2d_i8_scratch_len(&window)];
-        let computed = super::depthwise_conv2d_i8(&window, q, input, filter, bias, found, scratch);
-        assert!(!computed || expected == found, "{window:?} {q:?} {bias:?}");
-        computed
-    });
-}
-
-#[test]
-fn dense_layers() {
-    let mut scratch = [0i16; ROOM];
-    on_many(|layer| {
-        let Some((geometry, w)) = layer.dense() else {
-            return false;
-        };
-        let (mut expected, mut found) = ([0; ROOM], [0; ROOM]);
-        let (expected, found) = (&mut expected[..w.outputs], &mut found[..w.outputs]);
-        let (q, (input, weights, bias)) = (&w.quantization, (w.input, w.filter, w.bias));
-        portable::fully_connected_i8(&geometry, q, input, weights, bias, expected).unwrap();
-        let scratch = &mut scratch[1..][..super::fully_connected_i8_scratch_len(&geometry)];
-        let computed =
-            super::fully_connected_i8(&geometry, q, input, weights, bias, found, scratch);
-        assert!(
-            !computed || expected == found,
-            "{geometry:?} {q:?} {bias:?}"
-        );
-        computed
-    });
-}
-
-#[test]
-fn sums() {
-    on_many(|layer| {
-        let (quantization, a, b) = layer.add();
-        let shape = larun_ops::Shape::new(&[a.len()]).unwrap();
-        let broadcast = Broadcast::new(&shape, &shape).unwrap();
-        let (mut expected, mut found) = ([0; ROOM], [0; ROOM]);
-        let (expected, found) = (&mut expected[..a.len()], &mut found[..a.len()]);
-        portable::add_i8(&broadcast, &quantization, a, b, expected).unwrap();
-        let computed = super::add_i8(&quantization, a, b, found);
-        assert!(
-            !computed || expected == found,
-            "{quantization:?} {a:?} {b:?}"
-        );
-        computed
-    });
+fn the_portable_level_computes_nothing_itself() {
+    let mut memory = super::super::cases::Memory::NEW;
+    for kind in [Kind::Conv, Kind::Depthwise, Kind::Dense, Kind::Add] {
+        assert!((0..100).all(|seed| memory.agrees(kind, seed, &Level::Portable).is_none()));
+    }
 }

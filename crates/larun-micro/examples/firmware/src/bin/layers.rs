@@ -6,98 +6,91 @@
 #[path = "../../../../../larun-kernels/src/arch/cases.rs"]
 mod cases;
 
-use cases::{Layer, ROOM};
+use cases::{Faster, Kind, Memory, Weighted};
 use larun_firmware_example::console;
 use larun_micro::Shape;
-use larun_micro::kernels::{self, portable};
+use larun_micro::kernels;
 use panic_halt as _;
 
 // By these names the cases know them.
 pub(crate) use larun_micro::kernels::{
     AddQuantization, Broadcast, ConvGeometry, DenseGeometry, ImageWindow, Multipliers, OutputStage,
-    WeightedQuantization, WindowAxis,
+    WeightedQuantization, WindowAxis, portable,
 };
 
 const LAYERS: u32 = 1_000;
-
-/// What both ways write, and what they work in.
-struct Memory {
-    scratch: [i16; 2 * ROOM],
-    expected: [i8; ROOM],
-    found: [i8; ROOM],
-}
+const KINDS: [(&str, Kind); 4] = [
+    ("conv2d", Kind::Conv),
+    ("depthwise_conv2d", Kind::Depthwise),
+    ("fully_connected", Kind::Dense),
+    ("add", Kind::Add),
+];
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    let memory = cortex_m::singleton!(: Memory = Memory {
-        scratch: [0; 2 * ROOM],
-        expected: [0; ROOM],
-        found: [0; ROOM],
-    });
+    let memory = cortex_m::singleton!(: Memory = Memory::NEW);
     let Some(memory) = memory else {
         console::fail("the memory is in use");
     };
     for seed in 0..LAYERS {
-        for (name, check) in CHECKS {
-            if check(&mut Layer::new(u64::from(seed)), memory) == Some(false) {
+        for (name, kind) in KINDS {
+            if memory.agrees(kind, u64::from(seed), &ForThisProcessor) == Some(false) {
                 console::line(name, seed);
                 console::fail("the bytes differ");
             }
         }
     }
-    console::line("layers", LAYERS * CHECKS.len() as u32);
+    console::line("layers", LAYERS * KINDS.len() as u32);
     console::done()
 }
 
-/// Whether both ways give the same bytes; `None` where there is no such layer.
-type Check = fn(&mut Layer, &mut Memory) -> Option<bool>;
+/// The kernels as a program calls them.
+struct ForThisProcessor;
 
-const CHECKS: &[(&str, Check)] = &[
-    ("conv2d", conv2d),
-    ("depthwise_conv2d", depthwise_conv2d),
-    ("fully_connected", fully_connected),
-    ("add", add),
-];
+impl Faster for ForThisProcessor {
+    fn conv2d_i8(
+        &self,
+        geometry: &ConvGeometry,
+        w: &Weighted<'_>,
+        output: &mut [i8],
+        scratch: &mut [i16],
+    ) -> bool {
+        let q = &w.quantization;
+        kernels::conv2d_i8(geometry, q, w.input, w.filter, w.bias, output, scratch).is_ok()
+    }
 
-fn conv2d(layer: &mut Layer, memory: &mut Memory) -> Option<bool> {
-    let (geometry, w) = layer.conv()?;
-    let (q, scratch) = (&w.quantization, &mut memory.scratch);
-    let expected = memory.expected.get_mut(..w.outputs)?;
-    let found = memory.found.get_mut(..w.outputs)?;
-    let portable = portable::conv2d_i8(&geometry, q, w.input, w.filter, w.bias, expected, scratch);
-    let faster = kernels::conv2d_i8(&geometry, q, w.input, w.filter, w.bias, found, scratch);
-    Some(portable.is_ok() && faster.is_ok() && expected == found)
-}
+    fn depthwise_conv2d_i8(
+        &self,
+        window: &ImageWindow,
+        w: &Weighted<'_>,
+        output: &mut [i8],
+        scratch: &mut [i16],
+    ) -> bool {
+        let q = &w.quantization;
+        kernels::depthwise_conv2d_i8(window, q, w.input, w.filter, w.bias, output, scratch).is_ok()
+    }
 
-fn depthwise_conv2d(layer: &mut Layer, memory: &mut Memory) -> Option<bool> {
-    let (window, w) = layer.depthwise()?;
-    let (q, scratch) = (&w.quantization, &mut memory.scratch);
-    let expected = memory.expected.get_mut(..w.outputs)?;
-    let found = memory.found.get_mut(..w.outputs)?;
-    let portable = portable::depthwise_conv2d_i8(&window, q, w.input, w.filter, w.bias, expected);
-    let faster =
-        kernels::depthwise_conv2d_i8(&window, q, w.input, w.filter, w.bias, found, scratch);
-    Some(portable.is_ok() && faster.is_ok() && expected == found)
-}
+    fn fully_connected_i8(
+        &self,
+        geometry: &DenseGeometry,
+        w: &Weighted<'_>,
+        output: &mut [i8],
+        scratch: &mut [i16],
+    ) -> bool {
+        let q = &w.quantization;
+        kernels::fully_connected_i8(geometry, q, w.input, w.filter, w.bias, output, scratch).is_ok()
+    }
 
-fn fully_connected(layer: &mut Layer, memory: &mut Memory) -> Option<bool> {
-    let (geometry, w) = layer.dense()?;
-    let (q, scratch) = (&w.quantization, &mut memory.scratch);
-    let expected = memory.expected.get_mut(..w.outputs)?;
-    let found = memory.found.get_mut(..w.outputs)?;
-    let portable = portable::fully_connected_i8(&geometry, q, w.input, w.filter, w.bias, expected);
-    let faster =
-        kernels::fully_connected_i8(&geometry, q, w.input, w.filter, w.bias, found, scratch);
-    Some(portable.is_ok() && faster.is_ok() && expected == found)
-}
-
-fn add(layer: &mut Layer, memory: &mut Memory) -> Option<bool> {
-    let (quantization, a, b) = layer.add();
-    let shape = Shape::new(&[a.len()])?;
-    let broadcast = Broadcast::new(&shape, &shape)?;
-    let expected = memory.expected.get_mut(..a.len())?;
-    let found = memory.found.get_mut(..a.len())?;
-    let portable = portable::add_i8(&broadcast, &quantization, a, b, expected);
-    let faster = kernels::add_i8(&broadcast, &quantization, a, b, found);
-    Some(portable.is_ok() && faster.is_ok() && expected == found)
+    fn add_i8(
+        &self,
+        quantization: &AddQuantization,
+        a: &[i8],
+        b: &[i8],
+        output: &mut [i8],
+    ) -> bool {
+        let broadcast = Shape::new(&[a.len()]).and_then(|shape| Broadcast::new(&shape, &shape));
+        broadcast.is_some_and(|broadcast| {
+            kernels::add_i8(&broadcast, quantization, a, b, output).is_ok()
+        })
+    }
 }

@@ -7,7 +7,7 @@ use super::vector::{load_i8x8, store_i8};
 use crate::AddQuantization;
 
 #[target_feature(enable = "avx2")]
-pub(super) fn add_i8(
+pub(in super::super) fn add_i8(
     quantization: &AddQuantization,
     a: &[i8],
     b: &[i8],

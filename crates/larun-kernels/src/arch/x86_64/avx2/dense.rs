@@ -11,7 +11,7 @@ use crate::{DenseGeometry, WeightedQuantization};
 const STEP: usize = 16;
 
 #[target_feature(enable = "avx2")]
-pub(super) fn fully_connected_i8(
+pub(in super::super) fn fully_connected_i8(
     geometry: &DenseGeometry,
     quantization: &WeightedQuantization<'_>,
     input: &[i8],

@@ -2,9 +2,10 @@
 
 use core::arch::x86_64::*;
 
+use super::super::positions::has_dense_rows;
 use super::vector::{load_i8x16, store_i16x16};
 use crate::ConvGeometry;
-use crate::window::{Taps, WindowAxis};
+use crate::window::Taps;
 
 /// Values that are widened at a time.
 const STEP: usize = 16;
@@ -21,22 +22,11 @@ pub(super) struct Gather<'a> {
 
 impl<'a> Gather<'a> {
     pub(super) fn new(geometry: &'a ConvGeometry, zero_point: i32) -> Self {
-        let window = geometry.window();
-        let dense =
-            window.columns().dilation() == 1 && geometry.filter_depth() == window.input_channels();
         Self {
             geometry,
             zero_point: zero_point as i8,
-            dense,
+            dense: has_dense_rows(geometry),
         }
-    }
-
-    /// Whether each output pixel comes from the input pixel at its place alone.
-    pub(super) fn is_pointwise(&self) -> bool {
-        let window = self.geometry.window();
-        let is_point = |axis: &WindowAxis| axis.filter() == 1 && axis.stride() == 1;
-        let whole = self.geometry.filter_depth() == window.input_channels();
-        whole && is_point(window.rows()) && is_point(window.columns())
     }
 
     /// Copies a pixel of a pointwise convolution.

@@ -4,12 +4,11 @@ use core::arch::x86_64::*;
 
 use super::finish::{Channels, LANES, Stage};
 use super::pack::Pairs;
+use super::seen::{Seen, TAPS, View};
 use super::vector::{load_i8x8, load_i32x8, store_i8, store_i32x8};
-use crate::window::{Taps, nonzero};
+use crate::window::nonzero;
 use crate::{ImageWindow, WeightedQuantization};
 
-/// Taps of a window, at most.
-const TAPS: usize = 64;
 /// Units of eight channels at a time, at most.
 const UNITS: usize = 16;
 /// Room for pairs of weights.
@@ -18,7 +17,7 @@ const ROOM: usize = 256;
 const COPY: usize = 2 * ROOM * LANES;
 
 #[target_feature(enable = "avx2")]
-pub(super) fn depthwise_conv2d_i8(
+pub(in super::super) fn depthwise_conv2d_i8(
     window: &ImageWindow,
     quantization: &WeightedQuantization<'_>,
     input: &[i8],
@@ -51,16 +50,21 @@ pub(super) fn depthwise_conv2d_i8(
             channels.bias = _mm256_sub_epi32(channels.bias, product);
         }
         let pass = Pass {
-            window,
             packed: &packed,
             pairs,
             channels: &table,
             stage,
+            count,
+        };
+        let view = View {
+            window,
             border: quantization.input_zero_point as i8,
             first,
             count,
         };
-        pass.run(input, output);
+        view.for_each_pixel(input, output, &mut [0; COPY], |seen, outputs| {
+            pass.pixel(seen, outputs);
+        });
     }
     true
 }
@@ -89,112 +93,23 @@ fn pack(filter: &[i8], stride: usize, first: usize, packed: &mut [Pairs]) -> __m
 
 /// Some channels with their packed weights.
 struct Pass<'a> {
-    window: &'a ImageWindow,
     packed: &'a [Pairs],
     /// Pairs of taps of a channel.
     pairs: usize,
     channels: &'a [Channels],
     stage: Stage,
-    /// What a tap outside of the image sees.
-    border: i8,
-    first: usize,
     count: usize,
 }
 
-/// What the taps of a window see: tap `t` the channels from `values[places[t]]` on.
-struct Seen<'a> {
-    values: &'a [i8],
-    places: &'a Places,
-}
-
-/// Where each tap is, relative to the first. A tap without weights is where the first one is.
-struct Places {
-    places: [usize; TAPS],
-    /// The largest.
-    farthest: usize,
-}
-
-impl Places {
-    fn new(window: &ImageWindow, row: usize, column: usize) -> Self {
-        let filter_w = nonzero(window.columns().filter());
-        let mut places = [0; TAPS];
-        let taps = window.rows().filter() * filter_w;
-        for (tap, place) in places.iter_mut().enumerate().take(taps) {
-            *place = tap / filter_w * row + tap % filter_w * column;
-        }
-        let farthest = places.iter().copied().max().unwrap_or_default();
-        Self { places, farthest }
-    }
-}
-
 impl Pass<'_> {
-    #[target_feature(enable = "avx2")]
-    fn run(&self, input: &[i8], output: &mut [i8]) {
-        let window = self.window;
-        let (rows, columns) = (window.rows(), window.columns());
-        let (filter_h, filter_w) = (rows.filter(), columns.filter());
-        let channels = nonzero(window.output_channels());
-        let (_, image_len, output_len) = window.images();
-        let row = rows.dilation() * columns.input() * channels;
-        let inside = Places::new(window, row, columns.dilation() * channels);
-        // Windows that reach beyond the image are copied, the border filled in.
-        let copied = Places::new(window, filter_w * self.count, self.count);
-        let mut copy = [0; COPY];
-        let copy_len = filter_h * filter_w * self.count;
-        let copy = copy.get_mut(..copy_len).unwrap_or_default();
-        let images = input.chunks_exact(nonzero(image_len));
-        let outputs = output.chunks_exact_mut(nonzero(output_len));
-        for (image, output) in images.zip(outputs) {
-            let lines = output.chunks_exact_mut(nonzero(columns.output() * channels));
-            for (y, line) in lines.enumerate() {
-                let y = rows.taps(y);
-                for (x, pixel) in line.chunks_exact_mut(channels).enumerate() {
-                    let x = columns.taps(x);
-                    let seen = if y.count == filter_h && x.count == filter_w {
-                        let first = window.pixel(y.input, x.input) + self.first;
-                        Seen {
-                            values: image.get(first..).unwrap_or_default(),
-                            places: &inside,
-                        }
-                    } else {
-                        self.copy(image, y, x, copy);
-                        Seen {
-                            values: copy,
-                            places: &copied,
-                        }
-                    };
-                    let pixel = pixel.get_mut(self.first..).unwrap_or_default();
-                    self.pixel(&seen, pixel.get_mut(..self.count).unwrap_or_default());
-                }
-            }
-        }
-    }
-
-    /// Copies what each tap sees.
-    #[inline]
-    fn copy(&self, image: &[i8], rows: Taps, columns: Taps, copy: &mut [i8]) {
-        copy.fill(self.border);
-        let filter_w = self.window.columns().filter();
-        for (tap_y, y) in rows.iter() {
-            for (tap_x, x) in columns.iter() {
-                let from = self.window.pixel(y, x) + self.first;
-                let to = (tap_y * filter_w + tap_x) * self.count;
-                let place = copy.get_mut(to..to + self.count);
-                if let Some((place, values)) = place.zip(image.get(from..from + self.count)) {
-                    place.copy_from_slice(values);
-                }
-            }
-        }
-    }
-
     /// Computes a pixel.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn pixel(&self, seen: &Seen<'_>, output: &mut [i8]) {
-        if seen.values.len() < seen.places.farthest + self.count || output.len() < self.count {
+        if !seen.has(self.count) || output.len() < self.count {
             return;
         }
-        let (places, _) = seen.places.places.as_chunks::<2>();
+        let (values, places) = (seen.values, seen.places.places.as_chunks::<2>().0);
         let mut units = self.packed.chunks_exact(self.pairs).zip(self.channels);
         let mut start = 0;
         while start + 2 * LANES <= self.count {
@@ -205,14 +120,15 @@ impl Pass<'_> {
             for ((first, second), &[even, odd]) in first.iter().zip(second).zip(places) {
                 // SAFETY: sixteen channels from `start` on are within `count`, and so many values are there behind the
                 // farthest place.
-                let (even, odd) = unsafe { (seen.load(even + start), seen.load(odd + start)) };
-                let values = [
+                let (even, odd) =
+                    unsafe { (load(values, even + start), load(values, odd + start)) };
+                let taps = [
                     _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(even, odd)),
                     _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(even, odd)),
                 ];
                 let products = [
-                    _mm256_madd_epi16(values[0], load_i32x8(first)),
-                    _mm256_madd_epi16(values[1], load_i32x8(second)),
+                    _mm256_madd_epi16(taps[0], load_i32x8(first)),
+                    _mm256_madd_epi16(taps[1], load_i32x8(second)),
                 ];
                 sums[0] = _mm256_add_epi32(sums[0], products[0]);
                 sums[1] = _mm256_add_epi32(sums[1], products[1]);
@@ -231,10 +147,14 @@ impl Pass<'_> {
             let mut sums = channels.bias;
             for (weights, &[even, odd]) in packed.iter().zip(places) {
                 // SAFETY: as above, with eight channels.
-                let (even, odd) =
-                    unsafe { (seen.load_half(even + start), seen.load_half(odd + start)) };
-                let values = _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(even, odd));
-                let products = _mm256_madd_epi16(values, load_i32x8(weights));
+                let (even, odd) = unsafe {
+                    (
+                        load_half(values, even + start),
+                        load_half(values, odd + start),
+                    )
+                };
+                let taps = _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(even, odd));
+                let products = _mm256_madd_epi16(taps, load_i32x8(weights));
                 sums = _mm256_add_epi32(sums, products);
             }
             let outputs = self.stage.finish(channels.scale.apply(sums));
@@ -245,28 +165,26 @@ impl Pass<'_> {
     }
 }
 
-impl Seen<'_> {
-    /// Sixteen values.
-    ///
-    /// # Safety
-    /// They are there.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn load(&self, at: usize) -> __m128i {
-        // SAFETY: the caller says so.
-        unsafe { _mm_loadu_si128(self.values.as_ptr().add(at).cast()) }
-    }
+/// Sixteen values.
+///
+/// # Safety
+/// They are there.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn load(values: &[i8], at: usize) -> __m128i {
+    // SAFETY: the caller says so.
+    unsafe { _mm_loadu_si128(values.as_ptr().add(at).cast()) }
+}
 
-    /// Eight values, in the lower half.
-    ///
-    /// # Safety
-    /// They are there.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn load_half(&self, at: usize) -> __m128i {
-        // SAFETY: the caller says so.
-        unsafe { _mm_loadl_epi64(self.values.as_ptr().add(at).cast()) }
-    }
+/// Eight values, in the lower half.
+///
+/// # Safety
+/// They are there.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn load_half(values: &[i8], at: usize) -> __m128i {
+    // SAFETY: the caller says so.
+    unsafe { _mm_loadl_epi64(values.as_ptr().add(at).cast()) }
 }
 
 /// Eight weights from `at` on; zeros past the end.

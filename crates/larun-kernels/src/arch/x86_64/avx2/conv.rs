@@ -6,14 +6,14 @@
 
 use core::arch::x86_64::*;
 
+use super::super::positions::{Positions, are_few, as_dense, is_pointwise};
 use super::dense;
 use super::finish::{Channels, LANES, Stage};
 use super::pack::{Pairs, pack};
 use super::patch::{Gather, SLACK};
 use super::vector::{load_i32x8, store_i8};
-use crate::window::{WindowAxis, nonzero};
-use crate::{ConvGeometry, DenseGeometry, ImageWindow, WeightedQuantization};
-use larun_ops::Padding;
+use crate::window::nonzero;
+use crate::{ConvGeometry, WeightedQuantization};
 
 /// Pixels of a tile.
 const PIXELS: usize = 4;
@@ -21,12 +21,9 @@ const PIXELS: usize = 4;
 const UNITS: usize = 16;
 /// Room for the filters: pairs of weights of a unit.
 const SMALL: usize = 512;
-const LARGE: usize = 2048;
-/// Fewer pixels than this are not worth packing the filters for.
-const FEW: usize = 3;
-
+pub(in super::super) const LARGE: usize = 2048;
 #[target_feature(enable = "avx2")]
-pub(super) fn conv2d_i8(
+pub(in super::super) fn conv2d_i8(
     geometry: &ConvGeometry,
     quantization: &WeightedQuantization<'_>,
     input: &[i8],
@@ -34,8 +31,7 @@ pub(super) fn conv2d_i8(
     bias: Option<&[i32]>,
     output: &mut [i8],
 ) -> bool {
-    let gather = Gather::new(geometry, quantization.input_zero_point);
-    if let Some(dense) = as_dense(&gather, geometry) {
+    if let Some(dense) = as_dense(geometry).filter(are_few) {
         return dense::fully_connected_i8(&dense, quantization, input, filter, bias, output);
     }
     let Some(stage) = Stage::new(&quantization.output) else {
@@ -43,7 +39,7 @@ pub(super) fn conv2d_i8(
     };
     let layer = Layer {
         geometry,
-        gather,
+        gather: Gather::new(geometry, quantization.input_zero_point),
         quantization,
         filter,
         bias,
@@ -65,27 +61,6 @@ pub(super) fn conv2d_i8(
         }
         _ => false,
     }
-}
-
-/// The same layer as a dense one, where there are few pixels and each comes from one of the input.
-fn as_dense(gather: &Gather<'_>, geometry: &ConvGeometry) -> Option<DenseGeometry> {
-    let window = geometry.window();
-    let (batch, _, _) = window.images();
-    let pixels = batch * window.rows().output() * window.columns().output();
-    (pixels < FEW && gather.is_pointwise()).then(|| DenseGeometry {
-        batch: pixels,
-        inputs: geometry.filter_depth(),
-        units: geometry.output_channels(),
-    })
-}
-
-/// A dense layer as a convolution of as many pixels as its input has rows, where those are not few.
-pub(super) fn of_dense(dense: &DenseGeometry) -> Option<ConvGeometry> {
-    let axis = |len| WindowAxis::new(len, 1, 1, 1, Padding::Valid);
-    let (rows, columns) = (axis(1)?, axis(dense.batch)?);
-    let window = ImageWindow::new(1, rows, columns, dense.inputs, dense.units)?;
-    let is_worth_it = dense.batch >= FEW && dense.inputs <= LARGE;
-    ConvGeometry::new(window, dense.inputs).filter(|_| is_worth_it)
 }
 
 struct Layer<'a> {
@@ -153,27 +128,17 @@ impl Layer<'_> {
         let (_, image_len, output_len) = window.images();
         let images = input.chunks_exact(nonzero(image_len));
         let outputs = output.chunks_exact_mut(nonzero(output_len));
-        let width = window.columns().output();
-        let pointwise = self.gather.is_pointwise();
+        let pointwise = is_pointwise(self.geometry);
         for (image, output) in images.zip(outputs) {
-            let (mut y, mut x) = (0, 0);
-            let mut rows = window.rows().taps(0);
+            let mut positions = Positions::new(window);
             for (tile, pixels) in output.chunks_mut(PIXELS * pass.stride).enumerate() {
                 let count = pixels.len() / pass.stride;
                 for (index, patch) in patches.iter_mut().take(count).enumerate() {
                     let patch = bytemuck::cast_slice_mut(patch);
                     if pointwise {
                         self.gather.pixel(image, tile * PIXELS + index, patch);
-                        continue;
-                    }
-                    let taps = (rows, window.columns().taps(x));
-                    self.gather.gather(image, taps, group, patch);
-                    x += 1;
-                    if x == width {
-                        (x, y) = (0, y + 1);
-                        if y < window.rows().output() {
-                            rows = window.rows().taps(y);
-                        }
+                    } else {
+                        self.gather.gather(image, positions.next(), group, patch);
                     }
                 }
                 let [a, b, c, d] = &*patches;
