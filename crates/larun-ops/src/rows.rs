@@ -30,7 +30,7 @@ macro_rules! for_each_op {
             wire {
                 /// Element-wise sum with broadcasting.
                 Add {
-                    code: 0, name: "ADD", options: AddOptions, int8_version: 2,
+                    code: 0, name: "ADD", options: AddOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -38,7 +38,7 @@ macro_rules! for_each_op {
                 }
                 /// Mean of each window.
                 AveragePool2D {
-                    code: 1, name: "AVERAGE_POOL_2D", options: Pool2DOptions, int8_version: 2,
+                    code: 1, name: "AVERAGE_POOL_2D", options: Pool2DOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: pool2d, macs: none,
@@ -46,7 +46,7 @@ macro_rules! for_each_op {
                 }
                 /// Inputs joined along an axis.
                 Concatenation {
-                    code: 2, name: "CONCATENATION", options: ConcatenationOptions, int8_version: 2,
+                    code: 2, name: "CONCATENATION", options: ConcatenationOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("inputs").variadic()],
                     outputs: [Operand::activation("output")],
                     shape: concatenation, macs: none,
@@ -54,7 +54,7 @@ macro_rules! for_each_op {
                 }
                 /// 2-D convolution: input `[N, H, W, C]`, filter `[O, KH, KW, C / groups]`.
                 Conv2D {
-                    code: 3, name: "CONV_2D", options: Conv2DOptions, int8_version: 3,
+                    code: 3, name: "CONV_2D", options: Conv2DOptions, int8_version: 3, int16_version: 3,
                     inputs: [Operand::activation("input"), Operand::weights("filter", 0), Operand::bias("bias").optional()],
                     outputs: [Operand::activation("output")],
                     shape: conv2d, macs: conv2d,
@@ -62,7 +62,7 @@ macro_rules! for_each_op {
                 }
                 /// Depthwise 2-D convolution: input `[N, H, W, C]`, filter `[1, KH, KW, C * multiplier]`.
                 DepthwiseConv2D {
-                    code: 4, name: "DEPTHWISE_CONV_2D", options: DepthwiseConv2DOptions, int8_version: 3,
+                    code: 4, name: "DEPTHWISE_CONV_2D", options: DepthwiseConv2DOptions, int8_version: 3, int16_version: 3,
                     inputs: [Operand::activation("input"), Operand::weights("filter", 3), Operand::bias("bias").optional()],
                     outputs: [Operand::activation("output")],
                     shape: depthwise_conv2d, macs: depthwise_conv2d,
@@ -70,7 +70,7 @@ macro_rules! for_each_op {
                 }
                 /// Channels spread over blocks of pixels.
                 DepthToSpace {
-                    code: 5, name: "DEPTH_TO_SPACE", options: DepthToSpaceOptions, int8_version: 2,
+                    code: 5, name: "DEPTH_TO_SPACE", options: DepthToSpaceOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: depth_to_space, macs: none,
@@ -78,7 +78,7 @@ macro_rules! for_each_op {
                 }
                 /// Real values of a quantised tensor.
                 Dequantize {
-                    code: 6, name: "DEQUANTIZE", options: DequantizeOptions, int8_version: 2,
+                    code: 6, name: "DEQUANTIZE", options: DequantizeOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -86,15 +86,15 @@ macro_rules! for_each_op {
                 }
                 /// Rows of a table by their numbers.
                 EmbeddingLookup {
-                    code: 7, name: "EMBEDDING_LOOKUP", options: NoOptions, int8_version: 4,
+                    code: 7, name: "EMBEDDING_LOOKUP", options: NoOptions, int8_version: 4, int16_version: 0,
                     inputs: [Operand::parameter("ids"), Operand::weights("table", 0)],
                     outputs: [Operand::activation("output")],
                     shape: embedding_lookup, macs: none,
-                    quantization: OutputQuantization::Calibrated, in_place: InPlace::Never
+                    quantization: OutputQuantization::SameAs(1), in_place: InPlace::Never
                 }
                 /// Largest integer not above.
                 Floor {
-                    code: 8, name: "FLOOR", options: NoOptions, int8_version: 1,
+                    code: 8, name: "FLOOR", options: NoOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -102,7 +102,7 @@ macro_rules! for_each_op {
                 }
                 /// A dense layer: input `[..., I]`, weights `[O, I]`.
                 FullyConnected {
-                    code: 9, name: "FULLY_CONNECTED", options: FullyConnectedOptions, int8_version: 4,
+                    code: 9, name: "FULLY_CONNECTED", options: FullyConnectedOptions, int8_version: 4, int16_version: 4,
                     inputs: [Operand::activation("input"), Operand::weights("weights", 0), Operand::bias("bias").optional()],
                     outputs: [Operand::activation("output")],
                     shape: fully_connected, macs: fully_connected,
@@ -110,7 +110,7 @@ macro_rules! for_each_op {
                 }
                 /// The innermost axis divided by its Euclidean length.
                 L2Normalization {
-                    code: 11, name: "L2_NORMALIZATION", options: L2NormOptions, int8_version: 2,
+                    code: 11, name: "L2_NORMALIZATION", options: L2NormOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -118,7 +118,7 @@ macro_rules! for_each_op {
                 }
                 /// Root of the mean square of each window.
                 L2Pool2D {
-                    code: 12, name: "L2_POOL_2D", options: Pool2DOptions, int8_version: 1,
+                    code: 12, name: "L2_POOL_2D", options: Pool2DOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: pool2d, macs: none,
@@ -126,7 +126,7 @@ macro_rules! for_each_op {
                 }
                 /// `1 / (1 + exp(-x))`.
                 Logistic {
-                    code: 14, name: "LOGISTIC", options: NoOptions, int8_version: 2,
+                    code: 14, name: "LOGISTIC", options: NoOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -134,7 +134,7 @@ macro_rules! for_each_op {
                 }
                 /// Largest value of each window.
                 MaxPool2D {
-                    code: 17, name: "MAX_POOL_2D", options: Pool2DOptions, int8_version: 2,
+                    code: 17, name: "MAX_POOL_2D", options: Pool2DOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: pool2d, macs: none,
@@ -142,7 +142,7 @@ macro_rules! for_each_op {
                 }
                 /// Element-wise product with broadcasting.
                 Mul {
-                    code: 18, name: "MUL", options: MulOptions, int8_version: 2,
+                    code: 18, name: "MUL", options: MulOptions, int8_version: 2, int16_version: 4,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -150,7 +150,7 @@ macro_rules! for_each_op {
                 }
                 /// `max(x, 0)`.
                 Relu {
-                    code: 19, name: "RELU", options: NoOptions, int8_version: 2,
+                    code: 19, name: "RELU", options: NoOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -158,7 +158,7 @@ macro_rules! for_each_op {
                 }
                 /// `min(max(x, 0), 6)`.
                 Relu6 {
-                    code: 21, name: "RELU6", options: NoOptions, int8_version: 2,
+                    code: 21, name: "RELU6", options: NoOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -166,7 +166,7 @@ macro_rules! for_each_op {
                 }
                 /// The same elements under another shape.
                 Reshape {
-                    code: 22, name: "RESHAPE", options: ReshapeOptions, int8_version: 1,
+                    code: 22, name: "RESHAPE", options: ReshapeOptions, int8_version: 1, int16_version: 1,
                     inputs: [Operand::activation("input"), Operand::parameter("shape").optional()],
                     outputs: [Operand::activation("output")],
                     shape: reshape, macs: none,
@@ -174,7 +174,7 @@ macro_rules! for_each_op {
                 }
                 /// Images of another size, by linear interpolation.
                 ResizeBilinear {
-                    code: 23, name: "RESIZE_BILINEAR", options: ResizeBilinearOptions, int8_version: 2,
+                    code: 23, name: "RESIZE_BILINEAR", options: ResizeBilinearOptions, int8_version: 2, int16_version: 4,
                     inputs: [Operand::activation("input"), Operand::parameter("size")],
                     outputs: [Operand::activation("output")],
                     shape: resize, macs: none,
@@ -182,7 +182,7 @@ macro_rules! for_each_op {
                 }
                 /// `exp(beta x) / sum(exp(beta x))` along the innermost axis.
                 Softmax {
-                    code: 25, name: "SOFTMAX", options: SoftmaxOptions, int8_version: 2,
+                    code: 25, name: "SOFTMAX", options: SoftmaxOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("logits")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -190,7 +190,7 @@ macro_rules! for_each_op {
                 }
                 /// Blocks of pixels gathered into channels.
                 SpaceToDepth {
-                    code: 26, name: "SPACE_TO_DEPTH", options: SpaceToDepthOptions, int8_version: 2,
+                    code: 26, name: "SPACE_TO_DEPTH", options: SpaceToDepthOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: space_to_depth, macs: none,
@@ -198,7 +198,7 @@ macro_rules! for_each_op {
                 }
                 /// A dense layer over time, by singular value decomposition.
                 Svdf {
-                    code: 27, name: "SVDF", options: SvdfOptions, int8_version: 3,
+                    code: 27, name: "SVDF", options: SvdfOptions, int8_version: 3, int16_version: 0,
                     inputs: [
                         Operand::activation("input"),
                         Operand::weights("feature weights", 0),
@@ -212,7 +212,7 @@ macro_rules! for_each_op {
                 }
                 /// Hyperbolic tangent.
                 Tanh {
-                    code: 28, name: "TANH", options: NoOptions, int8_version: 2,
+                    code: 28, name: "TANH", options: NoOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -220,7 +220,7 @@ macro_rules! for_each_op {
                 }
                 /// Zeros (the zero point) added around the input.
                 Pad {
-                    code: 34, name: "PAD", options: PadOptions, int8_version: 2,
+                    code: 34, name: "PAD", options: PadOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input"), Operand::parameter("paddings")],
                     outputs: [Operand::activation("output")],
                     shape: pad, macs: none,
@@ -228,7 +228,7 @@ macro_rules! for_each_op {
                 }
                 /// Slices along an axis, by their numbers.
                 Gather {
-                    code: 36, name: "GATHER", options: GatherOptions, int8_version: 2,
+                    code: 36, name: "GATHER", options: GatherOptions, int8_version: 2, int16_version: 4,
                     inputs: [Operand::activation("input"), Operand::activation("indices")],
                     outputs: [Operand::activation("output")],
                     shape: gather, macs: none,
@@ -236,7 +236,7 @@ macro_rules! for_each_op {
                 }
                 /// Batches spread over blocks of space, then cropped.
                 BatchToSpaceNd {
-                    code: 37, name: "BATCH_TO_SPACE_ND", options: BatchToSpaceNdOptions, int8_version: 2,
+                    code: 37, name: "BATCH_TO_SPACE_ND", options: BatchToSpaceNdOptions, int8_version: 2, int16_version: 4,
                     inputs: [Operand::activation("input"), Operand::parameter("block shape"), Operand::parameter("crops")],
                     outputs: [Operand::activation("output")],
                     shape: batch_to_space, macs: none,
@@ -244,7 +244,7 @@ macro_rules! for_each_op {
                 }
                 /// Blocks of padded space gathered into batches.
                 SpaceToBatchNd {
-                    code: 38, name: "SPACE_TO_BATCH_ND", options: SpaceToBatchNdOptions, int8_version: 2,
+                    code: 38, name: "SPACE_TO_BATCH_ND", options: SpaceToBatchNdOptions, int8_version: 2, int16_version: 4,
                     inputs: [Operand::activation("input"), Operand::parameter("block shape"), Operand::parameter("paddings")],
                     outputs: [Operand::activation("output")],
                     shape: space_to_batch, macs: none,
@@ -252,7 +252,7 @@ macro_rules! for_each_op {
                 }
                 /// Axes in another order.
                 Transpose {
-                    code: 39, name: "TRANSPOSE", options: TransposeOptions, int8_version: 2,
+                    code: 39, name: "TRANSPOSE", options: TransposeOptions, int8_version: 2, int16_version: 5,
                     inputs: [Operand::activation("input"), Operand::parameter("permutation")],
                     outputs: [Operand::activation("output")],
                     shape: transpose, macs: none,
@@ -260,7 +260,7 @@ macro_rules! for_each_op {
                 }
                 /// Mean over axes.
                 Mean {
-                    code: 40, name: "MEAN", options: ReducerOptions, int8_version: 2,
+                    code: 40, name: "MEAN", options: ReducerOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input"), Operand::parameter("axes")],
                     outputs: [Operand::activation("output")],
                     shape: reduce, macs: none,
@@ -268,7 +268,7 @@ macro_rules! for_each_op {
                 }
                 /// Element-wise difference with broadcasting.
                 Sub {
-                    code: 41, name: "SUB", options: SubOptions, int8_version: 2,
+                    code: 41, name: "SUB", options: SubOptions, int8_version: 2, int16_version: 5,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -276,7 +276,7 @@ macro_rules! for_each_op {
                 }
                 /// Element-wise quotient with broadcasting.
                 Div {
-                    code: 42, name: "DIV", options: DivOptions, int8_version: 1,
+                    code: 42, name: "DIV", options: DivOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -284,7 +284,7 @@ macro_rules! for_each_op {
                 }
                 /// The input without some axes of size 1.
                 Squeeze {
-                    code: 43, name: "SQUEEZE", options: SqueezeOptions, int8_version: 1,
+                    code: 43, name: "SQUEEZE", options: SqueezeOptions, int8_version: 1, int16_version: 1,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: squeeze, macs: none,
@@ -292,7 +292,7 @@ macro_rules! for_each_op {
                 }
                 /// A long short-term memory over a sequence.
                 UnidirectionalSequenceLstm {
-                    code: 44, name: "UNIDIRECTIONAL_SEQUENCE_LSTM", options: UnidirectionalSequenceLstmOptions, int8_version: 3,
+                    code: 44, name: "UNIDIRECTIONAL_SEQUENCE_LSTM", options: UnidirectionalSequenceLstmOptions, int8_version: 3, int16_version: 0,
                     inputs: [
                         Operand::activation("input"),
                         Operand::weights("input to input weights", 0).optional(),
@@ -325,7 +325,7 @@ macro_rules! for_each_op {
                 }
                 /// Every n-th element of a part, along each axis.
                 StridedSlice {
-                    code: 45, name: "STRIDED_SLICE", options: StridedSliceOptions, int8_version: 2,
+                    code: 45, name: "STRIDED_SLICE", options: StridedSliceOptions, int8_version: 2, int16_version: 2,
                     inputs: [
                         Operand::activation("input"),
                         Operand::parameter("begin"),
@@ -338,7 +338,7 @@ macro_rules! for_each_op {
                 }
                 /// Exponential function.
                 Exp {
-                    code: 47, name: "EXP", options: ExpOptions, int8_version: 2,
+                    code: 47, name: "EXP", options: ExpOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -346,7 +346,7 @@ macro_rules! for_each_op {
                 }
                 /// Equal parts along an axis.
                 Split {
-                    code: 49, name: "SPLIT", options: SplitOptions, int8_version: 2,
+                    code: 49, name: "SPLIT", options: SplitOptions, int8_version: 2, int16_version: 4,
                     inputs: [Operand::parameter("axis"), Operand::activation("input")],
                     outputs: [Operand::activation("outputs").variadic()],
                     shape: split, macs: none,
@@ -354,7 +354,7 @@ macro_rules! for_each_op {
                 }
                 /// Logarithm of SOFTMAX along the innermost axis.
                 LogSoftmax {
-                    code: 50, name: "LOG_SOFTMAX", options: LogSoftmaxOptions, int8_version: 2,
+                    code: 50, name: "LOG_SOFTMAX", options: LogSoftmaxOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("logits")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -362,7 +362,7 @@ macro_rules! for_each_op {
                 }
                 /// The same numbers in another element type.
                 Cast {
-                    code: 53, name: "CAST", options: CastOptions, int8_version: 1,
+                    code: 53, name: "CAST", options: CastOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -370,7 +370,7 @@ macro_rules! for_each_op {
                 }
                 /// `x` above zero, `alpha x` below, `alpha` broadcast.
                 Prelu {
-                    code: 54, name: "PRELU", options: NoOptions, int8_version: 1,
+                    code: 54, name: "PRELU", options: NoOptions, int8_version: 1, int16_version: 1,
                     inputs: [Operand::activation("input"), Operand::scale("alpha")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -378,7 +378,7 @@ macro_rules! for_each_op {
                 }
                 /// Element-wise larger value with broadcasting.
                 Maximum {
-                    code: 55, name: "MAXIMUM", options: MaximumMinimumOptions, int8_version: 2,
+                    code: 55, name: "MAXIMUM", options: MaximumMinimumOptions, int8_version: 2, int16_version: 4,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -386,7 +386,7 @@ macro_rules! for_each_op {
                 }
                 /// Position of the largest value along an axis.
                 ArgMax {
-                    code: 56, name: "ARG_MAX", options: ArgMaxOptions, int8_version: 2,
+                    code: 56, name: "ARG_MAX", options: ArgMaxOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("input"), Operand::parameter("axis")],
                     outputs: [Operand::activation("output")],
                     shape: without_axis, macs: none,
@@ -394,7 +394,7 @@ macro_rules! for_each_op {
                 }
                 /// Element-wise smaller value with broadcasting.
                 Minimum {
-                    code: 57, name: "MINIMUM", options: MaximumMinimumOptions, int8_version: 2,
+                    code: 57, name: "MINIMUM", options: MaximumMinimumOptions, int8_version: 2, int16_version: 4,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -402,7 +402,7 @@ macro_rules! for_each_op {
                 }
                 /// Whether `a < b`, with broadcasting.
                 Less {
-                    code: 58, name: "LESS", options: LessOptions, int8_version: 2,
+                    code: 58, name: "LESS", options: LessOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -410,7 +410,7 @@ macro_rules! for_each_op {
                 }
                 /// `-x`.
                 Neg {
-                    code: 59, name: "NEG", options: NegOptions, int8_version: 1,
+                    code: 59, name: "NEG", options: NegOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -418,7 +418,7 @@ macro_rules! for_each_op {
                 }
                 /// A given value added around the input.
                 PadV2 {
-                    code: 60, name: "PADV2", options: PadV2Options, int8_version: 2,
+                    code: 60, name: "PADV2", options: PadV2Options, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input"), Operand::parameter("paddings"), Operand::activation("value")],
                     outputs: [Operand::activation("output")],
                     shape: pad, macs: none,
@@ -426,7 +426,7 @@ macro_rules! for_each_op {
                 }
                 /// Whether `a > b`, with broadcasting.
                 Greater {
-                    code: 61, name: "GREATER", options: GreaterOptions, int8_version: 2,
+                    code: 61, name: "GREATER", options: GreaterOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -434,7 +434,7 @@ macro_rules! for_each_op {
                 }
                 /// Whether `a >= b`, with broadcasting.
                 GreaterEqual {
-                    code: 62, name: "GREATER_EQUAL", options: GreaterEqualOptions, int8_version: 2,
+                    code: 62, name: "GREATER_EQUAL", options: GreaterEqualOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -442,7 +442,7 @@ macro_rules! for_each_op {
                 }
                 /// Whether `a <= b`, with broadcasting.
                 LessEqual {
-                    code: 63, name: "LESS_EQUAL", options: LessEqualOptions, int8_version: 2,
+                    code: 63, name: "LESS_EQUAL", options: LessEqualOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -450,15 +450,15 @@ macro_rules! for_each_op {
                 }
                 /// Elements of `a` or `b`, or whole slices along the first axis.
                 Select {
-                    code: 64, name: "SELECT", options: SelectOptions, int8_version: 2,
+                    code: 64, name: "SELECT", options: SelectOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("condition"), Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: select, macs: none,
-                    quantization: OutputQuantization::SameAs(1), in_place: InPlace::Never
+                    quantization: OutputQuantization::SharedWithInputs, in_place: InPlace::Never
                 }
                 /// A part along each axis.
                 Slice {
-                    code: 65, name: "SLICE", options: SliceOptions, int8_version: 2,
+                    code: 65, name: "SLICE", options: SliceOptions, int8_version: 2, int16_version: 4,
                     inputs: [Operand::activation("input"), Operand::parameter("begin"), Operand::parameter("size")],
                     outputs: [Operand::activation("output")],
                     shape: slice, macs: none,
@@ -466,7 +466,7 @@ macro_rules! for_each_op {
                 }
                 /// Sine.
                 Sin {
-                    code: 66, name: "SIN", options: NoOptions, int8_version: 1,
+                    code: 66, name: "SIN", options: NoOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -474,7 +474,7 @@ macro_rules! for_each_op {
                 }
                 /// Transposed 2-D convolution: filter `[O, KH, KW, C]`.
                 TransposeConv {
-                    code: 67, name: "TRANSPOSE_CONV", options: TransposeConvOptions, int8_version: 3,
+                    code: 67, name: "TRANSPOSE_CONV", options: TransposeConvOptions, int8_version: 3, int16_version: 3,
                     inputs: [
                         Operand::parameter("output shape"),
                         Operand::weights("filter", 0),
@@ -487,7 +487,7 @@ macro_rules! for_each_op {
                 }
                 /// The input with one more axis of size 1.
                 ExpandDims {
-                    code: 70, name: "EXPAND_DIMS", options: ExpandDimsOptions, int8_version: 1,
+                    code: 70, name: "EXPAND_DIMS", options: ExpandDimsOptions, int8_version: 1, int16_version: 1,
                     inputs: [Operand::activation("input"), Operand::parameter("axis")],
                     outputs: [Operand::activation("output")],
                     shape: expand_dims, macs: none,
@@ -495,7 +495,7 @@ macro_rules! for_each_op {
                 }
                 /// Whether `a == b`, with broadcasting.
                 Equal {
-                    code: 71, name: "EQUAL", options: EqualOptions, int8_version: 2,
+                    code: 71, name: "EQUAL", options: EqualOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -503,7 +503,7 @@ macro_rules! for_each_op {
                 }
                 /// Whether `a != b`, with broadcasting.
                 NotEqual {
-                    code: 72, name: "NOT_EQUAL", options: NotEqualOptions, int8_version: 2,
+                    code: 72, name: "NOT_EQUAL", options: NotEqualOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -511,7 +511,7 @@ macro_rules! for_each_op {
                 }
                 /// Natural logarithm.
                 Log {
-                    code: 73, name: "LOG", options: NoOptions, int8_version: 1,
+                    code: 73, name: "LOG", options: NoOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -519,7 +519,7 @@ macro_rules! for_each_op {
                 }
                 /// Sum over axes.
                 Sum {
-                    code: 74, name: "SUM", options: ReducerOptions, int8_version: 2,
+                    code: 74, name: "SUM", options: ReducerOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("input"), Operand::parameter("axes")],
                     outputs: [Operand::activation("output")],
                     shape: reduce, macs: none,
@@ -527,7 +527,7 @@ macro_rules! for_each_op {
                 }
                 /// Square root.
                 Sqrt {
-                    code: 75, name: "SQRT", options: NoOptions, int8_version: 1,
+                    code: 75, name: "SQRT", options: NoOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -535,7 +535,7 @@ macro_rules! for_each_op {
                 }
                 /// `1 / sqrt(x)`.
                 Rsqrt {
-                    code: 76, name: "RSQRT", options: NoOptions, int8_version: 2,
+                    code: 76, name: "RSQRT", options: NoOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -543,7 +543,7 @@ macro_rules! for_each_op {
                 }
                 /// The dimensions of the input.
                 Shape {
-                    code: 77, name: "SHAPE", options: ShapeOptions, int8_version: 1,
+                    code: 77, name: "SHAPE", options: ShapeOptions, int8_version: 1, int16_version: 1,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: shape_of, macs: none,
@@ -551,7 +551,7 @@ macro_rules! for_each_op {
                 }
                 /// Position of the smallest value along an axis.
                 ArgMin {
-                    code: 79, name: "ARG_MIN", options: ArgMinOptions, int8_version: 2,
+                    code: 79, name: "ARG_MIN", options: ArgMinOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("input"), Operand::parameter("axis")],
                     outputs: [Operand::activation("output")],
                     shape: without_axis, macs: none,
@@ -559,7 +559,7 @@ macro_rules! for_each_op {
                 }
                 /// Largest value over axes.
                 ReduceMax {
-                    code: 82, name: "REDUCE_MAX", options: ReducerOptions, int8_version: 2,
+                    code: 82, name: "REDUCE_MAX", options: ReducerOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input"), Operand::parameter("axes")],
                     outputs: [Operand::activation("output")],
                     shape: reduce, macs: none,
@@ -567,7 +567,7 @@ macro_rules! for_each_op {
                 }
                 /// Inputs joined along a new axis.
                 Pack {
-                    code: 83, name: "PACK", options: PackOptions, int8_version: 2,
+                    code: 83, name: "PACK", options: PackOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("inputs").variadic()],
                     outputs: [Operand::activation("output")],
                     shape: pack, macs: none,
@@ -575,7 +575,7 @@ macro_rules! for_each_op {
                 }
                 /// `a or b`, with broadcasting.
                 LogicalOr {
-                    code: 84, name: "LOGICAL_OR", options: LogicalOrOptions, int8_version: 1,
+                    code: 84, name: "LOGICAL_OR", options: LogicalOrOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -583,7 +583,7 @@ macro_rules! for_each_op {
                 }
                 /// `a and b`, with broadcasting.
                 LogicalAnd {
-                    code: 86, name: "LOGICAL_AND", options: LogicalAndOptions, int8_version: 1,
+                    code: 86, name: "LOGICAL_AND", options: LogicalAndOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -591,7 +591,7 @@ macro_rules! for_each_op {
                 }
                 /// `not x`.
                 LogicalNot {
-                    code: 87, name: "LOGICAL_NOT", options: LogicalNotOptions, int8_version: 1,
+                    code: 87, name: "LOGICAL_NOT", options: LogicalNotOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -599,7 +599,7 @@ macro_rules! for_each_op {
                 }
                 /// Slices along an axis, which is dropped.
                 Unpack {
-                    code: 88, name: "UNPACK", options: UnpackOptions, int8_version: 2,
+                    code: 88, name: "UNPACK", options: UnpackOptions, int8_version: 2, int16_version: 4,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("outputs").variadic()],
                     shape: unpack, macs: none,
@@ -607,7 +607,7 @@ macro_rules! for_each_op {
                 }
                 /// Smallest value over axes.
                 ReduceMin {
-                    code: 89, name: "REDUCE_MIN", options: ReducerOptions, int8_version: 2,
+                    code: 89, name: "REDUCE_MIN", options: ReducerOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input"), Operand::parameter("axes")],
                     outputs: [Operand::activation("output")],
                     shape: reduce, macs: none,
@@ -615,7 +615,7 @@ macro_rules! for_each_op {
                 }
                 /// Quotient rounded down, with broadcasting.
                 FloorDiv {
-                    code: 90, name: "FLOOR_DIV", options: FloorDivOptions, int8_version: 3,
+                    code: 90, name: "FLOOR_DIV", options: FloorDivOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -623,7 +623,7 @@ macro_rules! for_each_op {
                 }
                 /// `x^2`.
                 Square {
-                    code: 92, name: "SQUARE", options: SquareOptions, int8_version: 1,
+                    code: 92, name: "SQUARE", options: SquareOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -631,7 +631,7 @@ macro_rules! for_each_op {
                 }
                 /// Zeros in the shape of the input.
                 ZerosLike {
-                    code: 93, name: "ZEROS_LIKE", options: ZerosLikeOptions, int8_version: 1,
+                    code: 93, name: "ZEROS_LIKE", options: ZerosLikeOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -639,7 +639,7 @@ macro_rules! for_each_op {
                 }
                 /// A shape filled with one value.
                 Fill {
-                    code: 94, name: "FILL", options: FillOptions, int8_version: 3,
+                    code: 94, name: "FILL", options: FillOptions, int8_version: 3, int16_version: 3,
                     inputs: [Operand::parameter("dims"), Operand::activation("value")],
                     outputs: [Operand::activation("output")],
                     shape: fill, macs: none,
@@ -647,7 +647,7 @@ macro_rules! for_each_op {
                 }
                 /// Remainder with the sign of the divisor, with broadcasting.
                 FloorMod {
-                    code: 95, name: "FLOOR_MOD", options: FloorModOptions, int8_version: 2,
+                    code: 95, name: "FLOOR_MOD", options: FloorModOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -655,7 +655,7 @@ macro_rules! for_each_op {
                 }
                 /// Images of another size, by the nearest pixel.
                 ResizeNearestNeighbor {
-                    code: 97, name: "RESIZE_NEAREST_NEIGHBOR", options: ResizeNearestNeighborOptions, int8_version: 2,
+                    code: 97, name: "RESIZE_NEAREST_NEIGHBOR", options: ResizeNearestNeighborOptions, int8_version: 2, int16_version: 4,
                     inputs: [Operand::activation("input"), Operand::parameter("size")],
                     outputs: [Operand::activation("output")],
                     shape: resize, macs: none,
@@ -663,7 +663,7 @@ macro_rules! for_each_op {
                 }
                 /// `x` above zero, `alpha x` below.
                 LeakyRelu {
-                    code: 98, name: "LEAKY_RELU", options: LeakyReluOptions, int8_version: 2,
+                    code: 98, name: "LEAKY_RELU", options: LeakyReluOptions, int8_version: 2, int16_version: 2,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -671,7 +671,7 @@ macro_rules! for_each_op {
                 }
                 /// `(a - b)^2`, with broadcasting.
                 SquaredDifference {
-                    code: 99, name: "SQUARED_DIFFERENCE", options: SquaredDifferenceOptions, int8_version: 2,
+                    code: 99, name: "SQUARED_DIFFERENCE", options: SquaredDifferenceOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast, macs: none,
@@ -679,7 +679,7 @@ macro_rules! for_each_op {
                 }
                 /// The input mirrored at its borders.
                 MirrorPad {
-                    code: 100, name: "MIRROR_PAD", options: MirrorPadOptions, int8_version: 2,
+                    code: 100, name: "MIRROR_PAD", options: MirrorPadOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("input"), Operand::parameter("paddings")],
                     outputs: [Operand::activation("output")],
                     shape: pad, macs: none,
@@ -687,7 +687,7 @@ macro_rules! for_each_op {
                 }
                 /// `|x|`.
                 Abs {
-                    code: 101, name: "ABS", options: AbsOptions, int8_version: 2,
+                    code: 101, name: "ABS", options: AbsOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -695,7 +695,7 @@ macro_rules! for_each_op {
                 }
                 /// Parts of given sizes along an axis.
                 SplitV {
-                    code: 102, name: "SPLIT_V", options: SplitVOptions, int8_version: 2,
+                    code: 102, name: "SPLIT_V", options: SplitVOptions, int8_version: 2, int16_version: 2,
                     inputs: [Operand::activation("input"), Operand::parameter("sizes"), Operand::parameter("axis")],
                     outputs: [Operand::activation("outputs").variadic()],
                     shape: split_v, macs: none,
@@ -703,7 +703,7 @@ macro_rules! for_each_op {
                 }
                 /// Smallest integer not below.
                 Ceil {
-                    code: 104, name: "CEIL", options: NoOptions, int8_version: 1,
+                    code: 104, name: "CEIL", options: NoOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -711,7 +711,7 @@ macro_rules! for_each_op {
                 }
                 /// Axes in reverse.
                 ReverseV2 {
-                    code: 105, name: "REVERSE_V2", options: ReverseV2Options, int8_version: 3,
+                    code: 105, name: "REVERSE_V2", options: ReverseV2Options, int8_version: 3, int16_version: 3,
                     inputs: [Operand::activation("input"), Operand::parameter("axes")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -719,7 +719,7 @@ macro_rules! for_each_op {
                 }
                 /// Sum of any number of inputs.
                 AddN {
-                    code: 106, name: "ADD_N", options: AddNOptions, int8_version: 1,
+                    code: 106, name: "ADD_N", options: AddNOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("inputs").variadic()],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -727,7 +727,7 @@ macro_rules! for_each_op {
                 }
                 /// Slices by positions along several axes.
                 GatherNd {
-                    code: 107, name: "GATHER_ND", options: GatherNdOptions, int8_version: 2,
+                    code: 107, name: "GATHER_ND", options: GatherNdOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input"), Operand::activation("indices")],
                     outputs: [Operand::activation("output")],
                     shape: gather_nd, macs: none,
@@ -735,7 +735,7 @@ macro_rules! for_each_op {
                 }
                 /// Cosine.
                 Cos {
-                    code: 108, name: "COS", options: CosOptions, int8_version: 1,
+                    code: 108, name: "COS", options: CosOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -743,7 +743,7 @@ macro_rules! for_each_op {
                 }
                 /// `x` above zero, `exp(x) - 1` below.
                 Elu {
-                    code: 111, name: "ELU", options: NoOptions, int8_version: 1,
+                    code: 111, name: "ELU", options: NoOptions, int8_version: 1, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -751,7 +751,7 @@ macro_rules! for_each_op {
                 }
                 /// A tensor in other quantisation parameters.
                 Quantize {
-                    code: 114, name: "QUANTIZE", options: QuantizeOptions, int8_version: 1,
+                    code: 114, name: "QUANTIZE", options: QuantizeOptions, int8_version: 1, int16_version: 2,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -759,7 +759,7 @@ macro_rules! for_each_op {
                 }
                 /// Nearest integer, ties to even.
                 Round {
-                    code: 116, name: "ROUND", options: NoOptions, int8_version: 1,
+                    code: 116, name: "ROUND", options: NoOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -767,7 +767,7 @@ macro_rules! for_each_op {
                 }
                 /// `x relu6(x + 3) / 6`.
                 HardSwish {
-                    code: 117, name: "HARD_SWISH", options: HardSwishOptions, int8_version: 1,
+                    code: 117, name: "HARD_SWISH", options: HardSwishOptions, int8_version: 1, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -775,7 +775,7 @@ macro_rules! for_each_op {
                 }
                 /// One of two subgraphs.
                 If {
-                    code: 118, name: "IF", options: IfOptions, int8_version: 1,
+                    code: 118, name: "IF", options: IfOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("condition"), Operand::activation("inputs").variadic()],
                     outputs: [Operand::activation("outputs").variadic()],
                     shape: given, macs: none,
@@ -783,7 +783,7 @@ macro_rules! for_each_op {
                 }
                 /// A subgraph again and again, while another says so.
                 While {
-                    code: 119, name: "WHILE", options: WhileOptions, int8_version: 1,
+                    code: 119, name: "WHILE", options: WhileOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("inputs").variadic()],
                     outputs: [Operand::activation("outputs").variadic()],
                     shape: given, macs: none,
@@ -791,15 +791,15 @@ macro_rules! for_each_op {
                 }
                 /// Elements of `a` or `b`, with broadcasting.
                 SelectV2 {
-                    code: 123, name: "SELECT_V2", options: SelectV2Options, int8_version: 1,
+                    code: 123, name: "SELECT_V2", options: SelectV2Options, int8_version: 1, int16_version: 1,
                     inputs: [Operand::activation("condition"), Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: select_v2, macs: none,
-                    quantization: OutputQuantization::SameAs(1), in_place: InPlace::Never
+                    quantization: OutputQuantization::SharedWithInputs, in_place: InPlace::Never
                 }
                 /// Products of matrices, batch by batch.
                 BatchMatmul {
-                    code: 126, name: "BATCH_MATMUL", options: BatchMatmulOptions, int8_version: 2,
+                    code: 126, name: "BATCH_MATMUL", options: BatchMatmulOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: batch_matmul, macs: batch_matmul,
@@ -807,7 +807,7 @@ macro_rules! for_each_op {
                 }
                 /// Sums of all elements before, along an axis.
                 CumSum {
-                    code: 128, name: "CUMSUM", options: CumSumOptions, int8_version: 1,
+                    code: 128, name: "CUMSUM", options: CumSumOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input"), Operand::parameter("axis")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -815,7 +815,7 @@ macro_rules! for_each_op {
                 }
                 /// A subgraph at the first inference only.
                 CallOnce {
-                    code: 129, name: "CALL_ONCE", options: CallOnceOptions, int8_version: 1,
+                    code: 129, name: "CALL_ONCE", options: CallOnceOptions, int8_version: 0, int16_version: 0,
                     inputs: [],
                     outputs: [],
                     shape: given, macs: none,
@@ -823,7 +823,7 @@ macro_rules! for_each_op {
                 }
                 /// The input stretched to a shape.
                 BroadcastTo {
-                    code: 130, name: "BROADCAST_TO", options: BroadcastToOptions, int8_version: 2,
+                    code: 130, name: "BROADCAST_TO", options: BroadcastToOptions, int8_version: 2, int16_version: 3,
                     inputs: [Operand::activation("input"), Operand::parameter("shape")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast_to, macs: none,
@@ -831,7 +831,7 @@ macro_rules! for_each_op {
                 }
                 /// Whether all are true, over axes.
                 ReduceAll {
-                    code: 140, name: "REDUCE_ALL", options: ReducerOptions, int8_version: 1,
+                    code: 140, name: "REDUCE_ALL", options: ReducerOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("input"), Operand::parameter("axes")],
                     outputs: [Operand::activation("output")],
                     shape: reduce, macs: none,
@@ -839,7 +839,7 @@ macro_rules! for_each_op {
                 }
                 /// A variable of the model.
                 VarHandle {
-                    code: 142, name: "VAR_HANDLE", options: VarHandleOptions, int8_version: 1,
+                    code: 142, name: "VAR_HANDLE", options: VarHandleOptions, int8_version: 0, int16_version: 0,
                     inputs: [],
                     outputs: [Operand::activation("handle")],
                     shape: given, macs: none,
@@ -847,7 +847,7 @@ macro_rules! for_each_op {
                 }
                 /// The value of a variable.
                 ReadVariable {
-                    code: 143, name: "READ_VARIABLE", options: ReadVariableOptions, int8_version: 1,
+                    code: 143, name: "READ_VARIABLE", options: ReadVariableOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("handle")],
                     outputs: [Operand::activation("output")],
                     shape: given, macs: none,
@@ -855,7 +855,7 @@ macro_rules! for_each_op {
                 }
                 /// A variable takes a value.
                 AssignVariable {
-                    code: 144, name: "ASSIGN_VARIABLE", options: AssignVariableOptions, int8_version: 1,
+                    code: 144, name: "ASSIGN_VARIABLE", options: AssignVariableOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("handle"), Operand::activation("value")],
                     outputs: [],
                     shape: given, macs: none,
@@ -863,7 +863,7 @@ macro_rules! for_each_op {
                 }
                 /// The shape that two shapes broadcast to.
                 BroadcastArgs {
-                    code: 145, name: "BROADCAST_ARGS", options: NoOptions, int8_version: 1,
+                    code: 145, name: "BROADCAST_ARGS", options: NoOptions, int8_version: 0, int16_version: 0,
                     inputs: [Operand::activation("a"), Operand::activation("b")],
                     outputs: [Operand::activation("output")],
                     shape: broadcast_args, macs: none,
@@ -871,7 +871,7 @@ macro_rules! for_each_op {
                 }
                 /// `x` times the normal distribution function.
                 Gelu {
-                    code: 150, name: "GELU", options: GeluOptions, int8_version: 2,
+                    code: 150, name: "GELU", options: GeluOptions, int8_version: 2, int16_version: 0,
                     inputs: [Operand::activation("input")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
@@ -879,11 +879,11 @@ macro_rules! for_each_op {
                 }
                 /// A part overwritten at a position.
                 DynamicUpdateSlice {
-                    code: 151, name: "DYNAMIC_UPDATE_SLICE", options: DynamicUpdateSliceOptions, int8_version: 2,
+                    code: 151, name: "DYNAMIC_UPDATE_SLICE", options: DynamicUpdateSliceOptions, int8_version: 2, int16_version: 2,
                     inputs: [Operand::activation("input"), Operand::activation("update"), Operand::activation("start")],
                     outputs: [Operand::activation("output")],
                     shape: same, macs: none,
-                    quantization: OutputQuantization::SameAsInput, in_place: InPlace::Never
+                    quantization: OutputQuantization::SharedWithInputs, in_place: InPlace::Never
                 }
             }
             custom {

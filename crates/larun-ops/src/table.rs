@@ -154,8 +154,11 @@ pub struct OpInfo {
     pub options_table: u8,
     /// The name of its option table.
     pub options_table_name: &'static str,
-    /// The version that the format gives the operator with INT8 operands; 1 with FLOAT32 ones.
-    pub int8_version: i32,
+    /// The version that the format gives the operator with INT8 activations, at least; `None` where no runtime but TFLM computes on
+    /// them or their integers would not mean the same. With FLOAT32 ones the version is 1 unless options ask for more.
+    pub int8_version: Option<i32>,
+    /// The same for INT16 activations.
+    pub int16_version: Option<i32>,
     /// Its inputs in order.
     pub inputs: &'static [Operand],
     /// Its outputs in order.
@@ -185,6 +188,14 @@ impl OpInfo {
     /// Whether a node may have `count` outputs.
     pub fn accepts_outputs(&self, count: usize) -> bool {
         accepts(self.outputs, count)
+    }
+}
+
+/// A row's version, 0 for none.
+const fn version(of_row: i32) -> Option<i32> {
+    match of_row {
+        0 => None,
+        version => Some(version),
     }
 }
 
@@ -237,7 +248,7 @@ macro_rules! define_ops {
         wire {$(
             $(#[$wmeta:meta])*
             $wname:ident {
-                code: $wcode:literal, name: $wtext:literal, options: $woptions:ident, int8_version: $wversion:literal,
+                code: $wcode:literal, name: $wtext:literal, options: $woptions:ident, int8_version: $wint8:literal, int16_version: $wint16:literal,
                 inputs: [$($winput:expr),* $(,)?], outputs: [$($woutput:expr),*],
                 shape: $wshape:ident, macs: $wmacs:ident,
                 quantization: $wquant:expr, in_place: $wplace:expr
@@ -294,7 +305,8 @@ macro_rules! define_ops {
                 option_fields: <$woptions as Options>::FIELDS,
                 options_table: <$woptions as Options>::TABLE,
                 options_table_name: <$woptions as Options>::TABLE_NAME,
-                int8_version: $wversion,
+                int8_version: version($wint8),
+                int16_version: version($wint16),
                 inputs: &[$($winput),*],
                 outputs: &[$($woutput),*],
                 quantization: $wquant,
@@ -333,7 +345,8 @@ macro_rules! define_ops {
                 option_fields: <$coptions as Options>::FIELDS,
                 options_table: 0,
                 options_table_name: "",
-                int8_version: 1,
+                int8_version: None,
+                int16_version: None,
                 inputs: &[$($cinput),*],
                 outputs: &[$($coutput),*],
                 quantization: $cquant,
@@ -372,7 +385,8 @@ macro_rules! define_ops {
                 option_fields: <$toptions as Options>::FIELDS,
                 options_table: 0,
                 options_table_name: "",
-                int8_version: 1,
+                int8_version: None,
+                int16_version: None,
                 inputs: &[$($tinput),*],
                 outputs: &[$($toutput),*],
                 quantization: $tquant,

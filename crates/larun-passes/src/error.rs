@@ -19,7 +19,7 @@ pub enum PassError {
         operand: &'static str,
     },
     /// An operator that cannot be quantised.
-    #[error("{place} cannot be quantised to INT8: {reason}")]
+    #[error("{place} cannot be quantised: {reason}")]
     NotQuantizable {
         /// The node.
         place: Place,

@@ -16,6 +16,7 @@ pub use error::PassError;
 pub use fold::fold_batch_norm;
 pub use fuse::fuse_activations;
 pub use quantize::{
-    Border, DenseWeights, QuantizeOptions, RealWeights, RoundToNearest, WeightRounder,
-    quantize_int8, quantize_int8_rounded,
+    Activations, Algorithm, Border, Decision, DenseWeights, Granularity, LayerScheme,
+    QuantizeOptions, QuantizedGraph, RealWeights, RoundToNearest, Scheme, Unsupported,
+    WeightRounder, Weights, quantize, quantize_int8,
 };

@@ -70,6 +70,44 @@ pub fn smallest_weight_scale(bias: f32, input_scale: f32) -> f32 {
     bias.abs() / (INT32_LIMIT / 2.0) / input_scale
 }
 
+/// The largest magnitude of an INT64 bias: kernels multiply sums below 2 to the 47 only.
+const WIDE_LIMIT: f64 = 70_368_744_177_664.0;
+
+/// INT64 biases, of layers with INT16 activations: `round(bias / scale)`, ties away from zero, in float64.
+///
+/// # Errors
+/// As [`quantize`]; [`BiasSaturates`](QuantError::BiasSaturates) from a magnitude of 2 to the 46.
+#[cfg(feature = "alloc")]
+pub fn quantize_wide_to_vec(
+    biases: &[f32],
+    input_scale: f32,
+    weight_scales: &[f32],
+) -> Result<alloc::vec::Vec<i64>, QuantError> {
+    if weight_scales.len() != 1 {
+        same_length("weight scales", biases.len(), weight_scales.len())?;
+    }
+    all_finite(biases)?;
+    all_scales(&[input_scale])?;
+    all_scales(weight_scales)?;
+    let values = biases.iter().zip(weight_scales.iter().cycle()).enumerate();
+    let quantized = values.map(|(index, (&bias, &weight_scale))| {
+        let scale = scale(input_scale, weight_scale);
+        all_scales(&[scale]).map_err(|_| QuantError::BadScale { index, scale })?;
+        let in_steps = f64::from(bias) / f64::from(scale);
+        match in_steps.abs() < WIDE_LIMIT {
+            true => Ok(libm::round(in_steps) as i64),
+            false => Err(QuantError::BiasSaturates { index, bias, scale }),
+        }
+    });
+    quantized.collect()
+}
+
+/// As [`smallest_weight_scale`], for an INT64 bias.
+#[must_use]
+pub fn smallest_weight_scale_wide(bias: f32, input_scale: f32) -> f32 {
+    bias.abs() / (WIDE_LIMIT as f32 / 2.0) / input_scale
+}
+
 fn quantize_one(index: usize, bias: f32, scale: f32) -> Result<i32, QuantError> {
     all_scales(&[scale]).map_err(|_| QuantError::BadScale { index, scale })?;
     let in_steps = bias * (1.0 / scale);

@@ -1,15 +1,20 @@
-//! Full-integer quantisation to INT8 after training.
+//! Quantisation after training: what each layer becomes, the parameters of every tensor, and the graph that computes with them.
 //!
-//! The rules are those of TensorFlow Lite's INT8 specification, read from the operator table: activations
-//! asymmetric with one scale a tensor, weights symmetric with one scale an output channel, biases INT32 with the
-//! scale of input times weights, fixed outputs for LOGISTIC and SOFTMAX, and one set of parameters where an
-//! operator only moves values.
+//! A [`Scheme`] chooses a [`LayerScheme`] for each layer, recipes and searches choose others; one engine applies them. The rules are
+//! those of TensorFlow Lite's specification, read from the operator table: activations asymmetric INT8 or symmetric INT16 with one
+//! scale a tensor, weights symmetric with one scale an output channel, biases with the scale of input times weights, fixed outputs
+//! for LOGISTIC and SOFTMAX, and one set of parameters where an operator only moves values.
 
-mod border;
 mod check;
-mod constants;
-mod parameters;
+mod decide;
+mod engine;
+mod half;
+mod layer;
 mod rounder;
+mod scheme;
+mod state;
+mod values;
+mod weights;
 
 use larun_graph::{Graph, Place, Subgraph, TensorId};
 use larun_quant::QuantError;
@@ -18,12 +23,14 @@ use crate::cleanup::remove_unused;
 use crate::{Calibration, PassError};
 
 pub(crate) use check::check_float;
+pub use decide::{Decision, Unsupported};
 pub use rounder::{RealWeights, RoundToNearest, WeightRounder};
+pub use scheme::{Activations, Algorithm, Granularity, LayerScheme, Scheme, Weights};
 
 /// What inputs and outputs of the quantised model are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Border {
-    /// INT8: nothing is left in floating point.
+    /// Integers: nothing is left in floating point that can be integer.
     #[default]
     Integer,
     /// FLOAT32, with QUANTIZE behind every input and DEQUANTIZE before every output.
@@ -41,13 +48,28 @@ pub enum DenseWeights {
     PerChannel,
 }
 
-/// Choices of [`quantize_int8`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Choices of [`quantize`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuantizeOptions {
+    /// What layers become.
+    pub scheme: Scheme,
     /// What inputs and outputs are.
     pub border: Border,
     /// How dense layers are scaled.
     pub dense: DenseWeights,
+    /// What to do with operators that cannot be quantised.
+    pub unsupported: Unsupported,
+    /// What single layers become, by index of the node, instead of what the scheme says; none where it is empty or `None`.
+    pub layers: Vec<Option<LayerScheme>>,
+}
+
+/// A quantised graph, and what became of each node of the float one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantizedGraph {
+    /// The graph.
+    pub graph: Graph,
+    /// By index of the float graph's nodes.
+    pub decisions: Vec<Decision>,
 }
 
 /// Quantises a float graph to INT8, with the ranges that calibration saw.
@@ -61,32 +83,39 @@ pub fn quantize_int8(
     calibration: &Calibration,
     options: &QuantizeOptions,
 ) -> Result<Graph, PassError> {
-    quantize_int8_rounded(graph, calibration, options, &RoundToNearest)
+    Ok(quantize(graph, calibration, options, &RoundToNearest)?.graph)
 }
 
-/// As [`quantize_int8`], with the integers of weights chosen by `rounder`.
+/// Quantises a float graph by a scheme, with the ranges that calibration saw and the integers of weights chosen by `rounder`.
+///
+/// Schemes on real activations need no ranges: [`Calibration::default`] serves.
+///
+/// Fold batch normalisation and fuse activations before calibrating: every tensor left costs a rounding.
 ///
 /// # Errors
-/// As [`quantize_int8`], and those of the rounder.
-pub fn quantize_int8_rounded(
-    mut graph: Graph,
+/// When the graph is quantised already, holds an operator that cannot be (unless that is to stay float), or a tensor was not
+/// calibrated; and those of the rounder.
+pub fn quantize(
+    graph: Graph,
     calibration: &Calibration,
     options: &QuantizeOptions,
     rounder: &dyn WeightRounder,
-) -> Result<Graph, PassError> {
+) -> Result<QuantizedGraph, PassError> {
     graph.validate()?;
     check_float(&graph)?;
-    let mut ranges = parameters::value_ranges(&graph, calibration)?;
-    let groups = parameters::group(&mut graph, &mut ranges)?;
-    let parameters = parameters::choose_parameters(&graph, &ranges, groups)?;
-    constants::quantize_constants(&mut graph, &parameters, options, rounder)?;
-    constants::quantize_values(&mut graph, &parameters)?;
-    if options.border == Border::Float {
-        border::add_float_border(&mut graph)?;
-    }
+    let decisions = decide::decide(&graph, options)?;
+    let values = values::Values::new(&graph, calibration, &decisions, options.border)?;
+    let mut graph = engine::apply(
+        graph,
+        &values,
+        &decisions,
+        calibration,
+        rounder,
+        options.border,
+    )?;
     remove_unused(&mut graph);
     graph.validate()?;
-    Ok(graph)
+    Ok(QuantizedGraph { graph, decisions })
 }
 
 fn at_tensor(subgraph: &Subgraph, id: TensorId, source: QuantError) -> PassError {
