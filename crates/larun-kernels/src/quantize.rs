@@ -137,9 +137,9 @@ pub fn requantize_i8(
 
 impl Kernel for op::Dequantize {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-        use ElementType::{Float16, Float32, Int8, Int16, UInt8};
+        use ElementType::{Float16, Float32, Int4, Int8, Int16, UInt8};
         let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
-        let from = input.one_of(&[Int8, UInt8, Int16, Float16])?;
+        let from = input.one_of(&[Int8, UInt8, Int16, Int4, Float16])?;
         output.one_of(&[Float32])?;
         from.write(plan);
         if from == Float16 {
@@ -166,6 +166,7 @@ impl Kernel for op::Dequantize {
             ElementType::Int8 => dequantize::<i8>(plan, io.input(0)?, output),
             ElementType::UInt8 => dequantize::<u8>(plan, io.input(0)?, output),
             ElementType::Int16 => dequantize::<i16>(plan, io.input(0)?, output),
+            ElementType::Int4 => dequantize_nibbles(plan, io.input(0)?, output),
             _ => map(io.input(0)?, output, binary16::to_f32),
         }
     }
@@ -183,22 +184,40 @@ fn inner_len(input: &Operand<'_>, channels: usize) -> Result<usize, Refusal> {
 
 /// Runs of `inner` elements have the parameters of one channel after the other.
 fn dequantize<T: Copy + Into<i32>>(
-    mut plan: PlanReader<'_>,
+    plan: PlanReader<'_>,
     input: &[T],
     output: &mut [f32],
 ) -> Result<(), InvokeError> {
     check_len(Memory::output(0), output.len(), input.len())?;
+    dequantize_runs(plan, input.iter().map(|&x| x.into()), output)
+}
+
+/// As [`dequantize`], of elements two in a byte, the first in the low half.
+fn dequantize_nibbles(
+    plan: PlanReader<'_>,
+    packed: &[i8],
+    output: &mut [f32],
+) -> Result<(), InvokeError> {
+    check_len(Memory::input(0), packed.len(), output.len().div_ceil(2))?;
+    let pairs = packed.iter().map(|&pair| [pair << 4 >> 4, pair >> 4]);
+    dequantize_runs(plan, pairs.flatten().map(i32::from), output)
+}
+
+fn dequantize_runs(
+    mut plan: PlanReader<'_>,
+    mut input: impl Iterator<Item = i32>,
+    output: &mut [f32],
+) -> Result<(), InvokeError> {
     let (inner, channels) = (plan.read_usize()?, plan.read_usize()?);
     let parameters = plan;
     let (mut parameters_left, mut left) = (parameters, channels);
-    let runs = input.chunks(inner.max(1));
-    for (input, output) in runs.zip(output.chunks_mut(inner.max(1))) {
+    for output in output.chunks_mut(inner.max(1)) {
         if left == 0 {
             (parameters_left, left) = (parameters, channels);
         }
         let affine = Affine::read(&mut parameters_left)?;
         left = left.saturating_sub(1);
-        for (output, &x) in output.iter_mut().zip(input) {
+        for (output, x) in output.iter_mut().zip(&mut input) {
             *output = affine.dequantize(x);
         }
     }

@@ -1,5 +1,7 @@
 //! Calibration: the ranges of all values, seen while the interpreter runs the float model.
 
+use std::collections::HashMap;
+
 use larun_graph::ops::ElementType;
 use larun_graph::{Graph, GraphError, Place, TensorId};
 use larun_micro::host::{AlignedBytes, arena_for};
@@ -10,6 +12,7 @@ use larun_quant::{MinMax, Observer, QuantError};
 
 use crate::PassError;
 use crate::quantize::check_float;
+use crate::states::{Probe, probes};
 
 /// The range of every value of a graph, by tensor.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +39,7 @@ pub struct Calibrator {
     model: AlignedBytes,
     arena: AlignedBytes,
     calibration: Calibration,
+    probes: Vec<Probe>,
 }
 
 impl Calibrator {
@@ -51,6 +55,7 @@ impl Calibrator {
         let tensors = graph.main().map_or(0, |subgraph| subgraph.tensors.len());
         Ok(Self {
             graph: graph.clone(),
+            probes: probes(graph)?,
             arena,
             model,
             calibration: Calibration {
@@ -74,6 +79,7 @@ impl Calibrator {
             run_sample(
                 &mut interpreter,
                 &mut self.calibration,
+                &mut self.probes,
                 &self.graph,
                 &sample,
             )?;
@@ -97,6 +103,7 @@ impl Calibrator {
 fn run_sample(
     interpreter: &mut Interpreter<'_, '_>,
     calibration: &mut Calibration,
+    probes: &mut [Probe],
     graph: &Graph,
     sample: &[&[f32]],
 ) -> Result<(), PassError> {
@@ -112,6 +119,8 @@ fn run_sample(
     }
     let mut ranges = Ranges {
         ranges: &mut calibration.ranges,
+        probes,
+        kept: HashMap::new(),
         values: Vec::new(),
         error: None,
     };
@@ -142,6 +151,9 @@ fn run_sample(
 /// Takes in the results of every node.
 struct Ranges<'c> {
     ranges: &'c mut Vec<Option<MinMax>>,
+    probes: &'c mut [Probe],
+    /// What goes into the nodes whose states are followed.
+    kept: HashMap<usize, Vec<f32>>,
     values: Vec<f32>,
     error: Option<(usize, QuantError)>,
 }
@@ -154,6 +166,29 @@ impl Ranges<'_> {
         let observed = range.get_or_insert_default().observe(values);
         if let (Err(error), None) = (observed, &self.error) {
             self.error = Some((tensor, error));
+        }
+        if self
+            .probes
+            .iter()
+            .any(|probe| probe.input.index() == tensor)
+        {
+            self.kept.insert(tensor, values.to_vec());
+        }
+    }
+
+    /// Notes the states of a node that gave `output`.
+    fn note_state(&mut self, node: usize, output: &[f32]) {
+        let probes = self.probes.iter_mut();
+        for probe in probes.filter(|probe| probe.node.index() == node) {
+            let Some(input) = self.kept.get(&probe.input.index()) else {
+                continue;
+            };
+            let states = probe.follow(input, output);
+            let range = self.ranges.get_mut(probe.state.index());
+            let observed = range.map(|range| range.get_or_insert_default().observe(&states));
+            if let (Some(Err(error)), None) = (observed, &self.error) {
+                self.error = Some((probe.state.index(), error));
+            }
         }
     }
 }
@@ -171,6 +206,7 @@ impl NodeObserver for Ranges<'_> {
             values
                 .extend(words.map(|word| f32::from_le_bytes(word.try_into().unwrap_or_default())));
             self.note(tensor, &values);
+            self.note_state(node.index, &values);
             self.values = values;
         }
     }

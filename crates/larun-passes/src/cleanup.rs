@@ -4,13 +4,23 @@ use larun_graph::{Buffer, BufferId, Graph, Subgraph, TensorId};
 
 /// Drops tensors that no node, port or signature names, and buffers that no tensor or metadata names. Ids change, order does not.
 pub fn remove_unused(graph: &mut Graph) {
-    // Metadata may hold numbers of tensors (a memory plan does): then they must stay where they are.
-    if graph.metadata.is_empty() && graph.metadata_buffers.is_empty() {
+    if !numbers_tensors(graph) {
         for index in 0..graph.subgraphs.len() {
             remove_unused_tensors(graph, index);
         }
     }
     remove_unused_buffers(graph);
+}
+
+/// Metadata that names tensors by number: they must stay where they are.
+const NUMBERING: [&str; 2] = [MEMORY_PLAN, "COMPRESSION_METADATA"];
+
+/// The name of the metadata that says where each tensor lies in the arena.
+pub(crate) const MEMORY_PLAN: &str = "OfflineMemoryAllocation";
+
+fn numbers_tensors(graph: &Graph) -> bool {
+    let mut names = graph.metadata.iter().filter_map(|m| m.name.as_deref());
+    names.any(|name| NUMBERING.contains(&name)) || !graph.metadata_buffers.is_empty()
 }
 
 fn remove_unused_tensors(graph: &mut Graph, index: usize) {

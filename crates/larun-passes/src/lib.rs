@@ -9,6 +9,7 @@ mod fold;
 mod fuse;
 mod groups;
 mod quantize;
+mod states;
 
 pub use calibrate::{Calibration, Calibrator};
 pub use cleanup::remove_unused;

@@ -128,6 +128,22 @@ proptest! {
     }
 
     #[test]
+    fn a_wide_bias_is_within_half_its_scale(real in -1e3_f32..1e3, input in 1e-6_f32..1.0, weight in 1e-5_f32..1.0) {
+        let quantized = bias::quantize_wide_to_vec(&[real], input, &[weight]).expect("in range");
+        let scale = f64::from(bias::scale(input, weight));
+        let error = (quantized[0] as f64 * scale - f64::from(real)).abs();
+        prop_assert!(error <= scale * 0.500_001 + f64::from(real).abs() * 1e-15, "{error} of {scale}");
+    }
+
+    #[test]
+    fn the_smallest_wide_weight_scale_holds_the_bias(real in -1e6_f32..1e6, input in 1e-6_f32..1.0) {
+        let smallest = bias::smallest_weight_scale_wide(real, input).max(f32::MIN_POSITIVE / input);
+        prop_assert!(bias::quantize_wide_to_vec(&[real], input, &[smallest]).is_ok());
+        let bad = bias::quantize_wide_to_vec(&[real.max(1.0)], input, &[smallest / 4.0]);
+        prop_assert!(real < 1.0 || bad.is_err());
+    }
+
+    #[test]
     fn the_smallest_weight_scale_holds_the_bias(real in -1e6_f32..1e6, input in 1e-6_f32..1.0) {
         prop_assume!(real.abs() > 1e-12);
         let smallest = bias::smallest_weight_scale(real, input);

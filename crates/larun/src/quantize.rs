@@ -2,12 +2,17 @@
 
 use std::path::Path;
 
-use larun_graph::{Graph, GraphError};
-use larun_passes::{Calibrator, QuantizeOptions, fold_batch_norm, fuse_activations, quantize_int8};
+use larun_graph::{Graph, GraphError, Node, Subgraph};
+use larun_passes::{
+    Calibration, Calibrator, Decision, QuantizeOptions, RoundToNearest, fold_batch_norm,
+    fuse_activations, quantize,
+};
+use larun_quant::measure::ErrorMeter;
 use larun_zoo::npy::NpyArray;
 use larun_zoo::npz::NpzReader;
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::run::{Mode, run_sets};
 use crate::{Error, Model, files};
 
 /// Samples for calibration: for each input of the model, one row a sample.
@@ -154,6 +159,24 @@ impl Samples {
     }
 }
 
+impl Samples {
+    /// An array for each input of `model`, its leading axis counting samples.
+    fn arrays(&self, model: &Model) -> Result<Vec<NpyArray>, Error> {
+        let graph = model.graph()?;
+        let subgraph = graph.main().ok_or(GraphError::NoSubgraph)?;
+        let inputs = subgraph.inputs.iter().zip(&self.inputs);
+        let array = |(id, rows): (&larun_graph::TensorId, &Rows)| {
+            let dims = subgraph.tensor(*id).map(|t| t.shape.dims().to_vec());
+            let mut shape = vec![self.count];
+            shape.extend(dims.unwrap_or_default());
+            let values = rows.values.get(..self.count * rows.len).unwrap_or_default();
+            NpyArray::from_values(&shape, values)
+                .map_err(|fault| Error::Usage(format!("the samples do not fit the model: {fault}")))
+        };
+        inputs.map(array).collect()
+    }
+}
+
 impl Rows {
     fn count(&self) -> usize {
         self.values.len().checked_div(self.len).unwrap_or(0)
@@ -167,9 +190,36 @@ fn input_names(graph: &Graph) -> Result<Vec<String>, Error> {
     Ok(subgraph.inputs.iter().filter_map(name).collect())
 }
 
+/// How a file is quantised.
+#[derive(Clone, Debug, Default)]
+pub struct Request<'r> {
+    /// What layers become.
+    pub options: QuantizeOptions,
+    /// Samples for calibration; none are needed where activations stay real.
+    pub calibration: Option<&'r Samples>,
+    /// Samples for the comparison with the float model, those of calibration where there are none.
+    pub evaluation: Option<&'r Samples>,
+}
+
+/// What became of an operator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerReport {
+    /// The name of its result.
+    pub name: String,
+    /// The operator.
+    pub op: String,
+    /// What it became.
+    pub scheme: String,
+    /// Why it stays float though integers were asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub left_float: Option<String>,
+}
+
 /// What quantising did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuantizeReport {
+    /// The scheme.
+    pub scheme: String,
     /// Bytes of the float file.
     pub float_bytes: u64,
     /// Bytes of the quantised file.
@@ -178,36 +228,157 @@ pub struct QuantizeReport {
     pub ratio: f64,
     /// Samples that were used for calibration.
     pub calibration_samples: usize,
+    /// Samples that both models were run on.
+    pub evaluation_samples: usize,
+    /// Signal to quantisation noise of the outputs in decibels, as the interpreter of the device computes them; `None` where nothing
+    /// was run or nothing differs.
+    pub sqnr_db: Option<f64>,
+    /// The share of output rows whose largest value is in the same place.
+    pub argmax_agreement: Option<f64>,
+    /// The operators of the float model, folded and fused.
+    pub layers: Vec<LayerReport>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
 }
 
-/// Folds, fuses, calibrates and quantises a float model to INT8 and writes it to `out`. `progress` is told how many of how many samples were seen.
+/// Folds, fuses, calibrates and quantises a float model and writes it to `out`, and runs both on the evaluation samples.
+/// `progress` is told how many of how many samples were seen.
 ///
 /// # Errors
 /// When the model cannot be quantised or the samples do not fit it; nothing is then written.
 pub fn quantize_file(
     model: &Model,
-    samples: &Samples,
-    options: &QuantizeOptions,
+    request: &Request<'_>,
     out: &Path,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<QuantizeReport, Error> {
     let graph = prepare(model.graph()?)?;
-    let mut calibrator = Calibrator::new(&graph)?;
+    let calibration = calibrate(&graph, request, &mut progress)?;
+    let subgraph = graph.main().ok_or(GraphError::NoSubgraph)?.clone();
+    let quantized = quantize(graph, &calibration, &request.options, &RoundToNearest)?;
+    let layers = layer_reports(&subgraph, &quantized.decisions);
+    let bytes = larun_tflite::write(&quantized.graph)?;
+    let result = Model::new(out, &bytes);
+    let evaluation = request.evaluation.or(request.calibration);
+    let compared = evaluation.map(|samples| compare_outputs(model, &result, samples));
+    let compared = compared.transpose()?;
+    files::write(out, &bytes)?;
+    let (float_bytes, quantized_bytes) = (model.bytes().len() as u64, bytes.len() as u64);
+    Ok(QuantizeReport {
+        scheme: request.options.scheme.to_string(),
+        float_bytes,
+        quantized_bytes,
+        ratio: float_bytes as f64 / quantized_bytes.max(1) as f64,
+        calibration_samples: calibration.samples(),
+        evaluation_samples: evaluation.map_or(0, Samples::len),
+        sqnr_db: compared.as_ref().and_then(|c| c.sqnr_db),
+        argmax_agreement: compared.map(|c| c.argmax_agreement),
+        warnings: warnings(request, &calibration),
+        layers,
+    })
+}
+
+fn calibrate(
+    graph: &Graph,
+    request: &Request<'_>,
+    progress: &mut impl FnMut(usize, usize),
+) -> Result<Calibration, Error> {
+    let samples = match request.calibration {
+        Some(samples) => samples,
+        None if request.options.scheme.needs_calibration() => {
+            return Err(Error::Usage(format!(
+                "the scheme {} needs samples to calibrate with: give --calib",
+                request.options.scheme
+            )));
+        }
+        None => return Ok(Calibration::default()),
+    };
+    let mut calibrator = Calibrator::new(graph)?;
     calibrator.observe((0..samples.len()).map(|index| {
         progress(index, samples.len());
         samples.sample(index)
     }))?;
     progress(samples.len(), samples.len());
-    let quantized = quantize_int8(graph, &calibrator.finish()?, options)?;
-    let bytes = larun_tflite::write(&quantized)?;
-    files::write(out, &bytes)?;
-    let (float_bytes, quantized_bytes) = (model.bytes().len() as u64, bytes.len() as u64);
-    Ok(QuantizeReport {
-        float_bytes,
-        quantized_bytes,
-        ratio: float_bytes as f64 / quantized_bytes.max(1) as f64,
-        calibration_samples: samples.len(),
+    Ok(calibrator.finish()?)
+}
+
+/// How many samples a calibration should have.
+const ENOUGH_SAMPLES: usize = 10;
+
+fn warnings(request: &Request<'_>, calibration: &Calibration) -> Vec<String> {
+    let found = calibration.samples();
+    let few = request.options.scheme.needs_calibration() && found < ENOUGH_SAMPLES;
+    let few = few.then(|| {
+        format!(
+            "calibrated with {found} samples: ranges that they do not reach will be clipped; give some hundred like the real inputs"
+        )
+    });
+    few.into_iter().collect()
+}
+
+fn layer_reports(subgraph: &Subgraph, decisions: &[Decision]) -> Vec<LayerReport> {
+    let nodes = subgraph.nodes.iter().zip(decisions);
+    let report = |(node, decision): (&Node, &Decision)| {
+        let output = node.outputs.first().and_then(|&id| subgraph.tensor(id));
+        LayerReport {
+            name: output.map_or_else(String::new, |tensor| tensor.name.clone()),
+            op: node.op_name(),
+            scheme: decision.scheme.to_string(),
+            left_float: decision.left_float.map(str::to_owned),
+        }
+    };
+    nodes.map(report).collect()
+}
+
+/// How far the outputs of a quantised model are from those of the float one, all of them together.
+fn compare_outputs(float: &Model, quantized: &Model, samples: &Samples) -> Result<Compared, Error> {
+    let outputs = |model: &Model| {
+        let mode = Mode {
+            sets: true,
+            reset: true,
+            float: true,
+            ..Mode::default()
+        };
+        let ran = run_sets(model, &samples.arrays(float)?, mode)?;
+        let real = |array: NpyArray| {
+            let row = array.shape().last().copied().unwrap_or(1);
+            array.to_f32().map(|values| (values, row))
+        };
+        Ok::<_, Error>(ran.outputs.into_iter().filter_map(real).collect::<Vec<_>>())
+    };
+    let (expected, found) = (outputs(float)?, outputs(quantized)?);
+    let mut meter = ErrorMeter::new();
+    let (mut rows, mut agreeing) = (0u64, 0u64);
+    for ((expected, row), (found, _)) in expected.iter().zip(&found) {
+        let fault = |fault| Error::Run {
+            path: quantized.path().to_owned(),
+            reason: format!("its outputs cannot be compared: {fault}"),
+        };
+        meter.add(expected, found).map_err(fault)?;
+        let row = (*row).max(1);
+        for (expected, found) in expected.chunks(row).zip(found.chunks(row)) {
+            rows += 1;
+            agreeing += u64::from(arg_max(expected) == arg_max(found));
+        }
+    }
+    let measures = meter.measures().ok();
+    Ok(Compared {
+        sqnr_db: measures.map(|m| m.sqnr_db).filter(|db| db.is_finite()),
+        argmax_agreement: agreeing as f64 / rows.max(1) as f64,
     })
+}
+
+struct Compared {
+    sqnr_db: Option<f64>,
+    argmax_agreement: f64,
+}
+
+/// The place of the first largest value.
+fn arg_max(values: &[f32]) -> Option<usize> {
+    let indexed = values.iter().enumerate().rev();
+    indexed
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))
+        .map(|(index, _)| index)
 }
 
 /// What every graph goes through before calibration.

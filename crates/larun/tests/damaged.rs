@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use larun::graph::Graph;
-use larun::passes::QuantizeOptions;
-use larun::quantize::{Samples, prepare, quantize_file};
+use larun::quantize::{Request, Samples, prepare, quantize_file};
 use larun::zoo::networks;
 use larun::zoo::npy::NpyArray;
 use larun::{Model, inspect};
@@ -34,15 +33,15 @@ fn originals(dir: &Path) -> (Vec<Vec<u8>>, Samples) {
     let samples = Samples::open(&calibration, &graph).unwrap();
     let out = dir.join("int8.tflite");
     let model = Model::new(Path::new("float.tflite"), &float);
-    quantize_file(
-        &model,
-        &samples,
-        &QuantizeOptions::default(),
-        &out,
-        |_, _| {},
-    )
-    .unwrap();
+    quantize_file(&model, &request(&samples), &out, |_, _| {}).unwrap();
     (vec![float, std::fs::read(out).unwrap()], samples)
+}
+
+fn request(samples: &Samples) -> Request<'_> {
+    Request {
+        calibration: Some(samples),
+        ..Request::default()
+    }
 }
 
 /// Cut short, bits flipped, words replaced, or nothing but noise.
@@ -85,7 +84,7 @@ fn read_in_every_way(bytes: &[u8], samples: &Samples, out: &Path) -> [bool; 3] {
         let interpreter = model.interpreter(&mut arena);
         interpreter.is_ok_and(|mut interpreter| interpreter.invoke().is_ok())
     });
-    let quantized = quantize_file(&model, samples, &QuantizeOptions::default(), out, |_, _| {});
+    let quantized = quantize_file(&model, &request(samples), out, |_, _| {});
     [inspected, ran, quantized.is_ok()]
 }
 

@@ -192,6 +192,7 @@ impl Args {
                     true => DenseWeights::PerChannel,
                     false => DenseWeights::PerTensor,
                 },
+                ..QuantizeOptions::default()
             },
             name: self.name,
             license: self.license,

@@ -119,7 +119,7 @@ fn fit_integer(
     };
     version.ok_or(missing)?;
     if keeps_state(node) {
-        state::check(graph, subgraph, node)?;
+        state::check(subgraph, node)?;
     }
     let mut weights = weight_inputs(node).peekable();
     if weights.peek().is_none() {

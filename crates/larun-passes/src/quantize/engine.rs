@@ -6,7 +6,7 @@ use larun_graph::ops::{
     Op, OpKind, OutputQuantization, QuantizeOptions as QuantizeOpOptions, Role,
 };
 use larun_graph::{Graph, Node, NodeId, NodeOp, Quantization, Subgraph, Tensor, TensorId};
-use larun_quant::{Affine, IntegerRange};
+use larun_quant::{Affine, IntegerRange, QuantError};
 
 use super::check::{is_real_constant, keeps_state, role, rule, value_inputs, weight_inputs};
 use super::decide::Decision;
@@ -219,27 +219,9 @@ impl Engine<'_> {
         let reals = self.graph.values::<f32>(value.tensor)?;
         let subgraph = edit::main(&self.graph)?;
         let source = edit::tensor(subgraph, value.tensor)?;
-        if let Some((index, &value_found)) =
-            reals.iter().enumerate().find(|(_, real)| !real.is_finite())
-        {
-            let source = larun_quant::QuantError::NotFinite {
-                index,
-                value: value_found,
-            };
-            return Err(at_tensor(subgraph, value.tensor, source));
-        }
         let tensor = integer_tensor(source, value, source.name.clone());
-        let reals = reals.iter();
-        let bytes = match value.activations {
-            Activations::Int16 => reals
-                .flat_map(|&real| {
-                    (value.affine.quantize(real, IntegerRange::INT16) as i16).to_le_bytes()
-                })
-                .collect(),
-            _ => reals
-                .map(|&real| value.affine.quantize_i8(real) as u8)
-                .collect(),
-        };
+        let bytes = constant_bytes(&reals, value);
+        let bytes = bytes.map_err(|source| at_tensor(subgraph, value.tensor, source))?;
         let id = add_with_bytes(&mut self.graph, tensor, bytes)?;
         self.constants.insert(key, id);
         Ok(id)
@@ -305,6 +287,18 @@ fn integer_tensor(source: &Tensor, value: Value, name: String) -> Tensor {
         is_variable: false,
         ..source.clone()
     }
+}
+
+/// The integers of a constant, in the bytes of its tensor.
+fn constant_bytes(reals: &[f32], value: Value) -> Result<Vec<u8>, QuantError> {
+    if value.activations == Activations::Int16 {
+        let mut integers = vec![0i16; reals.len()];
+        let range = IntegerRange::INT16;
+        value.affine.quantize_slice(reals, range, &mut integers)?;
+        return Ok(integers.iter().flat_map(|i| i.to_le_bytes()).collect());
+    }
+    let integers = value.affine.quantize_to_vec_i8(reals)?;
+    Ok(integers.iter().map(|&i| i as u8).collect())
 }
 
 /// Sets the type and the parameters of every tensor that is computed in integers.

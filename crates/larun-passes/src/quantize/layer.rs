@@ -19,7 +19,12 @@ pub(crate) struct Layer<'n> {
 }
 
 impl Layer<'_> {
-    fn request(&self, operand: usize, channel_axis: u8, weights: TensorId) -> Option<Request<'_>> {
+    pub(crate) fn request(
+        &self,
+        operand: usize,
+        channel_axis: u8,
+        weights: TensorId,
+    ) -> Option<Request<'_>> {
         Some(Request {
             output: *self.node.outputs.first()?,
             operand,
@@ -53,13 +58,11 @@ impl Layer<'_> {
             None => vec![0.0; self.channels(graph)?],
         };
         let wide = self.scheme.activations == Activations::Int16;
-        let quantized = request.quantize(graph, |channel| {
-            let bias = biases.get(channel).copied().unwrap_or(0.0);
-            match wide {
-                true => bias::smallest_weight_scale_wide(bias, input.scale),
-                false => bias::smallest_weight_scale(bias, input.scale),
-            }
-        })?;
+        let least = biases.iter().map(|&bias| match wide {
+            true => bias::smallest_weight_scale_wide(bias, input.scale),
+            false => bias::smallest_weight_scale(bias, input.scale),
+        });
+        let quantized = request.quantize(graph, &least.collect::<Vec<_>>())?;
         let scales = quantized.scales.clone();
         let weights = request.store(graph, quantized, nodes)?;
         let bias = self.bias(graph, real_bias, &biases, input.scale, &scales)?;
@@ -128,7 +131,7 @@ impl Layer<'_> {
             let id = match stored.get(weights, &self.scheme) {
                 Some(id) => id,
                 None => {
-                    let quantized = request.quantize(graph, |_| 0.0)?;
+                    let quantized = request.quantize(graph, &[])?;
                     let id = request.store(graph, quantized, nodes)?;
                     let id = match self.scheme.dequantize {
                         true => dequantize(graph, id, nodes)?,

@@ -12,14 +12,14 @@ mod half;
 mod layer;
 mod rounder;
 mod scheme;
-mod state;
+pub(crate) mod state;
 mod values;
 mod weights;
 
-use larun_graph::{Graph, Place, Subgraph, TensorId};
+use larun_graph::{Graph, Metadata, Place, Subgraph, TensorId};
 use larun_quant::QuantError;
 
-use crate::cleanup::remove_unused;
+use crate::cleanup::{MEMORY_PLAN, remove_unused};
 use crate::{Calibration, PassError};
 
 pub(crate) use check::check_float;
@@ -113,6 +113,9 @@ pub fn quantize(
         rounder,
         options.border,
     )?;
+    // A plan of the float model's memory says nothing about this one.
+    let is_plan = |m: &Metadata| m.name.as_deref() == Some(MEMORY_PLAN);
+    graph.metadata.retain(|metadata| !is_plan(metadata));
     remove_unused(&mut graph);
     graph.validate()?;
     Ok(QuantizedGraph { graph, decisions })

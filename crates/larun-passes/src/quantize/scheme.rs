@@ -4,6 +4,7 @@ use core::fmt;
 
 use larun_graph::ops::ElementType;
 use larun_quant::IntegerRange;
+use larun_quant::weights::ScaleMethod;
 
 /// How a whole model is quantised, unless a recipe says otherwise of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -180,7 +181,19 @@ pub enum Algorithm {
     #[default]
     MinMax,
     /// The scale with the least squared error.
-    MeanSquaredError,
+    LeastSquares,
+    /// The clipping threshold of OCTAV (Sakr et al. 2022), near that of least squared error and found sooner.
+    Octav,
+}
+
+impl Algorithm {
+    pub(crate) const fn method(self) -> ScaleMethod {
+        match self {
+            Self::MinMax => ScaleMethod::Max,
+            Self::LeastSquares => ScaleMethod::LeastSquares,
+            Self::Octav => ScaleMethod::Octav,
+        }
+    }
 }
 
 /// What becomes of one layer.

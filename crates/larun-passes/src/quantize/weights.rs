@@ -1,13 +1,14 @@
 //! Weights made integers: scales, rounding, and how the integers are stored.
 
-use larun_graph::ops::{DequantizeOptions, ElementType, NoOptions, Op, Shape};
-use larun_graph::{Graph, Node, Quantization, Tensor, TensorId};
-use larun_quant::weights::{QuantizedWeights, quantize_per_channel};
-use larun_quant::{Affine, ChannelAxis, IntegerRange, QuantError};
+use larun_graph::ops::{DequantizeOptions, ElementType, Op, OpKind, Shape};
+use larun_graph::{Graph, GraphError, Node, NodeOp, OpaqueOp, Quantization, Tensor, TensorId};
+use larun_quant::packing::Packing;
+use larun_quant::weights::QuantizedWeights;
+use larun_quant::{ChannelAxis, IntegerRange, QuantError};
 
 use super::at_tensor;
 use super::rounder::{RealWeights, WeightRounder};
-use super::scheme::{Algorithm, Granularity, LayerScheme, Weights};
+use super::scheme::{Granularity, LayerScheme, Weights};
 use crate::{PassError, edit};
 
 /// The weights of one node, about to be quantised.
@@ -33,18 +34,14 @@ pub(crate) struct Quantized {
 }
 
 impl Request<'_> {
-    /// Quantises the weights. `least` names the smallest scale that a channel may have.
-    pub(crate) fn quantize(
-        &self,
-        graph: &Graph,
-        least: impl Fn(usize) -> f32,
-    ) -> Result<Quantized, PassError> {
+    /// Quantises the weights. `least` holds the smallest scale that each output channel may have; none where any serves.
+    pub(crate) fn quantize(&self, graph: &Graph, least: &[f32]) -> Result<Quantized, PassError> {
         let subgraph = edit::main(graph)?;
         let shape = edit::tensor(subgraph, self.weights)?.shape;
         let values = graph.values::<f32>(self.weights)?;
         let at = |source| at_tensor(subgraph, self.weights, source);
         let (axis, channels) = match self.layer.granularity {
-            Some(Granularity::PerTensor) => (0, ChannelAxis::new(&[1, values.len()], 0)),
+            Some(Granularity::PerTensor) => (0, Ok(ChannelAxis::whole(values.len()))),
             _ => {
                 let axis = usize::from(self.channel_axis);
                 (axis, ChannelAxis::new(shape.dims(), axis))
@@ -58,16 +55,16 @@ impl Request<'_> {
             .unwrap_or(IntegerRange::INT8_NARROW);
         let mut found = match self.layer.weights {
             Weights::Binary => binary(&values, channels),
-            _ => symmetric(&values, channels, integers, self.layer.algorithm),
+            _ => QuantizedWeights::quantize(
+                &values,
+                channels,
+                integers,
+                self.layer.algorithm.method(),
+            ),
         }
         .map_err(at)?;
-        if widen(
-            &mut found.scales,
-            values.len() / channels.inner().max(1),
-            least,
-        ) {
-            found.values =
-                round(&values, channels, &found.scales, self.layer.weights).map_err(at)?;
+        if widen(&mut found.scales, least) {
+            found = round(&values, channels, found.scales, self.layer.weights).map_err(at)?;
         }
         let rounded = self.rounder.round(&RealWeights {
             output: self.output,
@@ -83,6 +80,13 @@ impl Request<'_> {
             scales: found.scales,
             axis,
         })
+    }
+
+    fn at(&self, graph: &Graph, source: QuantError) -> PassError {
+        match graph.main() {
+            Some(subgraph) => at_tensor(subgraph, self.weights, source),
+            None => GraphError::NoSubgraph.into(),
+        }
     }
 
     /// Adds the tensor that an integer or hybrid kernel reads, and the node that unpacks it where there must be one.
@@ -107,7 +111,8 @@ impl Request<'_> {
         };
         match self.layer.weights {
             Weights::Int4 => {
-                let packed = pack_nibbles(&integers);
+                let packed = Packing::Int4.pack_to_vec(&integers);
+                let packed = packed.map_err(|source| self.at(graph, source))?;
                 let tensor = Tensor {
                     element_type: ElementType::Int4,
                     ..tensor
@@ -160,32 +165,6 @@ pub(crate) fn dequantize(
     Ok(to)
 }
 
-/// Symmetric integers and their scales.
-fn symmetric(
-    values: &[f32],
-    channels: ChannelAxis,
-    integers: IntegerRange,
-    algorithm: Algorithm,
-) -> Result<QuantizedWeights, QuantError> {
-    let mut quantized = QuantizedWeights::per_channel(values, channels)?;
-    if integers == IntegerRange::INT8_NARROW && algorithm == Algorithm::MinMax {
-        return Ok(quantized);
-    }
-    for (channel, scale) in quantized.scales.iter_mut().enumerate() {
-        let widest = *scale * IntegerRange::INT8_NARROW.max as f32;
-        let by_range = Affine::symmetric(-widest, widest, integers)?.scale;
-        *scale = match algorithm {
-            Algorithm::MinMax => by_range,
-            Algorithm::MeanSquaredError => {
-                let of_channel = channel_values(values, channels, channel);
-                least_squared_error(&of_channel, by_range, integers)
-            }
-        };
-    }
-    quantized.values = round_to(values, channels, &quantized.scales, integers)?;
-    Ok(quantized)
-}
-
 /// The values of one channel.
 fn channel_values(values: &[f32], channels: ChannelAxis, channel: usize) -> Vec<f32> {
     let runs = values.chunks(channels.inner().max(1));
@@ -193,25 +172,6 @@ fn channel_values(values: &[f32], channels: ChannelAxis, channel: usize) -> Vec<
         .enumerate()
         .filter(|(run, _)| run % channels.channels().max(1) == channel);
     own.flat_map(|(_, run)| run.iter().copied()).collect()
-}
-
-/// The scale, at most `widest`, at which rounding and clipping together do least harm.
-fn least_squared_error(values: &[f32], widest: f32, integers: IntegerRange) -> f32 {
-    let error = |scale: f32| {
-        let affine = Affine::new(scale, 0);
-        let terms = values.iter().map(|&value| {
-            let rounded = affine.dequantize(affine.quantize(value, integers));
-            f64::from(value - rounded).powi(2)
-        });
-        terms.sum::<f64>()
-    };
-    // Finer steps do not lower the error by more than a hundredth.
-    let candidates = (30..=100).map(|percent| widest * percent as f32 / 100.0);
-    let candidates = candidates.filter(|scale| scale.is_normal());
-    candidates
-        .map(|scale| (error(scale), scale))
-        .min_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or(widest, |(_, scale)| scale)
 }
 
 /// A sign a weight, and the mean magnitude of its channel: the binary weights with the least squared error (Rastegari et al. 2016,
@@ -236,13 +196,12 @@ fn signs(values: &[f32]) -> Vec<i8> {
         .collect()
 }
 
-/// Raises scales that are below their channel's least; whether there was one.
-fn widen(scales: &mut [f32], biases: usize, least: impl Fn(usize) -> f32) -> bool {
-    let channels = scales.len().max(1);
+/// Raises scales that are below the least of a channel of theirs; whether there was one.
+fn widen(scales: &mut [f32], least: &[f32]) -> bool {
+    let groups = scales.len().max(1);
     let mut widened = false;
-    for index in 0..biases.max(channels) {
-        let least = least(index);
-        if let Some(scale) = scales.get_mut(index % channels)
+    for (channel, &least) in least.iter().enumerate() {
+        if let Some(scale) = scales.get_mut(channel % groups)
             && *scale < least
         {
             *scale = least;
@@ -252,50 +211,26 @@ fn widen(scales: &mut [f32], biases: usize, least: impl Fn(usize) -> f32) -> boo
     widened
 }
 
+/// The weights rounded to the nearest with given scales.
 fn round(
     values: &[f32],
     channels: ChannelAxis,
-    scales: &[f32],
+    scales: Vec<f32>,
     weights: Weights,
-) -> Result<Vec<i8>, QuantError> {
+) -> Result<QuantizedWeights, QuantError> {
     match weights.integers() {
-        _ if weights == Weights::Binary => Ok(signs(values)),
-        None | Some(IntegerRange::INT8_NARROW) => {
-            let mut integers = vec![0; values.len()];
-            quantize_per_channel(values, channels, scales, &mut integers)?;
-            Ok(integers)
+        Some(integers) if weights != Weights::Binary => {
+            QuantizedWeights::with_scales(values, channels, scales, integers)
         }
-        Some(integers) => round_to(values, channels, scales, integers),
+        _ => Ok(QuantizedWeights {
+            values: signs(values),
+            scales,
+        }),
     }
 }
 
-fn round_to(
-    values: &[f32],
-    channels: ChannelAxis,
-    scales: &[f32],
-    integers: IntegerRange,
-) -> Result<Vec<i8>, QuantError> {
-    let mut rounded = Vec::with_capacity(values.len());
-    for (run, values) in values.chunks(channels.inner().max(1)).enumerate() {
-        let scale = scales.get(run % channels.channels().max(1)).copied();
-        let affine = Affine::new(scale.unwrap_or(1.0), 0);
-        rounded.extend(
-            values
-                .iter()
-                .map(|&value| affine.quantize(value, integers) as i8),
-        );
-    }
-    Ok(rounded)
-}
-
-/// INT4 as TFLite stores it: two in a byte, the first in the low half.
-fn pack_nibbles(integers: &[i8]) -> Vec<u8> {
-    let pair = |pair: &[i8]| {
-        let [low, high] = [0, 1].map(|i| pair.get(i).copied().unwrap_or(0) as u8 & 15);
-        low | high << 4
-    };
-    integers.chunks(2).map(pair).collect()
-}
+/// The code of custom operators.
+const CUSTOM: i32 = 32;
 
 /// Adds a tensor of -1 and 1 as one bit an element, behind TFLM's operator that decodes it by table.
 ///
@@ -326,26 +261,19 @@ fn add_encoded(
     let encoded = add_with_bytes(graph, encoded_tensor, encoded)?;
     let description = add_with_bytes(graph, description_tensor, description)?;
     let output = edit::main_mut(graph)?.add_tensor(decoded);
-    let decode = Op::Decode(NoOptions {});
-    nodes.push(Node::new(decode, &[encoded, description], &[output]));
+    // Files hold it as a custom operator, which graphs keep as they find it.
+    let decode = OpaqueOp {
+        code: CUSTOM,
+        custom_code: Some(OpKind::Decode.info().name.to_owned()),
+        ..OpaqueOp::default()
+    };
+    nodes.push(Node {
+        op: NodeOp::Opaque(Box::new(decode)),
+        version: 1,
+        inputs: vec![Some(encoded), Some(description)],
+        outputs: vec![output],
+        debug_metadata: -1,
+        ..Node::default()
+    });
     Ok(output)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nibbles() {
-        assert_eq!(pack_nibbles(&[1, -1, 7, -7, 5]), [0xF1, 0x97, 0x05]);
-    }
-
-    #[test]
-    fn the_best_scale_clips_an_outlier() {
-        let mut values: Vec<f32> = (0..1000).map(|i| (i % 15) as f32 - 7.0).collect();
-        values.push(20.0);
-        let widest = 20.0 / 7.0;
-        let found = least_squared_error(&values, widest, IntegerRange::INT4_NARROW);
-        assert!((0.9..1.4).contains(&found), "{found}");
-    }
 }
