@@ -14,6 +14,7 @@ pub mod bias;
 pub mod binary16;
 pub mod dynamic;
 mod error;
+pub mod fake_quant;
 pub mod fixed_point;
 #[cfg(feature = "half")]
 pub mod float16;
