@@ -45,6 +45,16 @@ pub fn from_f32(real: f32) -> u16 {
     sign | rounded as u16
 }
 
+/// As [`from_f32`], but finite magnitudes of 65520 and more become 65504, the largest: for weights, which an infinity
+/// would spoil the outputs of.
+#[must_use]
+pub fn from_f32_saturating(real: f32) -> u16 {
+    let bits = from_f32(real);
+    // One below the bits of infinity.
+    let overflown = bits & 0x7FFF == 0x7C00 && real.is_finite();
+    bits - u16::from(overflown)
+}
+
 #[cfg(all(test, feature = "half"))]
 mod tests {
     use super::{from_f32, to_f32};

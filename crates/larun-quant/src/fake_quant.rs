@@ -28,7 +28,7 @@
 //! assert!((outputs[2] - 3.1).abs() <= fake_quant.scale() / 2.0 && outputs[3] < 6.1);
 //! let mut gradient = [0.0; 4];
 //! let of_range = fake_quant.backward(&activations, &[1.0; 4], &mut gradient)?;
-//! assert_eq!((gradient, of_range), ([1.0, 1.0, 1.0, 0.0], (0.0, 1.0)));
+//! assert_eq!((gradient, of_range.min, of_range.max), ([1.0, 1.0, 1.0, 0.0], 0.0, 1.0));
 //! # Ok::<(), larun_quant::QuantError>(())
 //! ```
 //!
@@ -41,7 +41,7 @@ mod min_max;
 mod pact;
 
 pub use learned_step::{LearnedStep, LearnedStepGradient};
-pub use min_max::{FakeQuant, backward_per_channel, forward_per_channel};
+pub use min_max::{FakeQuant, RangeGradient, backward_per_channel, forward_per_channel};
 pub use pact::Pact;
 
 use crate::affine::{Affine, IntegerRange};

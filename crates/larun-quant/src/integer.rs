@@ -12,7 +12,7 @@ mod sealed {
 
 /// `i8`, `i16` or `i32`: what quantised values are stored as. INT4 and INT2 values take an `i8` each until they are
 /// [packed](crate::packing).
-pub trait Integer: Copy + Into<i32> + Send + Sync + sealed::Sealed {
+pub trait Integer: Copy + Default + Into<i32> + Send + Sync + sealed::Sealed {
     /// All values of the type.
     const RANGE: IntegerRange;
 

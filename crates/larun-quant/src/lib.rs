@@ -11,6 +11,7 @@ pub mod affine;
 pub mod array;
 pub mod axis;
 pub mod bias;
+pub mod binary;
 pub mod binary16;
 pub mod dynamic;
 mod error;
@@ -28,6 +29,8 @@ mod parallel;
 #[cfg(feature = "alloc")]
 pub mod rounding;
 pub mod table;
+#[cfg(feature = "alloc")]
+pub mod ternary;
 pub mod weights;
 
 pub use activation::{activation_range, activation_range_i8};

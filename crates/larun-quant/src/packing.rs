@@ -13,7 +13,11 @@
 //! Source: TensorFlow Lite's schema and kernels, for INT4 and INT2.
 
 use crate::affine::IntegerRange;
+#[cfg(feature = "alloc")]
+use crate::axis::ChannelAxis;
 use crate::error::{QuantError, same_length};
+#[cfg(feature = "alloc")]
+use crate::weights::QuantizedWeights;
 
 /// How small integers are laid out in bytes.
 ///
@@ -160,6 +164,58 @@ impl Packing {
                 max,
             }),
         }
+    }
+}
+
+/// Packed weights with their scales.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug, PartialEq)]
+pub struct PackedWeights {
+    /// The layout of the bytes.
+    pub packing: Packing,
+    /// The integers.
+    pub bytes: alloc::vec::Vec<u8>,
+    /// Number of weights.
+    pub len: usize,
+    /// The scales, one a channel or block.
+    pub scales: alloc::vec::Vec<f32>,
+}
+
+#[cfg(feature = "alloc")]
+impl QuantizedWeights {
+    /// The weights with several integers a byte.
+    ///
+    /// # Errors
+    /// [`OutOfRange`](QuantError::OutOfRange) for the first integer that cannot be stored so.
+    pub fn pack(&self, packing: Packing) -> Result<PackedWeights, QuantError> {
+        Ok(PackedWeights {
+            packing,
+            bytes: packing.pack_to_vec(&self.values)?,
+            len: self.values.len(),
+            scales: self.scales.clone(),
+        })
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl PackedWeights {
+    /// The weights with one integer a byte.
+    ///
+    /// # Errors
+    /// Those of [`Packing::unpack`].
+    pub fn unpack(&self) -> Result<QuantizedWeights, QuantError> {
+        Ok(QuantizedWeights {
+            values: self.packing.unpack_to_vec(&self.bytes, self.len)?,
+            scales: self.scales.clone(),
+        })
+    }
+
+    /// The real numbers that the weights stand for; `axis` says what shares a scale.
+    ///
+    /// # Errors
+    /// Those of [`Packing::unpack`] and of [`QuantizedWeights::dequantize`].
+    pub fn dequantize(&self, axis: ChannelAxis) -> Result<alloc::vec::Vec<f32>, QuantError> {
+        self.unpack()?.dequantize(axis)
     }
 }
 

@@ -241,8 +241,7 @@ impl<T: Integer> QuantizedWeights<T> {
         scales: alloc::vec::Vec<f32>,
         integers: IntegerRange,
     ) -> Result<Self, QuantError> {
-        let zero = T::saturating_from(0);
-        let mut values = alloc::vec![zero; weights.len()];
+        let mut values = alloc::vec![T::default(); weights.len()];
         quantize(weights, axis, &scales, integers, &mut values)?;
         Ok(Self { values, scales })
     }

@@ -3,8 +3,8 @@
 mod support;
 
 use larun_quant::fake_quant::{
-    FakeQuant, LearnedStep, Pact, backward_per_channel, forward_per_channel, quantize_dequantize,
-    straight_through,
+    FakeQuant, LearnedStep, Pact, RangeGradient, backward_per_channel, forward_per_channel,
+    quantize_dequantize, straight_through,
 };
 use larun_quant::{Affine, ChannelAxis, IntegerRange, QuantError};
 use proptest::prelude::*;
@@ -52,10 +52,10 @@ fn values_and_gradients_are_those_of_tensorflow() {
         let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         fake_quant.forward(&x, &mut y).expect("lengths");
         assert_eq!(y, floats(&case["y"]), "{name}");
-        let (dmin, dmax) = fake_quant.backward(&x, &dy, &mut dx).expect("lengths");
+        let of_range = fake_quant.backward(&x, &dy, &mut dx).expect("lengths");
         assert_eq!(dx, floats(&case["dx"]), "{name}");
-        assert_sum(dmin, float(&case["dmin"]), &dy, &name);
-        assert_sum(dmax, float(&case["dmax"]), &dy, &name);
+        assert_sum(of_range.min, float(&case["dmin"]), &dy, &name);
+        assert_sum(of_range.max, float(&case["dmax"]), &dy, &name);
     }
 }
 
@@ -82,13 +82,13 @@ fn channels_are_those_of_tensorflow() {
         let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         forward_per_channel(&ranges, axis, &x, &mut y).expect("lengths");
         assert_eq!(y, floats(&case["y"]));
-        let mut of_ranges = vec![(0.0, 0.0); ranges.len()];
+        let mut of_ranges = vec![RangeGradient::default(); ranges.len()];
         backward_per_channel(&ranges, axis, &x, &dy, &mut dx, &mut of_ranges).expect("lengths");
         assert_eq!(dx, floats(&case["dx"]));
         let expected = floats(&case["dmin"]).into_iter().zip(floats(&case["dmax"]));
         for (found, expected) in of_ranges.iter().zip(expected) {
-            assert_sum(found.0, expected.0, &dy, "min");
-            assert_sum(found.1, expected.1, &dy, "max");
+            assert_sum(found.min, expected.0, &dy, "min");
+            assert_sum(found.max, expected.1, &dy, "max");
         }
     }
 }

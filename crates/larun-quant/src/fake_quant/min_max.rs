@@ -22,6 +22,15 @@ pub struct FakeQuant {
     integers: IntegerRange,
 }
 
+/// The gradients by both ends of a range.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RangeGradient {
+    /// By the lower end.
+    pub min: f32,
+    /// By the upper end.
+    pub max: f32,
+}
+
 impl FakeQuant {
     /// For this range, with 2 to 16 bits. TensorFlow quantises weights with a narrow range, activations without.
     ///
@@ -134,10 +143,13 @@ impl FakeQuant {
         inputs: &[f32],
         output_gradients: &[f32],
         input_gradients: &mut [f32],
-    ) -> Result<(f32, f32), QuantError> {
+    ) -> Result<RangeGradient, QuantError> {
         check_lengths(inputs, output_gradients, input_gradients)?;
         let (below, above) = self.gradients(inputs, output_gradients, input_gradients);
-        Ok((below as f32, above as f32))
+        Ok(RangeGradient {
+            min: below as f32,
+            max: above as f32,
+        })
     }
 
     fn gradients(self, inputs: &[f32], of_outputs: &[f32], of_inputs: &mut [f32]) -> (f64, f64) {
@@ -198,13 +210,13 @@ pub fn backward_per_channel(
     inputs: &[f32],
     output_gradients: &[f32],
     input_gradients: &mut [f32],
-    range_gradients: &mut [(f32, f32)],
+    range_gradients: &mut [RangeGradient],
 ) -> Result<(), QuantError> {
     same_length("ranges", axis.channels(), ranges.len())?;
     same_length("gradients of ranges", ranges.len(), range_gradients.len())?;
     check_lengths(inputs, output_gradients, input_gradients)?;
     axis.check(inputs.len())?;
-    range_gradients.fill((0.0, 0.0));
+    range_gradients.fill(RangeGradient::default());
     let runs = axis.runs(inputs).zip(axis.runs(output_gradients));
     for (((channel, inputs), (_, of_outputs)), (_, of_inputs)) in
         runs.zip(axis.runs_mut(input_gradients))
@@ -214,7 +226,8 @@ pub fn backward_per_channel(
             continue;
         };
         let (below, above) = range.gradients(inputs, of_outputs, of_inputs);
-        *of_range = (of_range.0 + below as f32, of_range.1 + above as f32);
+        of_range.min += below as f32;
+        of_range.max += above as f32;
     }
     Ok(())
 }
