@@ -72,13 +72,17 @@ impl Histogram {
     pub fn add(&mut self, values: &[f32]) -> Result<(), QuantError> {
         all_finite(values)?;
         self.hold(extremes(values));
+        let zeros = values.iter().filter(|&&value| value == 0.0).count() as u64;
+        self.zeros += zeros;
         let (per_width, first) = (power_of_two(-self.exponent), self.first);
         for &value in values {
-            if value == 0.0 {
-                self.zeros += 1;
-            } else if let Some(count) = self.counts.get_mut(bin_of(value, per_width, first)) {
+            if let Some(count) = self.counts.get_mut(bin_of(value, per_width, first)) {
                 *count += 1;
             }
+        }
+        // Zeros were counted too: a branch that depends on each value would cost more than all else.
+        if let Some(count) = self.counts.get_mut(bin_of(0.0, per_width, first)) {
+            *count -= zeros;
         }
         Ok(())
     }
@@ -211,8 +215,8 @@ impl Histogram {
 /// Place among the counts; past them for a value that no bin holds.
 #[inline]
 fn bin_of(value: f32, per_width: f64, first: i64) -> usize {
-    let bin = floor_to_bin(f64::from(value), per_width);
-    usize::try_from(bin - first).unwrap_or(usize::MAX)
+    // A bin before the first wraps to a place past all counts.
+    (floor_to_bin(f64::from(value), per_width) - first) as usize
 }
 
 /// `floor(value * per_width)`, exactly: scaling by a power of two does not round.
