@@ -13,6 +13,7 @@ pub mod axis;
 pub mod bias;
 pub mod binary;
 pub mod binary16;
+pub mod channels;
 pub mod dynamic;
 mod error;
 pub mod fake_quant;

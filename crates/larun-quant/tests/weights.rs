@@ -6,7 +6,7 @@ mod support;
 
 use larun_quant::packing::Packing;
 use larun_quant::weights::{QuantizedWeights, ScaleMethod, block_scale, quantize, scales};
-use larun_quant::{Affine, ChannelAxis, IntegerRange, QuantError, binary16, octav};
+use larun_quant::{Affine, ChannelAxis, IntegerRange, QuantError, binary16, channels, octav};
 use proptest::prelude::*;
 use support::{integers as numbers, vectors};
 
@@ -162,6 +162,26 @@ proptest! {
             if let Some(scale) = method.scale(block, integers).expect("finite") {
                 prop_assert_eq!(quantized.scales[index], scale);
             }
+        }
+    }
+
+    #[test]
+    fn affine_channels_keep_half_a_scale(values in weights(24), integers in ranges(), axis in 0_usize..4) {
+        let axis = match axis {
+            3 => ChannelAxis::blocks(&[3, 8], 4).expect("4 divides 8"),
+            axis => ChannelAxis::new(&[2, 3, 4], axis).expect("an axis"),
+        };
+        let affines = channels::asymmetric(&values, axis, integers).expect("finite");
+        let mut quantized = vec![0_i16; values.len()];
+        channels::quantize(&values, axis, &affines, integers, &mut quantized).expect("good");
+        let mut reals = vec![0.0; values.len()];
+        channels::dequantize(&quantized, axis, &affines, &mut reals).expect("good");
+        for (index, (&value, &real)) in values.iter().zip(&reals).enumerate() {
+            let affine = affines[index / axis.inner() % axis.channels()];
+            let half = 0.5 + (integers.max - integers.min) as f32 * 3e-7;
+            prop_assert!((value - real).abs() <= affine.scale * half, "{value} {real}");
+            prop_assert!(value != 0.0 || real == 0.0);
+            prop_assert_eq!(i32::from(quantized[index]), affine.quantize(value, integers));
         }
     }
 
@@ -364,6 +384,34 @@ fn slices_of_any_integer_type() {
     assert_eq!(reals, [1.0, -1.0, 5.0]);
     let wide = affine.quantize_slice(&[1.0], IntegerRange::INT16, &mut [0_i8]);
     assert!(matches!(wide, Err(QuantError::OutOfRange { .. })));
+}
+
+#[test]
+fn bad_parameters_of_channels() {
+    let pair = ChannelAxis::new(&[2, 1], 0).expect("an axis");
+    let good = [Affine::new(1.0, 0); 2];
+    let int4 = IntegerRange::INT4;
+    let mut places = [0_i8; 2];
+    assert!(channels::quantize(&[1.0; 2], pair, &good[..1], int4, &mut places).is_err());
+    assert!(channels::quantize(&[1.0; 3], pair, &good, int4, &mut [0_i8; 3]).is_err());
+    assert!(channels::quantize(&[1.0; 2], pair, &good, IntegerRange::INT16, &mut places).is_err());
+    let bad = [good[0], Affine::new(0.0, 0)];
+    let refused = channels::quantize(&[1.0; 2], pair, &bad, int4, &mut places);
+    assert_eq!(
+        refused,
+        Err(QuantError::BadScale {
+            index: 1,
+            scale: 0.0
+        })
+    );
+    assert!(channels::dequantize(&places, pair, &bad, &mut [0.0; 2]).is_err());
+    assert!(channels::dequantize(&places, pair, &good, &mut [0.0; 1]).is_err());
+    assert!(channels::asymmetric(&[f32::NAN, 1.0], pair, int4).is_err());
+    let refused = channels::quantize(&[1.0, f32::NAN], pair, &good, int4, &mut places);
+    assert!(matches!(
+        refused,
+        Err(QuantError::NotFinite { index: 1, .. })
+    ));
 }
 
 #[cfg(feature = "rayon")]
