@@ -12,6 +12,9 @@
 //! | [`AdaRound`](RoundingMethod::AdaRound) | gradient descent on relaxed choices of up or down | `k^2` an iteration |
 //! | [`Descent`](RoundingMethod::Descent) | from the best of those of GPTQ, single and pair changes and the scale, until none helps | `k^2` a sweep |
 //!
+//! Where the quantised network's inputs of the layer differ from the float network's, [`compensated_weights`] makes up for
+//! that first.
+//!
 //! All are deterministic. Channels are independent: with the feature `rayon` they are spread over threads, with the same
 //! result at any number of them.
 //!
@@ -43,6 +46,7 @@
 
 mod adaround;
 mod channel;
+mod compensate;
 mod descent;
 mod gptq;
 mod gram;
@@ -51,6 +55,7 @@ mod hessian;
 use alloc::vec::Vec;
 
 pub use adaround::AdaRound;
+pub use compensate::compensated_weights;
 pub use descent::{Descent, ScaleRefinement};
 pub use gptq::Gptq;
 pub use gram::Gram;

@@ -4,6 +4,7 @@
 
 use larun_quant::rounding::{
     AdaRound, Descent, Gptq, Gram, Hessian, Layer, Rounded, RoundingMethod, ScaleRefinement,
+    compensated_weights,
 };
 use larun_quant::weights::block_scale;
 use larun_quant::{IntegerRange, QuantError};
@@ -241,6 +242,41 @@ proptest! {
         let expected: f64 = weights.iter().zip(&nearest.values).zip(&mean_squares)
             .map(|((&w, &q), m)| m * (f64::from(w) - f64::from(0.15_f32) * f64::from(q)).powi(2)).sum();
         prop_assert!((nearest.errors[0] - expected).abs() < 1e-9);
+    }
+
+    #[test]
+    fn compensated_weights_are_a_regression(
+        rows in rows(5, 60),
+        noise in prop::collection::vec(-0.3_f32..0.3, 5 * 60),
+        weights in weights(15),
+    ) {
+        // The quantised network reads other inputs; its three outputs fall short of the float ones.
+        let read: Vec<f32> = rows.iter().zip(&noise).map(|(x, e)| x + e).collect();
+        let outputs = |weights: &[f32], row: &[f32]| -> Vec<f32> {
+            weights.chunks(5).map(|w| w.iter().zip(row).map(|(w, x)| w * x).sum()).collect()
+        };
+        let shortfall = |weights_now: &[f32]| {
+            let mut gram = Gram::new(8).expect("a size");
+            for (row, read) in rows.chunks(5).zip(read.chunks(5)) {
+                let (wanted, found) = (outputs(&weights, row), outputs(weights_now, read));
+                let short = wanted.iter().zip(&found).map(|(w, f)| w - f);
+                let all: Vec<f32> = read.iter().copied().chain(short).collect();
+                gram.add_rows(&all).expect("finite");
+            }
+            gram.covariance().expect("rows")
+        };
+        let before = shortfall(&weights);
+        let (hessian, covariances) = before.split(5).expect("five inputs");
+        let compensated = compensated_weights(&weights, &hessian, &covariances, 0.0).expect("good");
+        let after = shortfall(&compensated);
+        // What is left has nothing to do with the inputs any more, and there is less of it.
+        let (_, left) = after.split(5).expect("five inputs");
+        prop_assert!(left.iter().all(|covariance| covariance.abs() < 1e-4), "{left:?}");
+        for (before, after) in before.diagonal().zip(after.diagonal()).skip(5) {
+            prop_assert!(after <= before + 1e-6);
+        }
+        let held = compensated_weights(&weights, &hessian, &covariances, 1e9).expect("good");
+        prop_assert!(held.iter().zip(&weights).all(|(a, b)| (a - b).abs() < 1e-5));
     }
 
     #[test]
@@ -581,6 +617,14 @@ fn matrices_that_are_refused() {
     assert!(Hessian::new(1, vec![-1.0]).is_err());
     assert!(Hessian::uncorrelated(&[]).is_err());
     assert!(correlated(2).error(&[1.0]).is_err());
+    assert!(correlated(2).split(0).is_err() && correlated(2).split(3).is_err());
+    let two = correlated(2);
+    assert!(compensated_weights(&[1.0; 3], &two, &[0.0; 3], 0.0).is_err());
+    assert!(compensated_weights(&[1.0; 2], &two, &[0.0; 3], 0.0).is_err());
+    assert!(compensated_weights(&[1.0; 2], &two, &[0.0; 2], -1.0).is_err());
+    assert!(compensated_weights(&[f32::NAN; 2], &two, &[0.0; 2], 0.0).is_err());
+    let lost = compensated_weights(&[1.0; 2], &two, &[f64::NAN; 2], 0.0);
+    assert!(matches!(lost, Err(QuantError::NotFinite { .. })));
     // No Gram matrix at all, but no reason for a loop without end.
     let indefinite = Hessian::new(2, vec![0.0, 1.0, 1.0, 0.0]).expect("symmetric");
     let layer = Layer {

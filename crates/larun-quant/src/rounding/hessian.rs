@@ -89,6 +89,23 @@ impl Hessian {
         Ok(dot(difference, &product).max(0.0))
     }
 
+    /// The matrix of the first `size` inputs alone, and the covariances of each of the others with those, one after the other.
+    ///
+    /// # Errors
+    /// [`BadParameter`](QuantError::BadParameter) for a size of 0 or above the matrix's.
+    pub fn split(&self, size: usize) -> Result<(Self, Vec<f64>), QuantError> {
+        if size == 0 || size > self.size {
+            return Err(QuantError::BadParameter {
+                what: "a part of a Hessian has at least one row and at most all",
+                value: size as f64,
+            });
+        }
+        let first = |row: usize| self.row(row).iter().take(size).copied();
+        let values = (0..size).flat_map(first).collect();
+        let others = (size..self.size).flat_map(first).collect();
+        Ok((Self { size, values }, others))
+    }
+
     /// `H d`.
     pub(crate) fn product(&self, vector: &[f64]) -> Vec<f64> {
         let rows = self.values.chunks_exact(self.size);
