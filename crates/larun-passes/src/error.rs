@@ -77,6 +77,9 @@ pub enum PassError {
         "the calibration set is empty; give some samples that are like the model's real inputs"
     )]
     NoSamples,
+    /// No choice of precisions is within the bounds.
+    #[error("no mixed precision is within the budget: {0}")]
+    Budget(String),
     /// The graph cannot be written as a model.
     #[error("the float model cannot be written: {0}")]
     Write(#[from] larun_tflite::WriteError),

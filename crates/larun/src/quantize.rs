@@ -4,8 +4,8 @@ use std::path::Path;
 
 use larun_graph::{Graph, GraphError, Node, Subgraph};
 use larun_passes::{
-    Calibration, Calibrator, Decision, QuantizeOptions, RoundToNearest, fold_batch_norm,
-    fuse_activations, quantize,
+    Budget, Calibration, Calibrator, Decision, LayerOption, LayerSensitivity, QuantizeOptions,
+    QuantizedGraph, Recipe, RoundToNearest, Search, fold_batch_norm, fuse_activations, quantize,
 };
 use larun_quant::measure::ErrorMeter;
 use larun_zoo::npy::NpyArray;
@@ -160,6 +160,15 @@ impl Samples {
 }
 
 impl Samples {
+    /// Some of the samples, spread over all, for measurements that are made many times.
+    fn few(&self) -> Vec<Vec<&[f32]>> {
+        let step = self.count.div_ceil(MEASURED_SAMPLES).max(1);
+        (0..self.count)
+            .step_by(step)
+            .map(|i| self.sample(i))
+            .collect()
+    }
+
     /// An array for each input of `model`, its leading axis counting samples.
     fn arrays(&self, model: &Model) -> Result<Vec<NpyArray>, Error> {
         let graph = model.graph()?;
@@ -190,11 +199,29 @@ fn input_names(graph: &Graph) -> Result<Vec<String>, Error> {
     Ok(subgraph.inputs.iter().filter_map(name).collect())
 }
 
+/// What says what layers become.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Plan<'r> {
+    /// The scheme of the options.
+    #[default]
+    Scheme,
+    /// A recipe, and the scheme of the options for layers that it does not name.
+    RecipeOver(&'r Recipe),
+    /// A recipe; layers that it does not name stay float.
+    Recipe(&'r Recipe),
+    /// A search for the best mixed precision within a budget.
+    Mixed(Budget),
+}
+
 /// How a file is quantised.
 #[derive(Clone, Debug, Default)]
 pub struct Request<'r> {
-    /// What layers become.
+    /// What layers become, where the plan leaves it to the scheme, and the rest.
     pub options: QuantizeOptions,
+    /// What says what layers become.
+    pub plan: Plan<'r>,
+    /// Whether every layer's sensitivity is measured; a search for mixed precision does it anyway.
+    pub sensitivity: bool,
     /// Samples for calibration; none are needed where activations stay real.
     pub calibration: Option<&'r Samples>,
     /// Samples for the comparison with the float model, those of calibration where there are none.
@@ -239,6 +266,53 @@ pub struct QuantizeReport {
     pub layers: Vec<LayerReport>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// What each way to quantise each layer with weights costs; empty unless asked for.
+    pub sensitivity: Vec<SensitivityReport>,
+    /// How the search for mixed precision ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mixed: Option<MixedReport>,
+}
+
+/// What each way to quantise a layer costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SensitivityReport {
+    /// The name of the layer's result.
+    pub name: String,
+    /// Its operator.
+    pub op: String,
+    /// The ways.
+    pub options: Vec<OptionReport>,
+    /// The number of the one that a search chose.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chosen: Option<usize>,
+}
+
+/// One way to quantise a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OptionReport {
+    /// What the layer becomes.
+    pub scheme: String,
+    /// Signal to noise of the outputs in decibels with this layer alone quantised; `None` without noise.
+    pub sqnr_db: Option<f64>,
+    /// Bytes of weights, scales and bias.
+    pub bytes: usize,
+}
+
+/// How the search for mixed precision ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MixedReport {
+    /// Signal to noise as the sum of the layers' noise foretells it.
+    pub predicted_sqnr_db: f64,
+    /// Signal to noise as measured on the calibration samples that were used.
+    pub measured_sqnr_db: f64,
+    /// The share of those samples whose largest output is elsewhere.
+    pub drop: f64,
+    /// Bytes of the file.
+    pub flash_bytes: usize,
+    /// Bytes of the arena.
+    pub ram_bytes: usize,
+    /// How many samples were used.
+    pub samples: usize,
 }
 
 /// Folds, fuses, calibrates and quantises a float model and writes it to `out`, and runs both on the evaluation samples.
@@ -255,7 +329,11 @@ pub fn quantize_file(
     let graph = prepare(model.graph()?)?;
     let calibration = calibrate(&graph, request, &mut progress)?;
     let subgraph = graph.main().ok_or(GraphError::NoSubgraph)?.clone();
-    let quantized = quantize(graph, &calibration, &request.options, &RoundToNearest)?;
+    let Made {
+        quantized,
+        sensitivity,
+        mixed,
+    } = make(graph, request, &calibration, &mut progress)?;
     let layers = layer_reports(&subgraph, &quantized.decisions);
     let bytes = larun_tflite::write(&quantized.graph)?;
     let result = Model::new(out, &bytes);
@@ -265,7 +343,12 @@ pub fn quantize_file(
     files::write(out, &bytes)?;
     let (float_bytes, quantized_bytes) = (model.bytes().len() as u64, bytes.len() as u64);
     Ok(QuantizeReport {
-        scheme: request.options.scheme.to_string(),
+        scheme: match request.plan {
+            Plan::Scheme => request.options.scheme.to_string(),
+            Plan::RecipeOver(_) => format!("{} with a recipe", request.options.scheme),
+            Plan::Recipe(_) => "recipe".to_owned(),
+            Plan::Mixed(_) => "mixed".to_owned(),
+        },
         float_bytes,
         quantized_bytes,
         ratio: float_bytes as f64 / quantized_bytes.max(1) as f64,
@@ -275,7 +358,96 @@ pub fn quantize_file(
         argmax_agreement: compared.map(|c| c.argmax_agreement),
         warnings: warnings(request, &calibration),
         layers,
+        sensitivity,
+        mixed,
     })
+}
+
+/// A quantised graph, and what was found out on the way.
+struct Made {
+    quantized: QuantizedGraph,
+    sensitivity: Vec<SensitivityReport>,
+    mixed: Option<MixedReport>,
+}
+
+fn make(
+    graph: Graph,
+    request: &Request<'_>,
+    calibration: &Calibration,
+    progress: &mut impl FnMut(usize, usize),
+) -> Result<Made, Error> {
+    let samples = request.calibration.map(Samples::few).unwrap_or_default();
+    let search = Search {
+        graph: &graph,
+        calibration,
+        samples: &samples,
+        options: &request.options,
+        rounder: &RoundToNearest,
+    };
+    if let Plan::Mixed(budget) = &request.plan {
+        let mixed = larun_passes::mixed(&search, budget, progress)?;
+        return Ok(Made {
+            sensitivity: sensitivity_reports(&mixed.layers, Some(&mixed.chosen)),
+            mixed: Some(MixedReport {
+                predicted_sqnr_db: mixed.predicted_sqnr_db,
+                measured_sqnr_db: mixed.measured.sqnr_db,
+                drop: mixed.drop,
+                flash_bytes: mixed.flash,
+                ram_bytes: mixed.ram,
+                samples: samples.len(),
+            }),
+            quantized: mixed.quantized,
+        });
+    }
+    let sensitivity = match request.sensitivity {
+        true => sensitivity_reports(&larun_passes::sensitivity(&search, progress)?, None),
+        false => Vec::new(),
+    };
+    let mut options = request.options.clone();
+    let recipe = match request.plan {
+        Plan::Recipe(recipe) => Some((recipe, None)),
+        Plan::RecipeOver(recipe) => Some((recipe, Some(options.scheme))),
+        Plan::Scheme | Plan::Mixed(_) => None,
+    };
+    if let Some((recipe, base)) = recipe {
+        options.layers = recipe.layers(&graph, &options, base)?;
+    }
+    Ok(Made {
+        quantized: quantize(graph, calibration, &options, &RoundToNearest)?,
+        sensitivity,
+        mixed: None,
+    })
+}
+
+fn sensitivity_reports(
+    layers: &[LayerSensitivity],
+    chosen: Option<&[usize]>,
+) -> Vec<SensitivityReport> {
+    let option = |option: &LayerOption| OptionReport {
+        scheme: option.scheme.to_string(),
+        sqnr_db: Some(option.sqnr_db()).filter(|db| db.is_finite()),
+        bytes: option.bytes,
+    };
+    let layers = layers.iter().enumerate();
+    let report = |(at, layer): (usize, &LayerSensitivity)| SensitivityReport {
+        name: layer.name.clone(),
+        op: layer.op.clone(),
+        options: layer.options.iter().map(option).collect(),
+        chosen: chosen.and_then(|chosen| chosen.get(at).copied()),
+    };
+    layers.map(report).collect()
+}
+
+/// Whether activations may become integers.
+fn needs_calibration(request: &Request<'_>) -> bool {
+    match request.plan {
+        Plan::Scheme => request.options.scheme.needs_calibration() || request.sensitivity,
+        Plan::RecipeOver(recipe) => {
+            request.options.scheme.needs_calibration() || recipe.needs_calibration()
+        }
+        Plan::Recipe(recipe) => recipe.needs_calibration(),
+        Plan::Mixed(_) => true,
+    }
 }
 
 fn calibrate(
@@ -285,11 +457,10 @@ fn calibrate(
 ) -> Result<Calibration, Error> {
     let samples = match request.calibration {
         Some(samples) => samples,
-        None if request.options.scheme.needs_calibration() => {
-            return Err(Error::Usage(format!(
-                "the scheme {} needs samples to calibrate with: give --calib",
-                request.options.scheme
-            )));
+        None if needs_calibration(request) => {
+            return Err(Error::Usage(
+                "integer activations need samples to calibrate with: give --calib".to_owned(),
+            ));
         }
         None => return Ok(Calibration::default()),
     };
@@ -302,12 +473,15 @@ fn calibrate(
     Ok(calibrator.finish()?)
 }
 
+/// How many samples each measurement of a search runs, at most.
+const MEASURED_SAMPLES: usize = 32;
+
 /// How many samples a calibration should have.
 const ENOUGH_SAMPLES: usize = 10;
 
 fn warnings(request: &Request<'_>, calibration: &Calibration) -> Vec<String> {
     let found = calibration.samples();
-    let few = request.options.scheme.needs_calibration() && found < ENOUGH_SAMPLES;
+    let few = needs_calibration(request) && found < ENOUGH_SAMPLES;
     let few = few.then(|| {
         format!(
             "calibrated with {found} samples: ranges that they do not reach will be clipped; give some hundred like the real inputs"

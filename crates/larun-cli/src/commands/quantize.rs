@@ -1,12 +1,12 @@
 //! `larun quantize`: a float model made smaller, by any scheme.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use larun::Model;
 use larun::optimize::Progress;
-use larun::passes::{Border, DenseWeights, QuantizeOptions, Scheme, Unsupported};
-use larun::quantize::{QuantizeReport, Request, Samples, quantize_file};
+use larun::passes::{Border, Budget, DenseWeights, QuantizeOptions, Recipe, Scheme, Unsupported};
+use larun::quantize::{Plan, QuantizeReport, Request, Samples, quantize_file};
 
 use super::print_json;
 use crate::failure::Failure;
@@ -22,14 +22,33 @@ use crate::render::{bytes, pairs, percent, table};
   larun quantize float.tflite --scheme int8 --calib samples.npy -o int8.tflite
   larun quantize float.tflite --scheme int16x8 --calib data.npz --io float -o int16.tflite
   larun quantize float.tflite --scheme dynamic -o dynamic.tflite
-  larun quantize float.tflite --scheme int8 --calib samples.npy --eval test.npy --leave-float -o int8.tflite")]
+  larun quantize float.tflite --scheme int8 --calib samples.npy --eval test.npy --leave-float -o int8.tflite
+  larun quantize float.tflite --scheme mixed --calib samples.npy --flash-kb 60 --ram-kb 40 -o mixed.tflite
+  larun quantize float.tflite --recipe recipe.toml --calib samples.npy -o out.tflite
+
+A recipe is a list of rules, in TOML or JSON; the last that fits a layer decides:
+  [[rule]]
+  activations = \"int8\"           # float32, int8, int16
+  weights = \"int8\"               # float32, float16, int8, int4, binary
+  [[rule]]
+  operator = \"FULLY_CONNECTED\"   # the format's name, or *
+  scope = \"^head/\"               # a regular expression on the names of a layer's results
+  activations = \"int8\"
+  weights = \"int4\"
+  granularity = \"per-tensor\"     # per-tensor, per-channel
+  algorithm = \"least-squares\"    # min-max, least-squares, octav
+With real activations, mode is \"dynamic\" or \"weight-only\". ai-edge-quantizer's recipe files are read as they are.")]
 pub(crate) struct Args {
     /// The float .tflite file
     model: PathBuf,
 
     /// What to quantise to
-    #[arg(long, value_enum)]
-    scheme: SchemeName,
+    #[arg(long, value_enum, required_unless_present = "recipe")]
+    scheme: Option<SchemeName>,
+
+    /// Rules for single layers, over the scheme; without one, layers that no rule names stay float
+    #[arg(long, value_name = "R.toml|R.json")]
+    recipe: Option<PathBuf>,
 
     /// Samples like the model's real inputs: .npy, or .npz with an array named after each input or x; the leading axis counts samples.
     /// Schemes with real activations do without
@@ -47,6 +66,22 @@ pub(crate) struct Args {
     /// Leave operators float that cannot be quantised, between DEQUANTIZE and QUANTIZE, instead of refusing the model
     #[arg(long)]
     leave_float: bool,
+
+    /// Largest file of a mixed model, in KB of 1024 bytes
+    #[arg(long, value_name = "KB")]
+    flash_kb: Option<f64>,
+
+    /// Largest arena of a mixed model, in KB of 1024 bytes
+    #[arg(long, value_name = "KB")]
+    ram_kb: Option<f64>,
+
+    /// Largest share of samples whose result may change in a mixed model, in percent
+    #[arg(long, value_name = "PERCENT")]
+    max_drop: Option<f64>,
+
+    /// Measure what quantising each layer alone would cost
+    #[arg(long)]
+    sensitivity: bool,
 
     /// One weight scale per output of dense layers too; runtimes from before 2024 misread such files
     #[arg(long)]
@@ -87,12 +122,14 @@ enum SchemeName {
     WeightOnlyInt4,
     /// Real activations, every constant FLOAT16 behind a DEQUANTIZE
     Fp16,
+    /// INT4, INT8 or INT16x8 for each layer, whatever does least harm within --flash-kb, --ram-kb and --max-drop
+    Mixed,
 }
 
 impl SchemeName {
     const fn scheme(self) -> Scheme {
         match self {
-            Self::Int8 => Scheme::Int8,
+            Self::Int8 | Self::Mixed => Scheme::Int8,
             Self::Int16x8 => Scheme::Int16x8,
             Self::Int4 => Scheme::Int4,
             Self::Binary => Scheme::Binary,
@@ -121,8 +158,11 @@ impl Args {
             open(&self.calib).transpose()?,
             open(&self.eval).transpose()?,
         );
+        let recipe = self.recipe.as_deref().map(read_recipe).transpose()?;
         let request = Request {
             options: self.options(),
+            plan: self.plan(recipe.as_ref())?,
+            sensitivity: self.sensitivity,
             calibration: calibration.as_ref(),
             evaluation: evaluation.as_ref(),
         };
@@ -142,9 +182,33 @@ impl Args {
         Ok(())
     }
 
+    fn plan<'r>(&self, recipe: Option<&'r Recipe>) -> Result<Plan<'r>, Failure> {
+        let bytes = |kb: Option<f64>| kb.map(|kb| (kb.max(0.0) * 1024.0) as usize);
+        let budget = Budget {
+            flash: bytes(self.flash_kb),
+            ram: bytes(self.ram_kb),
+            max_drop: self.max_drop.map(|percent| percent / 100.0),
+        };
+        let is_mixed = matches!(self.scheme, Some(SchemeName::Mixed));
+        if !is_mixed && budget != Budget::default() {
+            return Err(Failure::from(larun::Error::Usage(
+                "--flash-kb, --ram-kb and --max-drop belong to --scheme mixed".to_owned(),
+            )));
+        }
+        match (recipe, is_mixed) {
+            (Some(_), true) => Err(Failure::from(larun::Error::Usage(
+                "--scheme mixed chooses for every layer: give it no recipe".to_owned(),
+            ))),
+            (None, true) => Ok(Plan::Mixed(budget)),
+            (Some(recipe), false) if self.scheme.is_some() => Ok(Plan::RecipeOver(recipe)),
+            (Some(recipe), false) => Ok(Plan::Recipe(recipe)),
+            (None, false) => Ok(Plan::Scheme),
+        }
+    }
+
     fn options(&self) -> QuantizeOptions {
         QuantizeOptions {
-            scheme: self.scheme.scheme(),
+            scheme: self.scheme.map_or_else(Scheme::default, SchemeName::scheme),
             border: match self.io {
                 Io::Float => Border::Float,
                 Io::Int => Border::Integer,
@@ -199,7 +263,19 @@ impl Args {
                 format!("{} `{}`: {reason}", layer.op, layer.name),
             ));
         }
+        if let Some(mixed) = &report.mixed {
+            let foretold = format!(
+                "{:.1} dB foretold, {:.1} dB measured on {} samples",
+                mixed.predicted_sqnr_db, mixed.measured_sqnr_db, mixed.samples
+            );
+            rows.push(("mixed precision", foretold));
+            rows.push(("other results", percent(mixed.drop)));
+            rows.push(("arena", bytes(mixed.ram_bytes as u64)));
+        }
         rows.push(("file", self.output.display().to_string()));
+        if !report.sensitivity.is_empty() {
+            anstream::println!("{}\n", sensitivity_table(report));
+        }
         if self.layers {
             let layers = report.layers.iter();
             let row = |layer: &larun::quantize::LayerReport| {
@@ -210,4 +286,35 @@ impl Args {
         }
         anstream::println!("{}", pairs(&rows));
     }
+}
+
+/// What each way to quantise each layer costs; a star marks the one that was chosen.
+fn sensitivity_table(report: &QuantizeReport) -> String {
+    let rows = report.sensitivity.iter().flat_map(|layer| {
+        layer.options.iter().enumerate().map(|(at, option)| {
+            let star = if layer.chosen == Some(at) { "*" } else { "" };
+            let noise = option
+                .sqnr_db
+                .map_or_else(|| "none".to_owned(), |db| format!("{db:.1}"));
+            let first = |text: &String| if at == 0 { text.clone() } else { String::new() };
+            vec![
+                first(&layer.op),
+                first(&layer.name),
+                star.to_owned(),
+                option.scheme.clone(),
+                noise,
+                bytes(option.bytes as u64),
+            ]
+        })
+    });
+    let header = ["operator", "result", "", "quantised alone", "dB", "takes"];
+    table(&header, rows.collect(), &[4, 5])
+}
+
+fn read_recipe(path: &Path) -> Result<Recipe, Failure> {
+    let usage = |fault: &dyn core::fmt::Display| {
+        Failure::from(larun::Error::Usage(format!("{}: {fault}", path.display())))
+    };
+    let text = std::fs::read_to_string(path).map_err(|fault| usage(&fault))?;
+    Recipe::parse(&text).map_err(|fault| usage(&fault))
 }

@@ -18,6 +18,15 @@ pub enum Unsupported {
     LeaveFloat,
 }
 
+/// Who wants a layer to be as it is wanted.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Chosen {
+    /// A scheme for all: layers that are not worth it are left as they are.
+    ByScheme,
+    /// A recipe or a search.
+    ByHand,
+}
+
 /// What becomes of one node of the float graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
@@ -32,11 +41,14 @@ pub(crate) fn decide(graph: &Graph, options: &QuantizeOptions) -> Result<Vec<Dec
     let subgraph = edit::main(graph)?;
     let ends = Ends::of(graph, subgraph);
     let decide_node = |(id, node): (NodeId, &Node)| {
-        let wanted = match options.layers.get(id.index()) {
-            Some(Some(layer)) => *layer,
-            _ => ends.spare(options.scheme.layer(), id, options.scheme),
+        let (wanted, chosen) = match options.layers.get(id.index()) {
+            Some(Some(layer)) => (*layer, Chosen::ByHand),
+            _ => {
+                let layer = ends.spare(options.scheme.layer(), id, options.scheme);
+                (layer, Chosen::ByScheme)
+            }
         };
-        match fit(graph, subgraph, node, wanted, options) {
+        match fit(graph, subgraph, node, wanted, options, chosen) {
             Ok(scheme) => Ok(Decision {
                 scheme,
                 left_float: None,
@@ -83,17 +95,18 @@ impl Ends {
 }
 
 /// What a node can do of what is wanted of it, or why it cannot.
-fn fit(
+pub(crate) fn fit(
     graph: &Graph,
     subgraph: &Subgraph,
     node: &Node,
     wanted: LayerScheme,
     options: &QuantizeOptions,
+    chosen: Chosen,
 ) -> Result<LayerScheme, &'static str> {
     if wanted.activations.is_integer() {
         fit_integer(graph, subgraph, node, wanted, options)
     } else {
-        Ok(fit_real(graph, subgraph, node, wanted))
+        Ok(fit_real(graph, subgraph, node, wanted, chosen))
     }
 }
 
@@ -175,7 +188,13 @@ fn granularity(
 }
 
 /// What becomes of a layer on real activations: its weights alone may change.
-fn fit_real(graph: &Graph, subgraph: &Subgraph, node: &Node, wanted: LayerScheme) -> LayerScheme {
+fn fit_real(
+    graph: &Graph,
+    subgraph: &Subgraph,
+    node: &Node,
+    wanted: LayerScheme,
+    chosen: Chosen,
+) -> LayerScheme {
     let Some(kind) = node.kind() else {
         return LayerScheme::FLOAT;
     };
@@ -202,7 +221,7 @@ fn fit_real(graph: &Graph, subgraph: &Subgraph, node: &Node, wanted: LayerScheme
         granularity: Some(granularity),
         ..wanted
     };
-    match is_smaller(subgraph, node, &fitted) {
+    match chosen == Chosen::ByHand || is_smaller(subgraph, node, &fitted) {
         true => fitted,
         false => LayerScheme::FLOAT,
     }

@@ -5,8 +5,8 @@
 //! scale a tensor, weights symmetric with one scale an output channel, biases with the scale of input times weights, fixed outputs
 //! for LOGISTIC and SOFTMAX, and one set of parameters where an operator only moves values.
 
-mod check;
-mod decide;
+pub(crate) mod check;
+pub(crate) mod decide;
 mod engine;
 mod half;
 mod layer;

@@ -1,5 +1,7 @@
 //! A small network with every quantisation rule, noise, and a run of a graph.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use larun_graph::ops::{
     Activation, AddOptions, BatchNormOptions, ConcatenationOptions, Conv2DOptions, ElementType,
     FullyConnectedOptions, NoOptions, Op, Padding, Pool2DOptions, ReducerOptions, SoftmaxOptions,

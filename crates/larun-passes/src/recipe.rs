@@ -1,0 +1,507 @@
+//! Recipes: an ordered list of rules that say what layers become; the later one wins.
+//!
+//! A rule names layers by a regular expression on the names of their results, by their operator, or by both. The format is a list of
+//! tables in TOML, or of objects in JSON; every field may be left out:
+//!
+//! ```toml
+//! [[rule]]                       # every layer that can
+//! activations = "int8"           # float32 (the default), int8, int16
+//! weights = "int8"               # float32 (the default), float16, int8, int4, binary
+//!
+//! [[rule]]
+//! operator = "FULLY_CONNECTED"   # the format's name of an operator, * for every one
+//! scope = "logits"               # searched in the names of a layer's results, each followed by ;
+//! activations = "int8"
+//! weights = "int4"
+//! granularity = "per-tensor"     # per-tensor, per-channel
+//! algorithm = "least-squares"    # min-max (the default), least-squares, octav
+//!
+//! [[rule]]
+//! scope = "^head/"
+//! weights = "int8"
+//! mode = "weight-only"           # for real activations: dynamic (the default), weight-only
+//! ```
+//!
+//! The recipe files of ai-edge-quantizer are read as they are: lists of `regex`, `operation`, `algorithm_key` and `op_config`.
+
+use larun_graph::ops::OpKind;
+use larun_graph::{Graph, Node, Place, Subgraph};
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::quantize::check::weight_inputs;
+use crate::quantize::decide::{Chosen, fit};
+use crate::quantize::{
+    Activations, Algorithm, Granularity, LayerScheme, QuantizeOptions, Scheme, Weights,
+};
+use crate::{PassError, edit};
+
+/// Rules in order; the last that fits a layer decides.
+#[derive(Clone, Debug, Default)]
+pub struct Recipe {
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    scope: Regex,
+    /// `None` for every operator.
+    operator: Option<OpKind>,
+    layer: LayerScheme,
+    /// Weights with fewer elements stay as they are.
+    min_weight_elements: usize,
+}
+
+/// Why a recipe cannot be read. Rules count from 0.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// The text is no JSON, or no list of rules.
+    #[error("the recipe is not valid JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The text is no TOML, or no list of rules.
+    #[error("the recipe is not valid TOML: {0}")]
+    Toml(#[from] toml::de::Error),
+    /// A rule that is not understood.
+    #[error("rule {rule} of the recipe: {reason}")]
+    Rule {
+        /// Its number.
+        rule: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The text holds something else.
+    #[error("a recipe is a list of rules, in JSON or as [[rule]] in TOML: {0}")]
+    Shape(&'static str),
+}
+
+/// The list of tables in TOML.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TomlRecipe {
+    #[serde(default)]
+    rule: Vec<OwnRule>,
+}
+
+/// A rule of our own format.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnRule {
+    scope: Option<String>,
+    operator: Option<String>,
+    #[serde(default)]
+    activations: OwnActivations,
+    #[serde(default)]
+    weights: OwnWeights,
+    granularity: Option<OwnGranularity>,
+    #[serde(default)]
+    algorithm: OwnAlgorithm,
+    #[serde(default)]
+    mode: Mode,
+    #[serde(default)]
+    min_weight_elements: usize,
+}
+
+/// Declares an enum that a recipe names and the type it stands for.
+macro_rules! named {
+    ($name:ident: $target:ident { $($(#[$meta:meta])* $text:literal => $own:ident = $variant:ident,)* }) => {
+        #[derive(Clone, Copy, Default, Deserialize)]
+        enum $name {
+            $($(#[$meta])* #[serde(rename = $text)] $own,)*
+        }
+
+        impl From<$name> for $target {
+            fn from(name: $name) -> Self {
+                match name {
+                    $($name::$own => Self::$variant,)*
+                }
+            }
+        }
+    };
+}
+
+named!(OwnActivations: Activations {
+    #[default]
+    "float32" => Float32 = Float32,
+    "int8" => Int8 = Int8,
+    "int16" => Int16 = Int16,
+});
+
+named!(OwnWeights: Weights {
+    #[default]
+    "float32" => Float32 = Float32,
+    "float16" => Float16 = Float16,
+    "int8" => Int8 = Int8,
+    "int4" => Int4 = Int4,
+    "binary" => Binary = Binary,
+});
+
+named!(OwnGranularity: Granularity {
+    "per-tensor" => PerTensor = PerTensor,
+    #[default]
+    "per-channel" => PerChannel = PerChannel,
+});
+
+named!(OwnAlgorithm: Algorithm {
+    #[default]
+    "min-max" => MinMax = MinMax,
+    "least-squares" => LeastSquares = LeastSquares,
+    "octav" => Octav = Octav,
+});
+
+/// What happens to integer weights of layers on real activations.
+#[derive(Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Mode {
+    /// The layer quantises its input while it runs.
+    #[default]
+    Dynamic,
+    /// A DEQUANTIZE makes the weights real.
+    WeightOnly,
+}
+
+/// A rule of ai-edge-quantizer.
+#[derive(Deserialize)]
+struct AeqRule {
+    regex: String,
+    operation: String,
+    algorithm_key: String,
+    #[serde(default)]
+    op_config: AeqConfig,
+}
+
+#[derive(Default, Deserialize)]
+struct AeqConfig {
+    activation_tensor_config: Option<AeqTensor>,
+    weight_tensor_config: Option<AeqTensor>,
+    #[serde(default)]
+    compute_precision: String,
+    #[serde(default)]
+    explicit_dequantize: bool,
+    #[serde(default)]
+    min_weight_elements: usize,
+}
+
+#[derive(Deserialize)]
+struct AeqTensor {
+    num_bits: u32,
+    #[serde(default)]
+    granularity: Option<String>,
+    #[serde(default)]
+    dtype: Option<String>,
+}
+
+impl Recipe {
+    /// Reads a recipe: JSON where the text begins with `[` or `{`, TOML otherwise.
+    ///
+    /// # Errors
+    /// When it is neither, or a rule is not understood.
+    pub fn parse(text: &str) -> Result<Self, RecipeError> {
+        let trimmed = text.trim_start();
+        // `[[rule]]` opens a table of TOML; no list of JSON objects begins with two brackets.
+        let is_json =
+            trimmed.starts_with('{') || (trimmed.starts_with('[') && !trimmed.starts_with("[["));
+        match is_json {
+            true => Self::from_json(text),
+            false => {
+                let rules = toml::from_str::<TomlRecipe>(text)?.rule.into_iter();
+                let rules = rules.enumerate().map(|(at, rule)| rule.read(at));
+                Ok(Self {
+                    rules: rules.collect::<Result<_, _>>()?,
+                })
+            }
+        }
+    }
+
+    fn from_json(text: &str) -> Result<Self, RecipeError> {
+        let rules = match serde_json::from_str(text)? {
+            Value::Array(rules) => rules,
+            Value::Object(mut object) => match object.remove("rule") {
+                Some(Value::Array(rules)) => rules,
+                _ if object.contains_key("default") => {
+                    return Err(RecipeError::Shape(
+                        "this file names another one as its default; give that one",
+                    ));
+                }
+                _ => return Err(RecipeError::Shape("an object without rules was found")),
+            },
+            _ => return Err(RecipeError::Shape("something else was found")),
+        };
+        let rules = rules.into_iter().enumerate().map(|(at, rule)| {
+            let bad = |reason: serde_json::Error| RecipeError::Rule {
+                rule: at,
+                reason: reason.to_string(),
+            };
+            match rule.get("algorithm_key").is_some() {
+                true => serde_json::from_value::<AeqRule>(rule)
+                    .map_err(bad)?
+                    .read(at),
+                false => serde_json::from_value::<OwnRule>(rule)
+                    .map_err(bad)?
+                    .read(at),
+            }
+        });
+        Ok(Self {
+            rules: rules.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether a rule asks for integer activations.
+    #[must_use]
+    pub fn needs_calibration(&self) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.layer.activations.is_integer())
+    }
+
+    /// What each node of a graph becomes: the last rule that names it and that it can follow, else what `base` says, else nothing.
+    ///
+    /// A rule for every operator passes over those that cannot follow it; one that names an operator does not.
+    ///
+    /// # Errors
+    /// When a rule names an operator that cannot follow it.
+    pub fn layers(
+        &self,
+        graph: &Graph,
+        options: &QuantizeOptions,
+        base: Option<Scheme>,
+    ) -> Result<Vec<Option<LayerScheme>>, PassError> {
+        let subgraph = edit::main(graph)?;
+        let mut layers = Vec::with_capacity(subgraph.nodes.len());
+        for (id, node) in subgraph.iter_nodes() {
+            let mut layer = match base {
+                Some(_) => None,
+                None => Some(LayerScheme::FLOAT),
+            };
+            let scope = scope_of(subgraph, node);
+            for rule in &self.rules {
+                if !rule.names(node, &scope) || rule.spares(subgraph, node) {
+                    continue;
+                }
+                match fit(graph, subgraph, node, rule.layer, options, Chosen::ByHand) {
+                    Ok(_) => layer = Some(rule.layer),
+                    Err(_) if rule.operator.is_none() => {}
+                    Err(reason) => {
+                        let place = Place::node(subgraph, id);
+                        return Err(PassError::NotQuantizable { place, reason });
+                    }
+                }
+            }
+            layers.push(layer);
+        }
+        Ok(layers)
+    }
+}
+
+/// The names of a node's results, each followed by `;`, as ai-edge-quantizer forms them.
+fn scope_of(subgraph: &Subgraph, node: &Node) -> String {
+    let outputs = node.outputs.iter().filter_map(|&id| subgraph.tensor(id));
+    outputs
+        .flat_map(|tensor| [tensor.name.as_str(), ";"])
+        .collect()
+}
+
+impl Rule {
+    fn names(&self, node: &Node, scope: &str) -> bool {
+        let is_operator = self.operator.is_none_or(|kind| node.kind() == Some(kind));
+        is_operator && self.scope.is_match(scope)
+    }
+
+    /// Whether the node's weights are too few to be worth it.
+    fn spares(&self, subgraph: &Subgraph, node: &Node) -> bool {
+        let sizes = weight_inputs(node).filter_map(|(_, _, id)| {
+            let tensor = subgraph.tensor(id)?;
+            tensor.shape.elements()
+        });
+        sizes
+            .max()
+            .is_some_and(|largest| largest < self.min_weight_elements)
+    }
+}
+
+impl OwnRule {
+    fn read(self, at: usize) -> Result<Rule, RecipeError> {
+        let activations = Activations::from(self.activations);
+        let weights = Weights::from(self.weights);
+        if activations.is_integer() && weights.integers().is_none() {
+            return Err(RecipeError::Rule {
+                rule: at,
+                reason: "integer activations need weights of int8, int4 or binary".to_owned(),
+            });
+        }
+        Ok(Rule {
+            scope: scope(at, self.scope.as_deref().unwrap_or_default())?,
+            operator: operator(at, self.operator.as_deref().unwrap_or("*"))?,
+            layer: LayerScheme {
+                activations,
+                weights,
+                granularity: self.granularity.map(Granularity::from),
+                algorithm: self.algorithm.into(),
+                dequantize: self.mode == Mode::WeightOnly || weights == Weights::Float16,
+            },
+            min_weight_elements: self.min_weight_elements,
+        })
+    }
+}
+
+impl AeqRule {
+    fn read(self, at: usize) -> Result<Rule, RecipeError> {
+        let bad = |reason: String| RecipeError::Rule { rule: at, reason };
+        let operator = match self.operation.as_str() {
+            "CONV_2D_TRANSPOSE" => operator(at, "TRANSPOSE_CONV")?,
+            name => operator(at, name)?,
+        };
+        let config = &self.op_config;
+        let layer = match self.algorithm_key.as_str() {
+            "no_quantize" => LayerScheme::FLOAT,
+            "float_casting" => LayerScheme {
+                weights: Weights::Float16,
+                dequantize: true,
+                ..LayerScheme::FLOAT
+            },
+            "min_max_uniform_quantize" => config.layer(Algorithm::MinMax).map_err(bad)?,
+            "MSE" => config.layer(Algorithm::LeastSquares).map_err(bad)?,
+            "OCTAV" => config.layer(Algorithm::Octav).map_err(bad)?,
+            other => return Err(bad(format!("the algorithm `{other}` is not known"))),
+        };
+        Ok(Rule {
+            scope: scope(at, &self.regex)?,
+            operator,
+            layer,
+            min_weight_elements: config.min_weight_elements,
+        })
+    }
+}
+
+impl AeqConfig {
+    fn layer(&self, algorithm: Algorithm) -> Result<LayerScheme, String> {
+        let activations = match self.activation_tensor_config.as_ref().map(|a| a.num_bits) {
+            None => Activations::Float32,
+            Some(8) => Activations::Int8,
+            Some(16) => Activations::Int16,
+            Some(bits) => return Err(format!("activations of {bits} bits are not known")),
+        };
+        let weights = self.weight_tensor_config.as_ref();
+        let is_float = weights.and_then(|w| w.dtype.as_deref()) == Some("FLOAT");
+        let stored = match weights.map(|w| w.num_bits) {
+            Some(16) if is_float => Weights::Float16,
+            Some(8) => Weights::Int8,
+            Some(4) => Weights::Int4,
+            None if activations.is_integer() => Weights::Int8,
+            None => Weights::Float32,
+            Some(bits) => return Err(format!("weights of {bits} bits are not known")),
+        };
+        let granularity = match weights.and_then(|w| w.granularity.as_deref()) {
+            None => None,
+            Some("TENSORWISE") => Some(Granularity::PerTensor),
+            Some("CHANNELWISE") => Some(Granularity::PerChannel),
+            Some(other) => {
+                return Err(format!("the granularity `{other}` is not supported"));
+            }
+        };
+        Ok(LayerScheme {
+            activations,
+            weights: stored,
+            granularity,
+            algorithm,
+            dequantize: self.explicit_dequantize || self.compute_precision == "FLOAT",
+        })
+    }
+}
+
+fn scope(rule: usize, pattern: &str) -> Result<Regex, RecipeError> {
+    Regex::new(pattern).map_err(|fault| RecipeError::Rule {
+        rule,
+        reason: format!("the scope is no regular expression: {fault}"),
+    })
+}
+
+/// The operator of a name, `None` for every one.
+fn operator(rule: usize, name: &str) -> Result<Option<OpKind>, RecipeError> {
+    if name == "*" {
+        return Ok(None);
+    }
+    let found = OpKind::ALL.iter().find(|kind| kind.info().name == name);
+    match found {
+        Some(&kind) => Ok(Some(kind)),
+        None => Err(RecipeError::Rule {
+            rule,
+            reason: format!("there is no operator `{name}`"),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATIC: &str = r#"[
+      {"regex": ".*", "operation": "*", "algorithm_key": "min_max_uniform_quantize", "op_config": {
+        "activation_tensor_config": {"num_bits": 8, "symmetric": false, "granularity": "TENSORWISE", "dtype": "INT"},
+        "weight_tensor_config": {"num_bits": 8, "symmetric": true, "granularity": "CHANNELWISE", "dtype": "INT"},
+        "compute_precision": "INTEGER", "explicit_dequantize": false, "skip_checks": false, "min_weight_elements": 0}},
+      {"regex": "head", "operation": "FULLY_CONNECTED", "algorithm_key": "OCTAV", "op_config": {
+        "weight_tensor_config": {"num_bits": 4, "symmetric": true, "granularity": "CHANNELWISE", "dtype": "INT"},
+        "compute_precision": "FLOAT", "explicit_dequantize": true, "skip_checks": false, "min_weight_elements": 10}},
+      {"regex": ".*", "operation": "CONV_2D", "algorithm_key": "no_quantize"}
+    ]"#;
+
+    #[test]
+    fn recipes_of_ai_edge_quantizer_are_read() {
+        let rules = Recipe::parse(STATIC).unwrap().rules;
+        let layer = |at: usize| rules[at].layer;
+        assert_eq!(
+            (layer(0).activations, layer(0).weights),
+            (Activations::Int8, Weights::Int8)
+        );
+        assert_eq!(layer(0).granularity, Some(Granularity::PerChannel));
+        assert_eq!(
+            (layer(1).activations, layer(1).weights),
+            (Activations::Float32, Weights::Int4)
+        );
+        assert!(layer(1).dequantize && layer(1).algorithm == Algorithm::Octav);
+        assert_eq!(
+            (rules[1].operator, rules[1].min_weight_elements),
+            (Some(OpKind::FullyConnected), 10)
+        );
+        assert!(layer(2).is_float());
+    }
+
+    #[test]
+    fn both_forms_of_ours_are_the_same() {
+        let toml = "[[rule]]\nscope = \"a\"\nactivations = \"int16\"\nweights = \"int8\"\n";
+        let json = r#"[{"scope": "a", "activations": "int16", "weights": "int8"}]"#;
+        let [a, b] = [toml, json].map(|text| Recipe::parse(text).unwrap().rules.remove(0));
+        assert_eq!((a.layer, a.scope.as_str()), (b.layer, b.scope.as_str()));
+        assert_eq!(a.layer.activations, Activations::Int16);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (text, expected) in [
+            (
+                "[{\"scope\": \"(\"}]",
+                "rule 0 of the recipe: the scope is no regular expression",
+            ),
+            (
+                "[{}, {\"operator\": \"CONV\"}]",
+                "rule 1 of the recipe: there is no operator `CONV`",
+            ),
+            ("[{\"weight\": \"int8\"}]", "unknown field `weight`"),
+            (
+                "[{\"activations\": \"int8\"}]",
+                "integer activations need weights",
+            ),
+            ("{\"default\": \"x.json\"}", "names another one"),
+            ("[[rule]]\nweights = \"int3\"", "int3"),
+            ("[1", "not valid JSON"),
+            (
+                "[{\"regex\": \"\", \"operation\": \"*\", \"algorithm_key\": \"GPTQ\"}]",
+                "the algorithm `GPTQ` is not known",
+            ),
+        ] {
+            let error = Recipe::parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}
