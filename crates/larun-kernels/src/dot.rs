@@ -93,6 +93,65 @@ fn add_quads<T: Copy>(
     4 * quads.len()
 }
 
+/// The products of an input less its zero point with four rows of weights.
+pub(crate) fn dot_rows_i8(input: &[i8], zero_point: i16, rows: [&[i8]; 4]) -> [i32; 4] {
+    if !crate::lanes::FEW_REGISTERS {
+        let convert = |x: i8| i16::from(x).wrapping_sub(zero_point);
+        return dot_rows(input, rows, convert);
+    }
+    // Behind a ReLU the zero point is the lowest value, and there is nothing to subtract.
+    let (mut sums, done) = match zero_point {
+        -128 => quads_i8::<false>(input, zero_point, rows),
+        _ => quads_i8::<true>(input, zero_point, rows),
+    };
+    let input = input.get(done..).unwrap_or(&[]);
+    for (sum, row) in sums.iter_mut().zip(rows) {
+        let row = row.get(done..).unwrap_or(&[]);
+        *sum = sum.wrapping_add(dot_row(input, zero_point, row));
+    }
+    sums
+}
+
+/// The products of the whole quads of an input, and how many values those are. Two values less their zero point, of which
+/// `SUBTRACT` says whether it is other than the lowest, share a register: so there are enough.
+#[inline(never)]
+fn quads_i8<const SUBTRACT: bool>(
+    input: &[i8],
+    zero_point: i16,
+    rows: [&[i8]; 4],
+) -> ([i32; 4], usize) {
+    let above = (i32::from(zero_point) + 128) as u32;
+    let above = above << 16 | above;
+    let pair = |bytes: u32| match SUBTRACT {
+        // The highest bit of each half keeps the difference of the lower from taking one off the upper.
+        true => (bytes & 0x00ff_00ff | 0x8000_8000).wrapping_sub(above) ^ 0x8000_8000,
+        false => bytes & 0x00ff_00ff,
+    };
+    let [a, b, c, d] = rows.map(|row| row.as_chunks::<4>().0);
+    let quads = input.as_chunks::<4>().0;
+    let mut sums = [0; 4];
+    for ((((&quad, a), b), c), d) in quads.iter().zip(a).zip(b).zip(c).zip(d) {
+        // Bytes that count from 0.
+        let bytes = u32::from_le_bytes(quad.map(|x| x as u8)) ^ 0x8080_8080;
+        let (evens, odds) = (pair(bytes), pair(bytes >> 8));
+        // One by one: a loop over them stays a loop where the compiler is told to save space.
+        sums[0] = add_quad(sums[0], evens, odds, a);
+        sums[1] = add_quad(sums[1], evens, odds, b);
+        sums[2] = add_quad(sums[2], evens, odds, c);
+        sums[3] = add_quad(sums[3], evens, odds, d);
+    }
+    (sums, 4 * quads.len())
+}
+
+/// A sum with the products of four weights and as many values: the first and the third in the halves of `evens`.
+#[inline(always)]
+fn add_quad(sum: i32, evens: u32, odds: u32, &[a, b, c, d]: &[i8; 4]) -> i32 {
+    sum.wrapping_add(i32::from(evens as i16) * i32::from(a))
+        .wrapping_add(i32::from(odds as i16) * i32::from(b))
+        .wrapping_add((evens as i32 >> 16) * i32::from(c))
+        .wrapping_add((odds as i32 >> 16) * i32::from(d))
+}
+
 /// The product of an input less its zero point with a row of weights.
 pub(crate) fn dot_row(input: &[i8], zero_point: i16, row: &[i8]) -> i32 {
     input.iter().zip(row).fold(0i32, |sum, (&x, &w)| {
@@ -149,4 +208,35 @@ pub(crate) fn four_rows<T>(rows: &[T], len: usize) -> [&[T]; 4] {
     let row = |i: usize| rows.get(i * len..(i + 1) * len);
     let first = row(0).unwrap_or(&[]);
     [0, 1, 2, 3].map(|i| row(i).unwrap_or(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quads_are_exact() {
+        let values = |from: i32, step: i32| -> [i8; 23] {
+            core::array::from_fn(|i| (from + step * i as i32) as i8)
+        };
+        let extremes: [i8; 23] = core::array::from_fn(|i| [-128, 127, 0, -1][i % 4]);
+        let rows = [values(-128, 77), extremes, [-128; 23], values(5, 31)];
+        let rows = rows.each_ref().map(<[i8; 23]>::as_slice);
+        for input in [values(17, 59), extremes, [-128; 23], [127; 23]] {
+            for zero_point in [-128, -127, -3, 0, 127] {
+                for len in [0, 3, 4, 20, 23] {
+                    let input = &input[..len];
+                    let expected = rows.map(|row| dot_row(input, zero_point, row));
+                    assert_eq!(dot_rows_i8(input, zero_point, rows), expected);
+                    let (sums, done) = match zero_point {
+                        -128 => quads_i8::<false>(input, zero_point, rows),
+                        _ => quads_i8::<true>(input, zero_point, rows),
+                    };
+                    assert_eq!(done, len / 4 * 4);
+                    let expected = rows.map(|row| dot_row(&input[..done], zero_point, row));
+                    assert_eq!(sums, expected, "{zero_point} {len}");
+                }
+            }
+        }
+    }
 }

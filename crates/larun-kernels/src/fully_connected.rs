@@ -3,7 +3,7 @@
 use larun_ops::{Op, WeightsFormat, op};
 
 use crate::arch;
-use crate::dot::{add_products, dot_row, dot_rows, four_rows};
+use crate::dot::{add_products, dot_row, dot_rows_i8, four_rows};
 use crate::lanes::SMALL_DEFINITIONS;
 use crate::operand::{Operand, wrong_op};
 use crate::plan::{Record, record};
@@ -87,6 +87,19 @@ impl Kernel for op::FullyConnected {
                 mixed.run(Roles::INPUT_FIRST, &lens, plan, io, &mut walk)
             }
         }
+    }
+}
+
+/// The sizes and the quantisation of a layer that is INT8 throughout, from the plan that `prepare` wrote.
+pub(crate) fn read_int8<'a>(
+    plan: &mut PlanReader<'a>,
+) -> Result<(DenseGeometry, WeightedQuantization<'a>), InvokeError> {
+    match Scheme::read(plan)? {
+        Scheme::Int8 => Ok((
+            DenseGeometry::read(plan)?,
+            WeightedQuantization::read(plan)?,
+        )),
+        _ => Err(InvokeError::Plan),
     }
 }
 
@@ -238,7 +251,6 @@ pub(crate) mod portable {
         geometry.check(input, weights, bias, output)?;
         let zero_point = quantization.input_zero_point as i16;
         let bias = bias.unwrap_or(&[]);
-        let convert = |x: i8| i16::from(x).wrapping_sub(zero_point);
         let finish = |unit: usize, sum: i32| {
             let bias = bias.get(unit).copied().unwrap_or(0);
             quantization.finish(unit, sum.wrapping_add(bias))
@@ -249,7 +261,7 @@ pub(crate) mod portable {
             if !SMALL_DEFINITIONS {
                 let mut blocks = weights.chunks_exact(nonzero(input.len().saturating_mul(4)));
                 for block in &mut blocks {
-                    let sums = dot_rows(input, four_rows(block, input.len()), convert);
+                    let sums = dot_rows_i8(input, zero_point, four_rows(block, input.len()));
                     for (sum, (unit, output)) in sums.into_iter().zip(&mut outputs) {
                         *output = finish(unit, sum);
                     }

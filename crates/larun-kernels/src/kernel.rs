@@ -14,6 +14,9 @@ pub trait Kernel: Operator {
     /// What takes the place of [`invoke`](Self::invoke) where the operator runs subgraphs.
     const CONTROL: Option<Step> = None;
 
+    /// How the operator takes over nodes that read its outputs, where it can.
+    const TAKE_OVER: Option<TakeOver> = None;
+
     /// Checks types and quantisation, writes the node's plan (geometry, multipliers) and asks for scratch memory.
     ///
     /// [`Registration::prepare`] has checked the operator, the operands' presence, sizes and shapes before.
@@ -28,6 +31,20 @@ pub trait Kernel: Operator {
     /// When the plan is of another node or the memory is not as planned.
     fn invoke(plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError>;
 }
+
+/// Says whether an operator, of whose outputs one is input `input` of a node, can run the node in its place, from
+/// constants alone: then that output needs no memory.
+///
+/// Writes what that takes to a plan, which goes on with what the node's own [`Kernel::prepare`] writes; the operator's
+/// [`Kernel::invoke`] runs it. To the node's inputs two are added, those that the output is made of: inputs
+/// `2 * output` and `2 * output + 1` of the operator. Scratch memory and state that the node asks for it does not get.
+pub type TakeOver = fn(
+    operator: &dyn NodeView,
+    output: usize,
+    node: &dyn NodeView,
+    input: usize,
+    plan: &mut PlanWriter<'_>,
+) -> bool;
 
 /// A kernel as a row of function pointers: what an interpreter holds for each operator that it links.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +61,8 @@ pub struct Registration {
     pub invoke: fn(PlanReader<'_>, Io<'_>) -> Result<(), InvokeError>,
     /// What runs a node in place of `invoke`, where the operator runs subgraphs.
     pub control: Option<Step>,
+    /// How the operator takes over nodes that read its outputs, where it can.
+    pub take_over: Option<TakeOver>,
 }
 
 impl Registration {
@@ -56,6 +75,7 @@ impl Registration {
             prepare: prepare::<K>,
             invoke: K::invoke,
             control: K::CONTROL,
+            take_over: K::TAKE_OVER,
         }
     }
 }

@@ -71,14 +71,14 @@ pub use binary::{AddQuantization, Broadcast, MulQuantization, add_f32, add_i8, m
 pub use circular_buffer::{Ring, circular_buffer, circular_buffer_state_len};
 pub use control::{ControlIo, Next, Port, Step, Subgraphs};
 pub use conv::{ConvGeometry, conv2d_f32, conv2d_i8, conv2d_i8_scratch_len};
-pub use decode::{Channels, Code, Encoding, decode};
+pub use decode::{Channels, Code, Encoding, decode, fully_connected_encoded};
 pub use depthwise::{depthwise_conv2d_f32, depthwise_conv2d_i8, depthwise_conv2d_i8_scratch_len};
 pub use detection::{DetectionParameters, Detections, detect, detection_scratch_len};
 pub use fully_connected::{
     DenseGeometry, fully_connected_f32, fully_connected_i8, fully_connected_i8_scratch_len,
 };
 pub use io::{Element, FrozenIo, Io};
-pub use kernel::{ALL, Kernel, Registration};
+pub use kernel::{ALL, Kernel, Registration, TakeOver};
 pub use l2_pool::l2_pool_f32;
 pub use larun_quant::fixed_point::Rounding;
 pub use lstm::{

@@ -381,6 +381,9 @@ fn of_another(expected: OpKind, node: &dyn NodeView) -> Refusal {
 }
 
 /// The windows of an operator over images.
+///
+/// Images that are one pixel wide are taken as one pixel high, which changes nothing but the names of the axes: faster
+/// versions compute neighbours along a row side by side.
 pub(crate) fn image_window(
     [batch, height, width, channels]: [usize; 4],
     [filter_h, filter_w]: [usize; 2],
@@ -397,6 +400,10 @@ pub(crate) fn image_window(
     let columns = axis(width, filter_w, stride_w, dilation_w);
     let refusal = Refusal::options(Reason::Shape(ShapeError::Window));
     let (rows, columns) = rows.zip(columns).ok_or(refusal)?;
+    let (rows, columns) = match (width, filter_w) {
+        (1, 1) => (columns, rows),
+        _ => (rows, columns),
+    };
     ImageWindow::new(batch, rows, columns, channels, output_channels)
         .ok_or(Refusal::options(Reason::TooLarge))
 }

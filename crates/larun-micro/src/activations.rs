@@ -45,6 +45,8 @@ pub(crate) enum Span {
     Handle(u16),
     /// It is a view of another tensor.
     View(u16),
+    /// Nodes read it as the node with this number keeps it encoded.
+    Encoded(u16),
 }
 
 impl Span {
@@ -54,8 +56,9 @@ impl Span {
         last: 0,
     };
     /// More nodes than this are not numbered.
-    pub(crate) const MOST: u16 = Self::VIEW;
+    pub(crate) const MOST: u16 = Self::ENCODED;
 
+    const ENCODED: u16 = u16::MAX - 3;
     const VIEW: u16 = u16::MAX - 2;
     const HANDLE: u16 = u16::MAX - 1;
     const ELSEWHERE: u16 = u16::MAX;
@@ -85,6 +88,7 @@ impl Span {
             Self::Elsewhere => (Self::ELSEWHERE, u16::MAX),
             Self::Handle(number) => (Self::HANDLE, number),
             Self::View(tensor) => (Self::VIEW, tensor),
+            Self::Encoded(node) => (Self::ENCODED, node),
         };
         first as u32 | (last as u32) << 16
     }
@@ -94,6 +98,7 @@ impl Span {
         match first {
             Self::VIEW => Self::View(last),
             Self::HANDLE => Self::Handle(last),
+            Self::ENCODED if last < Self::MOST => Self::Encoded(last),
             Self::ELSEWHERE if last > 0 => Self::Elsewhere,
             _ => Self::Alive { first, last },
         }
@@ -118,6 +123,8 @@ mod tests {
             Span::Handle(u16::MAX),
             Span::View(0),
             Span::View(u16::MAX - 1),
+            Span::Encoded(0),
+            Span::Encoded(Span::MOST - 1),
         ];
         for span in spans {
             assert_eq!(Span::unpack(span.pack()), span);

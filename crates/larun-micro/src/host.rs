@@ -66,9 +66,21 @@ pub fn arena_for<'m>(
     model: &'m [u8],
     kernels: &'m [Registration],
 ) -> Result<AlignedBytes, LoadError<'m>> {
+    arena_with(model, kernels, Options::default())
+}
+
+/// As [`arena_for`], with other options than the default ones.
+///
+/// # Errors
+/// As [`arena_for`].
+pub fn arena_with<'m>(
+    model: &'m [u8],
+    kernels: &'m [Registration],
+    options: Options,
+) -> Result<AlignedBytes, LoadError<'m>> {
     let mut arena = AlignedBytes::zeroed(0);
     loop {
-        let needed = match Interpreter::new(model, kernels, &mut arena) {
+        let needed = match Interpreter::with_options(model, kernels, &mut arena, options) {
             Ok(interpreter) => interpreter.arena_bytes(),
             // A lower bound at first, then the exact size: each turn asks for more than the last.
             Err(LoadError::Arena(error))
@@ -109,7 +121,7 @@ pub fn memory_plan<'m>(
     kernels: &'m [Registration],
 ) -> Result<Vec<PlannedBuffer>, LoadError<'m>> {
     let mut arena = arena_for(model, kernels)?;
-    let request = Request::new(model, kernels, Options::default().rounding)?;
+    let request = Request::new(model, kernels, Options::default())?;
     let words = bytemuck::try_cast_slice_mut(&mut arena).unwrap_or_default();
     let mut plan = Vec::new();
     load(&request, words, &mut |owner, buffer, offset| {

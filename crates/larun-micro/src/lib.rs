@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod activations;
 mod arena;
+mod encoded;
 mod error;
 #[cfg(feature = "alloc")]
 pub mod host;

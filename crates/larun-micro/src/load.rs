@@ -13,6 +13,7 @@ use crate::activations::{ALIGNMENT, Owner};
 use crate::error::LoadError;
 use crate::layout::{DIRECTORY_WORDS, Listed};
 use crate::measure::too_small;
+use crate::options::Options;
 use crate::source::{Source, Spared};
 use crate::workspace::{NoRoom, Workspace};
 
@@ -30,6 +31,8 @@ pub(crate) struct Request<'m> {
     pub(crate) model: Model<'m>,
     pub(crate) kernels: &'m [Registration],
     pub(crate) rounding: Rounding,
+    /// Whether nodes may read values as an operator keeps them encoded.
+    pub(crate) reads_encoded: bool,
     /// What was found wrong, where that stopped the loading.
     fault: Cell<LoadError<'m>>,
 }
@@ -38,12 +41,13 @@ impl<'m> Request<'m> {
     pub(crate) fn new(
         model: &'m [u8],
         kernels: &'m [Registration],
-        rounding: Rounding,
+        options: Options,
     ) -> Result<Self, ViewError> {
         Ok(Self {
             model: Model::new(model)?,
             kernels,
-            rounding,
+            rounding: options.rounding,
+            reads_encoded: options.reads_encoded,
             fault: Cell::new(LoadError::NoSubgraph),
         })
     }
@@ -248,7 +252,7 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
             if node.kernel.control.is_none() {
                 continue;
             }
-            let plan = node.prepare(&mut [])?;
+            let plan = node.prepare(&mut [], None)?;
             for callee in plan.calls().into_iter().flatten() {
                 let callee = callee as usize;
                 if self.listed(callee).is_none() {

@@ -73,7 +73,7 @@ impl<'m, 'a> Loaded<'m, 'a> {
         arena: &'a mut [u8],
         options: Options,
     ) -> Result<(Self, &'a mut [u8]), LoadError<'m>> {
-        let request = Request::new(model, kernels, options.rounding)?;
+        let request = Request::new(model, kernels, options)?;
         let (skipped, arena) = skip_to_aligned(arena);
         let given = arena.len();
         let whole_words = given / size_of::<u32>() * size_of::<u32>();

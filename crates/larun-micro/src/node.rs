@@ -6,6 +6,7 @@ use larun_kernels::{
 use larun_ops::{Op, Operand, Role};
 use larun_tflite::view::{List, Model, Operator, Subgraph, Tensor, ViewError};
 
+use crate::encoded::Taker;
 use crate::error::{LoadError, Name};
 use crate::layout::Header;
 use crate::load::{SUBGRAPHS, Stop};
@@ -146,12 +147,21 @@ pub(crate) struct Node<'s, 'r, 'm> {
     pub(crate) number: u8,
     pub(crate) kernel: &'m Registration,
     pub(crate) file: FileNode<'s, 'r, 'm>,
+    /// Inputs behind those of the file, where another operator's kernel runs the node.
+    pub(crate) added: Option<[i32; 2]>,
 }
 
 impl Node<'_, '_, '_> {
     /// Has the kernel write its plan. Where it does not fit, nothing of use is written, but the needs are right.
-    pub(crate) fn prepare<'w>(&self, words: &'w mut [u32]) -> Result<PlanWriter<'w>, Stop> {
+    pub(crate) fn prepare<'w>(
+        &self,
+        words: &'w mut [u32],
+        taker: Option<&Taker<'_, '_, '_>>,
+    ) -> Result<PlanWriter<'w>, Stop> {
         let mut plan = PlanWriter::new(words).with_rounding(self.source.request.rounding);
+        if let Some(taker) = taker {
+            taker.write(self, &mut plan);
+        }
         let prepared = (self.kernel.prepare)(&self.file, &mut plan);
         prepared.map_err(|refusal| self.refused(refusal))?;
         Ok(plan)
@@ -160,7 +170,8 @@ impl Node<'_, '_, '_> {
     /// The first word of the node's record, but for what `prepare` asks for.
     pub(crate) fn header(&self) -> Result<Header, Stop> {
         let most = [Header::MOST_INPUTS, Header::MOST_OUTPUTS].map(usize::from);
-        let counts = [self.file.inputs.len(), self.file.outputs.len()];
+        let added = self.added.map_or(0, |added| added.len());
+        let counts = [self.file.inputs.len() + added, self.file.outputs.len()];
         if counts.iter().zip(most).any(|(&count, most)| count > most) {
             return Err(self.refused(Refusal::options(Reason::TooLarge)));
         }
@@ -197,7 +208,9 @@ impl Node<'_, '_, '_> {
 
     /// Calls `each` with every operand, counted through, and its tensor.
     pub(crate) fn operands(&self, mut each: impl FnMut(usize, Option<usize>)) -> Result<(), Stop> {
-        let numbers = self.file.inputs.iter().chain(self.file.outputs.iter());
+        let added = self.added.into_iter().flatten();
+        let numbers = self.file.inputs.iter().chain(added);
+        let numbers = numbers.chain(self.file.outputs.iter());
         for (slot, number) in numbers.enumerate() {
             each(
                 slot,

@@ -12,7 +12,8 @@ pub struct NodeId {
     pub subgraph: usize,
     /// Its number in the subgraph.
     pub index: usize,
-    /// Its operator.
+    /// Its operator, or TFLM_DECODE where that runs a layer in its place
+    /// ([`Options::reads_encoded`](crate::Options::reads_encoded)).
     pub kind: OpKind,
 }
 
@@ -61,10 +62,12 @@ impl<'a> NodeOutputs<'a> {
         self.len() == 0
     }
 
-    /// The tensor number and the bytes of output `index`.
+    /// The tensor number and the bytes of output `index`; `None` where it has no bytes here: it is kept between inferences,
+    /// nodes read it encoded, or it has no elements.
     pub fn get(&self, index: usize) -> Option<(usize, &'a [u8])> {
         let tensor = self.record.output_tensor(index)?;
         match self.record.output(index) {
+            Location::Arena { len: 0, .. } => None,
             Location::Arena { offset, len } => Some((tensor, part(self.activations, offset, len)?)),
             Location::Constant(bytes) => Some((tensor, bytes)),
             Location::State { .. } | Location::Absent => None,

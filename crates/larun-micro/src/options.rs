@@ -16,13 +16,23 @@ pub struct Options {
     /// How many subgraphs IF, WHILE and CALL_ONCE may run in one inference, so that a loop without end is an error
     /// ([`RunError::TooManyCalls`](crate::RunError::TooManyCalls)). Every turn of a WHILE runs two.
     pub max_calls: u32,
+    /// Whether dense layers read weights as TFLM_DECODE keeps them encoded, multiplying while they are decoded, where that
+    /// decodes no weight twice: the decoded weights then take no memory of the arena. TFLM_DECODE runs these layers, and its
+    /// output stays empty; without, it can be looked at. The results are the same bytes. Needs the feature `encoded`.
+    pub reads_encoded: bool,
+}
+
+impl Options {
+    /// The default choices.
+    pub const DEFAULT: Self = Self {
+        rounding: Rounding::TflmDouble,
+        max_calls: 1 << 20,
+        reads_encoded: true,
+    };
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            rounding: Rounding::TflmDouble,
-            max_calls: 1 << 20,
-        }
+        Self::DEFAULT
     }
 }

@@ -153,6 +153,7 @@ impl<'r, 'm> Source<'r, 'm> {
             number,
             kernel,
             file,
+            added: None,
         })
     }
 

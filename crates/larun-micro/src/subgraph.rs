@@ -31,6 +31,7 @@ impl<'m> Loader<'_, 'm, '_> {
             let tensor = source.tensor_number(None, number)?;
             self.touch(tensor, 0);
         }
+        self.note_encoded(source)?;
         // The main subgraph is above any other.
         let most = MOST_DEPTH - usize::from(source.number != 0);
         let mut levels = 1;
@@ -96,17 +97,22 @@ impl<'m> Loader<'_, 'm, '_> {
         start: usize,
         index: usize,
     ) -> Result<usize, Stop> {
-        let node = source.node(index)?;
+        let mut node = source.node(index)?;
+        let taker = self.taker(source, &node)?;
+        if let Some(taker) = &taker {
+            let (kernel, added) = taker.kernel();
+            (node.number, node.added) = (kernel, Some(added));
+        }
         let mut header = node.header()?;
         let before_plan = 1 + header.operand_words();
         let free = self.work.free();
         let plan = free.get_mut(before_plan..).unwrap_or_default();
-        let plan = node.prepare(plan)?;
-        let (plan_words, scratch, state) = (
-            plan.words_needed(),
-            plan.scratch_bytes(),
-            plan.state_bytes(),
-        );
+        let plan = node.prepare(plan, taker.as_ref())?;
+        let plan_words = plan.words_needed();
+        let (scratch, state) = match taker {
+            Some(_) => (0, 0),
+            None => (plan.scratch_bytes(), plan.state_bytes()),
+        };
         let (calls, resource) = (plan.calls(), plan.resource());
 
         if !SUBGRAPHS && (node.kernel.control.is_some() || resource.is_some()) {
@@ -125,7 +131,7 @@ impl<'m> Loader<'_, 'm, '_> {
         (header.scratch, header.state) = (scratch > 0, state > 0);
         let memory = [[0, scratch], [state_at, state as u32]];
 
-        self.note_lifetimes(source, &node)?;
+        self.note_lifetimes(source, start, &node)?;
         let record = self.work.kept();
         let entry = start + TABLE_WORDS + source.tensors * TENSOR_WORDS + index;
         self.work.write_kept(entry, &[record as u32]);
@@ -188,6 +194,7 @@ impl<'m> Loader<'_, 'm, '_> {
     fn note_lifetimes(
         &mut self,
         source: &Source<'_, 'm>,
+        start: usize,
         node: &Node<'_, '_, 'm>,
     ) -> Result<(), Stop> {
         let index = node.index;
@@ -199,6 +206,10 @@ impl<'m> Loader<'_, 'm, '_> {
         let viewed = self.viewed(source, node)?;
         for (output, number) in node.file.outputs.iter().enumerate() {
             let tensor = source.tensor_number(Some(index), number)?;
+            if self.work.span(tensor) == Span::Encoded(index as u16) {
+                self.write_place(start, tensor, Place::value(0, 0));
+                continue;
+            }
             if self.work.span(tensor) != Span::NEVER {
                 let role = node.kernel.info.output(output).map(|output| output.role);
                 if role == Some(Role::State) && source.is_variable(tensor)? {
@@ -230,7 +241,7 @@ impl<'m> Loader<'_, 'm, '_> {
         Ok(match self.work.span(tensor) {
             Span::Alive { .. } => Some(tensor as u16),
             Span::View(viewed) => Some(viewed),
-            Span::Elsewhere | Span::Handle(_) => None,
+            Span::Elsewhere | Span::Handle(_) | Span::Encoded(_) => None,
         })
     }
 
@@ -241,7 +252,12 @@ impl<'m> Loader<'_, 'm, '_> {
         tensor: usize,
         at: usize,
     ) -> Result<(), Stop> {
-        if self.work.span(tensor) == Span::NEVER {
+        let is_computed = match self.work.span(tensor) {
+            Span::NEVER => false,
+            Span::Encoded(node) => usize::from(node) < at,
+            _ => true,
+        };
+        if !is_computed {
             return Err(source.not_computed(index, tensor));
         }
         self.touch(tensor, at);

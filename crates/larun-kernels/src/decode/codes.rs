@@ -1,5 +1,6 @@
 //! The inner loops of decoding: codes of a few bits each, the most significant bit first, become elements.
 
+use super::{Code, Encoding};
 use crate::plan::record;
 use crate::window::nonzero;
 
@@ -13,14 +14,41 @@ record! {
     }
 }
 
-impl Channels {
-    /// Fills a tensor: `element` gives the next element, of the channel that it is called with.
-    fn fill<T>(&self, output: &mut [T], mut element: impl FnMut(usize) -> T) {
-        let numbers = (0..nonzero(self.count)).cycle();
-        for (elements, channel) in output.chunks_mut(nonzero(self.run)).zip(numbers) {
-            elements
-                .iter_mut()
-                .for_each(|place| *place = element(channel));
+/// Goes through the elements of a tensor and says which channel each belongs to.
+#[derive(Clone, Debug)]
+struct Turns {
+    channels: Channels,
+    channel: usize,
+    /// Elements of the channel before the next one's turn.
+    left: usize,
+}
+
+impl Turns {
+    const fn new(channels: Channels) -> Self {
+        Self {
+            channels,
+            channel: 0,
+            left: nonzero(channels.run),
+        }
+    }
+
+    /// Fills the next elements: `element` gives the next one, of the channel that it is called with.
+    fn fill<T>(&mut self, mut output: &mut [T], mut element: impl FnMut(usize) -> T) {
+        while !output.is_empty() {
+            let count = self.left.min(output.len());
+            let (elements, rest) = output.split_at_mut_checked(count).unwrap_or_default();
+            for place in elements {
+                *place = element(self.channel);
+            }
+            output = rest;
+            self.left -= count;
+            if self.left == 0 {
+                self.left = nonzero(self.channels.run);
+                self.channel += 1;
+                if self.channel >= self.channels.count {
+                    self.channel = 0;
+                }
+            }
         }
     }
 }
@@ -58,38 +86,51 @@ impl<'a> Codes<'a> {
     }
 }
 
-/// Elements by their number in the table of their channel: `stride` entries from one table to the next.
-///
-/// A number without an entry gives zeros.
-pub(super) fn look_up<const N: usize>(
-    channels: &Channels,
-    mut codes: Codes<'_>,
-    stride: usize,
-    tables: &[[u8; N]],
-    output: &mut [[u8; N]],
-) {
-    channels.fill(output, |channel| {
-        let at = channel.saturating_mul(stride).saturating_add(codes.next());
-        tables.get(at).copied().unwrap_or([0; N])
-    });
+/// Decodes a tensor of elements of `N` bytes from its start, as many elements at a time as are asked for.
+pub(super) struct Decoder<'a, const N: usize> {
+    turns: Turns,
+    code: Code<'a>,
+    codes: Codes<'a>,
+    /// The tables, or the elements that are there.
+    values: &'a [[u8; N]],
 }
 
-/// Elements that a bit says are there, taken in turn; the others are their channel's zero point.
-pub(super) fn scatter<const N: usize>(
-    channels: &Channels,
-    mut bitmap: Codes<'_>,
-    zero_points: &[i8],
-    elements: &[[u8; N]],
-    output: &mut [[u8; N]],
-) {
-    let mut elements = elements.iter();
-    channels.fill(output, |channel| {
-        let zero_point = zero_points.get(channel).copied().unwrap_or(0);
-        // Only an element of one byte has a zero point other than 0.
-        let zero = [zero_point as u8; N];
-        match bitmap.next() {
-            0 => zero,
-            _ => elements.next().copied().unwrap_or(zero),
+impl<'a, const N: usize> Decoder<'a, N> {
+    /// `values` is what the description has behind its header.
+    pub(super) fn new(encoding: &Encoding<'a>, encoded: &'a [u8], values: &'a [u8]) -> Self {
+        let width = match encoding.code {
+            Code::Table { width, .. } => width,
+            Code::Pruned { .. } => 1,
+        };
+        Self {
+            turns: Turns::new(encoding.channels),
+            code: encoding.code,
+            codes: Codes::new(encoded, width),
+            values: values.as_chunks().0,
         }
-    });
+    }
+
+    /// Decodes the next elements.
+    pub(super) fn fill(&mut self, output: &mut [[u8; N]]) {
+        let (codes, values) = (&mut self.codes, &mut self.values);
+        match self.code {
+            Code::Table { stride, .. } => self.turns.fill(output, |channel| {
+                let at = channel.saturating_mul(stride).saturating_add(codes.next());
+                // A number without an entry gives zeros.
+                values.get(at).copied().unwrap_or([0; N])
+            }),
+            Code::Pruned { zero_points } => self.turns.fill(output, |channel| {
+                let zero_point = zero_points.get(channel).copied().unwrap_or(0);
+                // Only an element of one byte has a zero point other than 0.
+                let zero = [zero_point as u8; N];
+                match (codes.next(), values.split_first()) {
+                    (1.., Some((&value, rest))) => {
+                        *values = rest;
+                        value
+                    }
+                    _ => zero,
+                }
+            }),
+        }
+    }
 }

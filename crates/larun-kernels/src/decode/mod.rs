@@ -7,30 +7,44 @@
 //! |---|---|---|
 //! | 0, by table | a number for each element | byte 5: its bits; byte 6: entries of each channel's table; the tables |
 //! | 2, pruned | a bit for each element, set where it is not the zero point | those elements |
+//!
+//! Where a dense layer alone reads what is decoded, as its weights, the decoder takes the layer over
+//! ([`Kernel::TAKE_OVER`]): it multiplies while it decodes, and the weights take no memory.
 
 mod codes;
+mod dense;
 mod prepare;
 
 use larun_ops::op;
 
 use crate::plan::Record;
 use crate::{
-    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Refusal, check_len,
+    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Refusal, TakeOver, check_len,
 };
 
 pub use codes::Channels;
-use codes::{Codes, look_up, scatter};
+use codes::Decoder;
+pub use dense::fully_connected_encoded;
 
 /// Bytes of a description before its values.
 const HEADER: usize = 16;
 
+/// What a plan begins with where it is not one of decoding, which begins with the number of outputs.
+const TAKEN_OVER: u32 = u32::MAX;
+
 impl Kernel for op::Decode {
+    const TAKE_OVER: Option<TakeOver> = Some(dense::take_over);
+
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
         prepare::prepare(node, plan)
     }
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
-        for index in 0..plan.read_usize()? {
+        let outputs = plan.read_u32()?;
+        if outputs == TAKEN_OVER {
+            return dense::invoke(plan, io);
+        }
+        for index in 0..outputs as usize {
             let encoding = Encoding::read(&mut plan)?;
             let element_len = plan.read_usize()?;
             let mut io = io.lend();
@@ -116,23 +130,18 @@ fn decode_elements<const N: usize>(
     description: &[u8],
     output: &mut [u8],
 ) -> Result<(), InvokeError> {
-    let values = description.get(HEADER..).ok_or(InvokeError::Length {
+    let values = values_of(description)?;
+    let (output, rest) = output.as_chunks_mut::<N>();
+    check_len(Memory::output(0), rest.len(), 0)?;
+    Decoder::new(encoding, encoded, values).fill(output);
+    Ok(())
+}
+
+/// What a description has behind its header.
+fn values_of(description: &[u8]) -> Result<&[u8], InvokeError> {
+    description.get(HEADER..).ok_or(InvokeError::Length {
         operand: Memory::input(1),
         expected: HEADER,
         found: description.len(),
-    })?;
-    let (values, _) = values.as_chunks::<N>();
-    let (output, rest) = output.as_chunks_mut::<N>();
-    check_len(Memory::output(0), rest.len(), 0)?;
-    match encoding.code {
-        Code::Table { width, stride } => {
-            let codes = Codes::new(encoded, width);
-            look_up(&encoding.channels, codes, stride, values, output);
-        }
-        Code::Pruned { zero_points } => {
-            let bitmap = Codes::new(encoded, 1);
-            scatter(&encoding.channels, bitmap, zero_points, values, output);
-        }
-    }
-    Ok(())
+    })
 }

@@ -25,12 +25,38 @@ pub(super) fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<
     }
     plan.push_usize(outputs);
     for index in 0..outputs {
-        let encoded = Operand::input(node, 2 * index)?;
-        let description = Operand::input(node, 2 * index + 1)?;
-        let output = Operand::output(node, index)?;
-        Pair::new(&encoded, &description, &output)?.write(plan)?;
+        with_pair(node, index, |pair| {
+            pair.check_codes()?;
+            pair.write(plan)
+        })?;
     }
     Ok(())
+}
+
+/// Writes how output `index` is encoded. What the codes themselves are is not checked: [`prepare`] does.
+pub(super) fn write_encoding(
+    node: &dyn NodeView,
+    index: usize,
+    plan: &mut PlanWriter<'_>,
+) -> Result<(), Refusal> {
+    with_pair(node, index, |pair| pair.write(plan))
+}
+
+fn with_pair(
+    node: &dyn NodeView,
+    index: usize,
+    body: impl FnOnce(&Pair<'_>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let encoded = Operand::input(node, 2 * index)?;
+    let description = Operand::input(node, 2 * index + 1)?;
+    let output = Operand::output(node, index)?;
+    body(&Pair::new(&encoded, &description, &output)?)
+}
+
+/// What stands for an element.
+enum Kind {
+    Table { width: u32, stride: usize },
+    Pruned,
 }
 
 /// An encoded tensor with its description and what it decodes to.
@@ -71,20 +97,54 @@ impl<'a> Pair<'a> {
         })
     }
 
-    /// Checks everything that decoding reads, and writes the plan.
+    /// Writes the plan.
     fn write(&self, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
         let channels = self.channels()?;
         channels.write(plan);
-        match self.header[0] {
-            0 => self.write_table(&channels, plan)?,
-            2 => self.write_pruned(&channels, plan)?,
-            kind => {
-                let (what, found) = ("kind of code", i32::from(kind));
-                return Err(self.description.refuse(Reason::Option { what, found }));
+        match self.kind()? {
+            Kind::Table { width, stride } => {
+                plan.push_u32(0);
+                plan.push_u32(width);
+                plan.push_usize(stride);
             }
+            Kind::Pruned => self.write_pruned(&channels, plan)?,
         }
         plan.push_usize(self.output.element_len()?);
         Ok(())
+    }
+
+    fn kind(&self) -> Result<Kind, Refusal> {
+        let unknown = |what, found: u8| {
+            let found = i32::from(found);
+            Err(self.description.refuse(Reason::Option { what, found }))
+        };
+        match (self.header[0], self.header[5] & 7) {
+            (0, 0) => unknown("bits of a code", 0),
+            (0, width) => Ok(Kind::Table {
+                width: u32::from(width),
+                stride: usize::from(self.header[6]),
+            }),
+            (2, _) => Ok(Kind::Pruned),
+            (kind, _) => unknown("kind of code", kind),
+        }
+    }
+
+    /// Checks that there are codes for all elements, and values for all codes.
+    fn check_codes(&self) -> Result<(), Refusal> {
+        match self.kind()? {
+            Kind::Table { width, stride } => {
+                let elements = self.has_codes(width)?;
+                let mut codes = Codes::new(self.codes, width);
+                let largest = (0..elements).map(|_| codes.next()).max().unwrap_or(0);
+                let before = (self.channels()?.count - 1).saturating_mul(stride);
+                self.has_values(before.saturating_add(largest + 1))
+            }
+            Kind::Pruned => {
+                let elements = self.has_codes(1)?;
+                let mut bitmap = Codes::new(self.codes, 1);
+                self.has_values((0..elements).map(|_| bitmap.next()).sum())
+            }
+        }
     }
 
     /// Channels lie along the first axis or the last.
@@ -114,31 +174,7 @@ impl<'a> Pair<'a> {
         Ok(Channels { count, run })
     }
 
-    fn write_table(&self, channels: &Channels, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-        let width = u32::from(self.header[5] & 7);
-        if width == 0 {
-            let (what, found) = ("bits of a code", 0);
-            return Err(self.description.refuse(Reason::Option { what, found }));
-        }
-        let stride = usize::from(self.header[6]);
-        let elements = self.has_codes(width)?;
-        let mut codes = Codes::new(self.codes, width);
-        let largest = (0..elements).map(|_| codes.next()).max().unwrap_or(0);
-        self.has_values(
-            (channels.count - 1)
-                .saturating_mul(stride)
-                .saturating_add(largest + 1),
-        )?;
-        plan.push_u32(0);
-        plan.push_u32(width);
-        plan.push_usize(stride);
-        Ok(())
-    }
-
     fn write_pruned(&self, channels: &Channels, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-        let elements = self.has_codes(1)?;
-        let mut bitmap = Codes::new(self.codes, 1);
-        self.has_values((0..elements).map(|_| bitmap.next()).sum())?;
         let output = self.output;
         let quantized = output.info.quantization.channels();
         for channel in 0..quantized {

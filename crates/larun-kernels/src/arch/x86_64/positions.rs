@@ -47,17 +47,6 @@ pub(super) fn of_dense(dense: &DenseGeometry, most: usize) -> Option<ConvGeometr
     ConvGeometry::new(window, dense.inputs).filter(|_| is_worth_it)
 }
 
-/// The same windows along the width, where images have a width of one: windows side by side share what they see.
-pub(super) fn along_the_width(window: &ImageWindow) -> Option<ImageWindow> {
-    let (rows, columns) = (window.rows(), window.columns());
-    if columns.input() != 1 || columns.filter() != 1 || rows.output() == 1 {
-        return None;
-    }
-    let (batch, _, _) = window.images();
-    let (inputs, outputs) = (window.input_channels(), window.output_channels());
-    ImageWindow::new(batch, *columns, *rows, inputs, outputs)
-}
-
 /// Goes through the positions of a window on an image, in the order of the output's pixels.
 pub(super) struct Positions<'a> {
     window: &'a ImageWindow,

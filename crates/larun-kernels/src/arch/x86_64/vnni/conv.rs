@@ -4,7 +4,6 @@
 
 use core::arch::x86_64::*;
 
-use super::super::positions::along_the_width;
 use super::finish::{Channels, LANES, PerChannel, Stage};
 use super::pack::{Quads, pack};
 use super::strip::View;
@@ -34,9 +33,6 @@ pub(in super::super) fn conv2d_i8(
     let Some(stage) = Stage::new(&quantization.output) else {
         return false;
     };
-    let turned = along_the_width(geometry.window());
-    let turned = turned.and_then(|window| ConvGeometry::new(window, geometry.filter_depth()));
-    let geometry = turned.as_ref().unwrap_or(geometry);
     let layer = Layer {
         geometry,
         runs: Runs::new(geometry),

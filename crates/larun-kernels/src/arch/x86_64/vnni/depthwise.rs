@@ -6,7 +6,6 @@
 
 use core::arch::x86_64::*;
 
-use super::super::positions::along_the_width;
 use super::finish::{Channels, LANES, PerChannel, Stage};
 use super::strip::View;
 use super::vector::{load_half, store_half};
@@ -44,8 +43,6 @@ pub(in super::super) fn depthwise_conv2d_i8(
     let Some(stage) = Stage::new(&quantization.output) else {
         return false;
     };
-    let turned = along_the_width(window);
-    let window = turned.as_ref().unwrap_or(window);
     let layer = Layer {
         window,
         filter,
