@@ -421,6 +421,81 @@ fn quantize_makes_an_integer_model() {
 }
 
 #[test]
+fn quantize_follows_recipes_and_budgets() {
+    use larun::zoo::npy::NpyArray;
+    let dir = tempfile::tempdir().unwrap();
+    let float = trained().join("model_float.tflite");
+    let calibration = dir.path().join("calibration.npy");
+    let values: Vec<f32> = (0..12 * 1024)
+        .map(|i| ((i * 7 % 89) as f32 - 44.0) / 15.0)
+        .collect();
+    NpyArray::from_values(&[12, 1024, 1], &values)
+        .unwrap()
+        .write(&calibration)
+        .unwrap();
+    let out = dir.path().join("out.tflite");
+    let quantize = |more: &[&str]| {
+        let mut args = vec!["quantize", path(&float), "-o", path(&out), "--json", "-q"];
+        args.extend(["--calib", path(&calibration)]);
+        args.extend(more);
+        json(&succeeds(&args))
+    };
+    let sizes = ["fp16", "int8", "int4"].map(|scheme| {
+        let report = quantize(&["--scheme", scheme]);
+        assert!(report["sqnr_db"].as_f64().unwrap() > 0.0);
+        report["quantized_bytes"].as_u64().unwrap()
+    });
+    assert!(sizes[0] > sizes[1] && sizes[1] > sizes[2], "{sizes:?}");
+
+    let recipe = dir.path().join("recipe.toml");
+    std::fs::write(
+        &recipe,
+        "[[rule]]\noperator = \"CONV_2D\"\nweights = \"int8\"\n",
+    )
+    .unwrap();
+    let report = quantize(&["--recipe", path(&recipe)]);
+    for layer in report["layers"].as_array().unwrap() {
+        let expected = match layer["op"].as_str() {
+            Some("CONV_2D") => "FLOAT32 activations, INT8 weights",
+            _ => "FLOAT32 activations, FLOAT32 weights",
+        };
+        assert_eq!(layer["scheme"], expected);
+    }
+
+    let budget = sizes[1].midpoint(sizes[2]);
+    let kb = format!("{}", budget as f64 / 1024.0);
+    let report = quantize(&["--scheme", "mixed", "--flash-kb", &kb]);
+    assert!(report["quantized_bytes"].as_u64().unwrap() <= budget);
+    assert_eq!(report["mixed"]["flash_bytes"], report["quantized_bytes"]);
+    let layers = report["sensitivity"].as_array().unwrap();
+    assert!(layers.iter().all(|layer| layer["chosen"].is_u64()));
+
+    let base = [
+        "quantize",
+        path(&float),
+        "-o",
+        path(&out),
+        "--calib",
+        path(&calibration),
+    ];
+    let refused = |more: &[&str], expected: &str| {
+        let args: Vec<_> = base.iter().chain(more).copied().collect();
+        refuses(&args, &[expected]);
+    };
+    refused(&["--scheme", "mixed"], "give a bound");
+    refused(
+        &["--scheme", "mixed", "--flash-kb", "1"],
+        "the smallest choice takes",
+    );
+    refused(
+        &["--scheme", "int8", "--flash-kb", "9"],
+        "belong to --scheme mixed",
+    );
+    std::fs::write(&recipe, "[[rule]]\nweight = 1\n").unwrap();
+    refused(&["--recipe", path(&recipe)], "unknown field");
+}
+
+#[test]
 fn plan_knows_models_and_tables() {
     let plan = json(&succeeds(&["plan", "--json", model()]));
     assert!(plan["peak_bytes"].as_u64() >= plan["lower_bound_bytes"].as_u64());

@@ -24,6 +24,6 @@ pub use mixed::{
 pub use quantize::{
     Activations, Algorithm, Border, Decision, DenseWeights, Granularity, LayerScheme,
     QuantizeOptions, QuantizedGraph, RealWeights, RoundToNearest, Scheme, Unsupported,
-    WeightRounder, Weights, quantize, quantize_int8,
+    WeightRounder, Weights, constant_values, quantize, quantize_int8,
 };
 pub use recipe::{Recipe, RecipeError};

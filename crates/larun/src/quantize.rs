@@ -5,7 +5,8 @@ use std::path::Path;
 use larun_graph::{Graph, GraphError, Node, Subgraph};
 use larun_passes::{
     Budget, Calibration, Calibrator, Decision, LayerOption, LayerSensitivity, QuantizeOptions,
-    QuantizedGraph, Recipe, RoundToNearest, Search, fold_batch_norm, fuse_activations, quantize,
+    QuantizedGraph, Recipe, RoundToNearest, Search, constant_values, fold_batch_norm,
+    fuse_activations, quantize,
 };
 use larun_quant::measure::ErrorMeter;
 use larun_zoo::npy::NpyArray;
@@ -329,6 +330,7 @@ pub fn quantize_file(
     let graph = prepare(model.graph()?)?;
     let calibration = calibrate(&graph, request, &mut progress)?;
     let subgraph = graph.main().ok_or(GraphError::NoSubgraph)?.clone();
+    let warnings = warnings(&graph, request, &calibration)?;
     let Made {
         quantized,
         sensitivity,
@@ -356,7 +358,7 @@ pub fn quantize_file(
         evaluation_samples: evaluation.map_or(0, Samples::len),
         sqnr_db: compared.as_ref().and_then(|c| c.sqnr_db),
         argmax_agreement: compared.map(|c| c.argmax_agreement),
-        warnings: warnings(request, &calibration),
+        warnings,
         layers,
         sensitivity,
         mixed,
@@ -479,15 +481,26 @@ const MEASURED_SAMPLES: usize = 32;
 /// How many samples a calibration should have.
 const ENOUGH_SAMPLES: usize = 10;
 
-fn warnings(request: &Request<'_>, calibration: &Calibration) -> Vec<String> {
+fn warnings(
+    graph: &Graph,
+    request: &Request<'_>,
+    calibration: &Calibration,
+) -> Result<Vec<String>, Error> {
+    let mut warnings = Vec::new();
+    if !needs_calibration(request) {
+        return Ok(warnings);
+    }
     let found = calibration.samples();
-    let few = needs_calibration(request) && found < ENOUGH_SAMPLES;
-    let few = few.then(|| {
-        format!(
+    if found < ENOUGH_SAMPLES {
+        warnings.push(format!(
             "calibrated with {found} samples: ranges that they do not reach will be clipped; give some hundred like the real inputs"
-        )
-    });
-    few.into_iter().collect()
+        ));
+    }
+    let constant = constant_values(graph, calibration)?.into_iter();
+    warnings.extend(constant.map(|place| {
+        format!("{place} was the same in every sample: other values will be clipped; give samples that differ")
+    }));
+    Ok(warnings)
 }
 
 fn layer_reports(subgraph: &Subgraph, decisions: &[Decision]) -> Vec<LayerReport> {

@@ -14,8 +14,8 @@ use larun_quant::measure::Measures;
 use crate::quantize::check::{is_float, is_real_constant, weight_inputs};
 use crate::quantize::decide::{Chosen, fit};
 use crate::quantize::{
-    Activations, Border, LayerScheme, QuantizeOptions, QuantizedGraph, WeightRounder, Weights,
-    quantize,
+    Activations, Algorithm, Border, LayerScheme, QuantizeOptions, QuantizedGraph, WeightRounder,
+    Weights, quantize,
 };
 use crate::{Calibration, PassError, edit};
 use knapsack::{Item, front};
@@ -308,6 +308,7 @@ const NARROW: LayerScheme = LayerScheme {
 const NIBBLES: LayerScheme = LayerScheme {
     activations: Activations::Int8,
     weights: Weights::Int4,
+    algorithm: Algorithm::LeastSquares,
     ..LayerScheme::FLOAT
 };
 

@@ -4,7 +4,7 @@ use larun_graph::ops::{OpKind, Role};
 use larun_graph::{Graph, Node, NodeId, Place, Subgraph};
 
 use super::check::{is_float, is_real_constant, keeps_state, weight_inputs};
-use super::scheme::{Activations, Granularity, LayerScheme, Scheme, Weights};
+use super::scheme::{Activations, Algorithm, Granularity, LayerScheme, Scheme, Weights};
 use super::{DenseWeights, QuantizeOptions, state};
 use crate::{PassError, edit};
 
@@ -150,8 +150,13 @@ fn fit_integer(
         }
         _ => Weights::Int8,
     };
+    let algorithm = match weights == wanted.weights {
+        true => wanted.algorithm,
+        false => Algorithm::MinMax,
+    };
     Ok(LayerScheme {
         weights,
+        algorithm,
         granularity: Some(granularity(kind, wanted, weights, options)),
         ..wanted
     })

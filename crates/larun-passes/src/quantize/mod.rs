@@ -14,6 +14,7 @@ mod rounder;
 mod scheme;
 pub(crate) mod state;
 mod values;
+mod warn;
 mod weights;
 
 use larun_graph::{Graph, Metadata, Place, Subgraph, TensorId};
@@ -26,6 +27,7 @@ pub(crate) use check::check_float;
 pub use decide::{Decision, Unsupported};
 pub use rounder::{RealWeights, RoundToNearest, WeightRounder};
 pub use scheme::{Activations, Algorithm, Granularity, LayerScheme, Scheme, Weights};
+pub use warn::constant_values;
 
 /// What inputs and outputs of the quantised model are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -63,6 +63,11 @@ impl Scheme {
         LayerScheme {
             activations,
             weights,
+            // With fifteen levels, clipping a few weights pays for resolving the others.
+            algorithm: match weights {
+                Weights::Int4 => Algorithm::LeastSquares,
+                _ => Algorithm::MinMax,
+            },
             dequantize: matches!(self, Self::WeightOnly8 | Self::WeightOnly4 | Self::Float16),
             ..LayerScheme::FLOAT
         }
