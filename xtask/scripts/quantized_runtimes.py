@@ -3,7 +3,8 @@
 usage: quantized_runtimes.py LARUN CORPUS [--models A,B] [--schemes X,Y] [--io int,float] [--cases N]
 
 LARUN is the built command, CORPUS the folder with `quant/` and `ops/`. Every file must load and run in LiteRT with its
-reference kernels (binary weights excepted: they need an operator of TensorFlow Lite Micro), and in TensorFlow Lite Micro where
+reference kernels, or its others where it has no reference (binary weights excepted: they need an operator of TensorFlow Lite
+Micro), and in TensorFlow Lite Micro where
 that has the scheme; there `larun run` must give the same bytes. LiteRT computes fully connected layers and LSTMs otherwise
 than Micro: how far it is off is printed, and for schemes on real activations, where it is the reference, bounded. With
 --cases, the float models of N conversion cases of `ops/` are put through the same. Exit status 1 when something fails.
@@ -38,8 +39,16 @@ inputs = [np.load(f"{folder}/in{i}.npy") for i in range(count)]
 if runtime_name == "litert":
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    litert = Interpreter(model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-    litert.allocate_tensors()
+    def load(kernels):
+        litert = Interpreter(model, experimental_op_resolver_type=kernels)
+        litert.allocate_tensors()
+        return litert
+
+    try:
+        litert = load(OpResolverType.BUILTIN_REF)
+    except (RuntimeError, ValueError):
+        # The reference set lacks a few operators, ELU among them.
+        litert = load(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     takes, gives = litert.get_input_details(), litert.get_output_details()
 
     def run(sets):

@@ -12,7 +12,7 @@ use larun_micro::{Interpreter, kernels};
 use larun_passes::{
     Activations, Border, Calibration, Calibrator, DenseWeights, Granularity, LayerScheme,
     PassError, QuantizeOptions, QuantizedGraph, RoundToNearest, Scheme, Unsupported, Weights,
-    quantize,
+    constant_values, quantize,
 };
 use support::{Net, calibrate, noise, prepared, run};
 
@@ -355,6 +355,59 @@ fn values_of_one_fixed_scale_are_joined_without_a_conversion() {
         tensor(&graph, "c").quantization.clone().unwrap().scale,
         [1.0 / 256.0]
     );
+}
+
+#[test]
+fn a_range_of_zero_costs_its_neighbours_nothing() {
+    let mut net = Net::new(14);
+    let x = net
+        .builder
+        .input("x", &[1, 8], ElementType::Float32)
+        .unwrap();
+    let nothing = net.builder.constant("nothing", &[8], &[0.0f32; 8]).unwrap();
+    let small = net.builder.constant("small", &[1], &[1.0e-5f32]).unwrap();
+    let scaled = Op::Mul(Default::default());
+    let scaled = net.builder.node("scaled", scaled, &[x, small]).unwrap();
+    let subtract = Op::Sub(Default::default());
+    let y = net.builder.node("y", subtract, &[nothing, scaled]).unwrap();
+    net.builder.output(y);
+    let float = net.builder.finish().unwrap();
+    let calibration = calibrated(&float, 8);
+    for (scheme, least) in [(Scheme::Int8, 35.0), (Scheme::Int16x8, 75.0)] {
+        let graph = quantized(&float, &calibration, &with_float_border(scheme)).graph;
+        let input = noise(5, 8, 1.0);
+        let found = sqnr(&run(&float, &input), &run(&graph, &input));
+        assert!(found > least, "{scheme}: {found} dB");
+    }
+}
+
+#[test]
+fn values_that_never_change_are_named() {
+    let mut net = Net::new(15);
+    let x = net
+        .builder
+        .input("x", &[1, 8], ElementType::Float32)
+        .unwrap();
+    let relu = Op::Relu(NoOptions {});
+    let y = net.builder.node("y", relu, &[x]).unwrap();
+    net.builder.output(y);
+    let float = net.builder.finish().unwrap();
+    let mut calibrator = Calibrator::new(&float).unwrap();
+    calibrator.observe([vec![&[-1.5f32; 8][..]]]).unwrap();
+    let calibration = calibrator.finish().unwrap();
+    let named: Vec<_> = constant_values(&float, &calibration)
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(named, ["tensor 0 (`x`)", "tensor 1 (`y`)"]);
+    // It works all the same.
+    let graph = quantized(&float, &calibration, &with_float_border(Scheme::Int8)).graph;
+    assert_eq!(run(&graph, &[-1.5; 8]), [0.0; 8]);
+    let infinite = [f32::INFINITY; 8];
+    let mut calibrator = Calibrator::new(&float).unwrap();
+    let error = calibrator.observe([vec![infinite.as_slice()]]).unwrap_err();
+    assert!(error.to_string().contains("`x`"), "{error}");
 }
 
 #[test]

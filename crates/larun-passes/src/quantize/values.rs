@@ -304,24 +304,25 @@ impl<'g> Builder<'g> {
             widened.map_err(|source| at_tensor(self.subgraph, draft.tensor, source))?;
         }
         let mut values = Vec::with_capacity(self.drafts.len());
+        let mut zeros = vec![false; self.drafts.len()];
         for (value, draft) in self.drafts.iter().enumerate() {
             let range = unions.get(&sharing.groups.find(value));
-            let affine = match (sharing.fixed(value), range.and_then(Observer::bounds)) {
+            let (min, max) = range.and_then(Observer::bounds).unwrap_or_default();
+            let affine = match (sharing.fixed(value), draft.activations) {
                 (Some(fixed), _) => Ok(fixed),
-                (None, range) => {
-                    let (min, max) = range.unwrap_or_default();
-                    match draft.activations {
-                        Activations::Int16 => Affine::symmetric(min, max, IntegerRange::INT16),
-                        _ => Affine::from_range(min, max),
-                    }
-                }
+                (None, Activations::Int16) => Affine::symmetric(min, max, IntegerRange::INT16),
+                (None, _) => Affine::from_range(min, max),
             };
+            if let Some(slot) = zeros.get_mut(value) {
+                *slot = sharing.fixed(value).is_none() && min == 0.0 && max == 0.0;
+            }
             values.push(Value {
                 tensor: draft.tensor,
                 activations: draft.activations,
                 affine: affine.map_err(|source| at_tensor(self.subgraph, draft.tensor, source))?,
             });
         }
+        self.scale_zeros(&mut values, &zeros, &mut sharing);
         let home = |&tensor: &TensorId| Some((tensor, self.home(tensor)?));
         let homes = self.homes.keys().filter_map(home).collect();
         Ok(Values {
@@ -329,6 +330,33 @@ impl<'g> Builder<'g> {
             homes,
             inputs: self.inputs,
         })
+    }
+
+    /// Gives what was always 0 the scale of the result that it goes into: any scale holds 0, but one that is far from those beside
+    /// it costs fixed-point arithmetic its precision, or is refused.
+    fn scale_zeros(&self, values: &mut [Value], zeros: &[bool], sharing: &mut Sharing) {
+        let is_zero = |value: usize| zeros.get(value) == Some(&true);
+        let mut scales: HashMap<usize, f32> = HashMap::new();
+        for (id, node, outputs) in self.integer_nodes() {
+            let inputs = (0..node.inputs.len()).filter_map(|i| self.inputs.get(&(id, i)).copied());
+            let inputs: Vec<_> = inputs.collect();
+            let mut beside = outputs
+                .iter()
+                .chain(&inputs)
+                .filter(|&&value| !is_zero(value));
+            let scale = beside.find_map(|&value| Some(values.get(value)?.affine.scale));
+            for &input in inputs.iter().filter(|&&input| is_zero(input)) {
+                let group = sharing.groups.find(input);
+                if let Some(scale) = scale {
+                    scales.entry(group).or_insert(scale);
+                }
+            }
+        }
+        for (at, value) in values.iter_mut().enumerate().filter(|(at, _)| is_zero(*at)) {
+            if let Some(&scale) = scales.get(&sharing.groups.find(at)) {
+                value.affine = Affine::new(scale, 0);
+            }
+        }
     }
 
     /// The range of a tensor: as calibrated, or that of a constant's values.
