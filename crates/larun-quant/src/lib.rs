@@ -13,6 +13,8 @@ pub mod axis;
 pub mod bias;
 pub mod binary;
 pub mod binary16;
+#[cfg(feature = "candle")]
+pub mod candle;
 pub mod channels;
 pub mod dynamic;
 mod error;

@@ -51,6 +51,7 @@ mod descent;
 mod gptq;
 mod gram;
 mod hessian;
+mod prepared;
 
 use alloc::vec::Vec;
 
@@ -66,7 +67,7 @@ use crate::error::{QuantError, all_finite, all_scales, same_length};
 use crate::integer::{Integer, range_fits};
 use crate::parallel;
 use channel::Channel;
-use descent::Prepared;
+use prepared::Prepared;
 
 /// How the weights of a layer are rounded.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -317,12 +317,8 @@ fn lengths_and_axes_are_checked() {
             .is_err()
     );
     let empty = ChannelAxis::new(&[0, 3], 0).expect("an axis");
-    assert_eq!(
-        QuantizedWeights::per_channel(&[], empty)
-            .expect("nothing")
-            .scales,
-        []
-    );
+    let nothing = QuantizedWeights::per_channel(&[], empty).expect("nothing");
+    assert!(nothing.scales.is_empty());
     assert!(QuantizedWeights::per_channel(&[1.0], empty).is_err());
 }
 

@@ -3,20 +3,18 @@
 //! With `d = w - s q` and `g = H d`, adding `a` to `q_i` changes `d^T H d` by `a^2 s_i^2 H_ii - 2 a s_i g_i`; adding `a`
 //! and `b` to `q_i` and `q_j` by the sum of both and `2 a b s_i s_j H_ij`. For given integers the best scale
 //! adds `q^T g / q^T H q` (a block's: with its part of `q`). The error has many valleys along the scale: where it may
-//! change, GPTQ first tries it at several places, and the descent starts from the lowest too.
+//! change, GPTQ first tries it at several
+//! places, and the descent starts from the lowest too.
 
 use alloc::vec::Vec;
 
-use super::gptq::Factor;
 use super::hessian::{Hessian, add_multiple, dot};
-use super::{Channel, Gptq, RoundingMethod, check_damping};
+use super::{Channel, check_damping};
 use crate::error::QuantError;
 use crate::weights::block_scale;
 
 /// What a change must gain, as a fraction of the error without any weights: less is rounding of the sums.
 const LEAST_GAIN: f64 = 1e-12;
-/// Scale trials times weights of a channel, at least: a depthwise filter's nine weights get 256 trials.
-const LEAST_TRIALS: usize = 2304;
 /// Sweeps over single changes, at most: a handful do, unless rounding errors go in circles.
 const MOST_SWEEPS: u32 = 1_000;
 /// What a further round of scale and integers must gain, as a fraction of the error.
@@ -31,8 +29,9 @@ pub struct Descent {
     pub pair_sweeps: u32,
     /// Whether scales are refined, and what they are stored as.
     pub scales: ScaleRefinement,
-    /// Scales that are tried around the given one, unless they are fixed: from `1 - w / 2` to `1 + w / 4` times it, with
-    /// `w = 1 / sqrt(largest integer)`. Each takes `k^2 / 2` steps; where `k` is small, `2304 / k` are tried at least.
+    /// Scales that are tried, unless they are fixed: half of them from `1 - w / 2` to `1 + w / 4` times the given one, with
+    /// `w = 1 / sqrt(largest integer)`, half so around the [scale of least squared error](crate::weights::ScaleMethod::LeastSquares) for
+    /// the diagonal of the Hessian. Each takes `k^2 / 2` steps; where `k` is small, `2304 / k` are tried at least.
     pub scale_trials: u32,
     /// Rounds of refining the scale and the integers in turn, at most.
     pub rounds: u32,
@@ -67,109 +66,9 @@ impl Descent {
     }
 }
 
-/// What all channels with one Hessian share.
-pub(super) struct Prepared<'a> {
-    hessian: &'a Hessian,
-    damped: Option<Hessian>,
-    /// The orders that GPTQ is tried in.
-    factors: Vec<Factor>,
-}
-
-impl<'a> Prepared<'a> {
-    pub(super) fn new(method: &RoundingMethod, hessian: &'a Hessian) -> Self {
-        let gptq = |damping, act_order| Gptq { damping, act_order }.factor(hessian);
-        let (damped, factors) = match method {
-            RoundingMethod::Nearest | RoundingMethod::AdaRound(_) => (None, Vec::new()),
-            RoundingMethod::Gptq(options) => (None, alloc::vec![options.factor(hessian)]),
-            RoundingMethod::Descent(Descent { damping, .. }) => (
-                Some(hessian.damped(*damping)),
-                alloc::vec![gptq(*damping, true), gptq(*damping, false)],
-            ),
-        };
-        Self {
-            hessian,
-            damped,
-            factors,
-        }
-    }
-
-    pub(super) fn round(&self, method: &RoundingMethod, channel: &mut Channel<'_>) {
-        match method {
-            RoundingMethod::Nearest => {}
-            RoundingMethod::AdaRound(options) => options.round(self.hessian, channel),
-            RoundingMethod::Gptq(_) => {
-                for factor in &self.factors {
-                    factor.round(channel);
-                }
-            }
-            RoundingMethod::Descent(options) => {
-                let damped = self.damped.as_ref().unwrap_or(self.hessian);
-                *channel = self.best_descent(options, damped, channel);
-            }
-        }
-    }
-
-    /// The best of the descents from rounding to nearest, from GPTQ in each order, and from the best scale tried.
-    fn best_descent<'c>(
-        &self,
-        options: &Descent,
-        damped: &Hessian,
-        nearest: &Channel<'c>,
-    ) -> Channel<'c> {
-        let mut starts = alloc::vec![nearest.clone()];
-        for factor in &self.factors {
-            let mut start = nearest.clone();
-            factor.round(&mut start);
-            starts.push(start);
-        }
-        if options.scales != ScaleRefinement::Fixed {
-            starts.extend(self.best_trial(options, nearest));
-        }
-        let mut best: Option<State<'_, 'c>> = None;
-        for start in starts {
-            let mut state = State::new(start, damped);
-            state.change_singles();
-            if best.as_ref().is_none_or(|best| state.error < best.error) {
-                best = Some(state);
-            }
-        }
-        best.map_or_else(
-            || nearest.clone(),
-            |mut best| {
-                best.descend(options);
-                best.channel
-            },
-        )
-    }
-
-    /// GPTQ's result at the best of the scales around the given one.
-    fn best_trial<'c>(&self, options: &Descent, nearest: &Channel<'c>) -> Option<Channel<'c>> {
-        let factor = self.factors.first()?;
-        let width = 1.0 / libm::sqrt(nearest.max.max(1.0));
-        let trials = match options.scale_trials {
-            0 => 0,
-            trials => (trials as usize).max(LEAST_TRIALS / nearest.weights.len().max(1)),
-        };
-        let mut best: Option<(f64, Channel<'c>)> = None;
-        for trial in 0..trials {
-            let place = (trial as f64 + 0.5) / trials as f64;
-            let mut channel = nearest.clone();
-            for scale in &mut channel.scales {
-                let wanted = *scale * (1.0 + width * (0.75 * place - 0.5));
-                *scale = f64::from(options.scales.stored(wanted).max(f32::MIN_POSITIVE));
-            }
-            let error = factor.round(&mut channel);
-            if best.as_ref().is_none_or(|(least, _)| error < *least) {
-                best = Some((error, channel));
-            }
-        }
-        best.map(|(_, channel)| channel)
-    }
-}
-
 impl ScaleRefinement {
     /// The scale as it is stored.
-    fn stored(self, scale: f64) -> f32 {
+    pub(super) fn stored(self, scale: f64) -> f32 {
         match self {
             Self::Block => block_scale(scale as f32),
             Self::Fixed | Self::Float32 => scale as f32,
@@ -178,8 +77,8 @@ impl ScaleRefinement {
 }
 
 /// A channel on its way down.
-struct State<'h, 'c> {
-    channel: Channel<'c>,
+pub(super) struct State<'h, 'c> {
+    pub(super) channel: Channel<'c>,
     hessian: &'h Hessian,
     /// The scale of every weight.
     steps: Vec<f64>,
@@ -188,12 +87,12 @@ struct State<'h, 'c> {
     /// `H d`.
     gradient: Vec<f64>,
     /// `d^T H d`.
-    error: f64,
+    pub(super) error: f64,
     least_gain: f64,
 }
 
 impl<'h, 'c> State<'h, 'c> {
-    fn new(channel: Channel<'c>, hessian: &'h Hessian) -> Self {
+    pub(super) fn new(channel: Channel<'c>, hessian: &'h Hessian) -> Self {
         let energy = dot(&channel.weights, &hessian.product(&channel.weights));
         let mut state = Self {
             channel,
@@ -219,7 +118,7 @@ impl<'h, 'c> State<'h, 'c> {
         self.error = dot(&differences, &self.gradient);
     }
 
-    fn descend(&mut self, options: &Descent) {
+    pub(super) fn descend(&mut self, options: &Descent) {
         self.change_integers(options);
         if options.scales == ScaleRefinement::Fixed {
             return;
@@ -247,7 +146,7 @@ impl<'h, 'c> State<'h, 'c> {
     }
 
     /// Sweeps over single changes until none helps: each lowers the error, so that it ends.
-    fn change_singles(&mut self) {
+    pub(super) fn change_singles(&mut self) {
         for _ in 0..MOST_SWEEPS {
             let mut changed = false;
             for index in 0..self.steps.len() {
