@@ -4,7 +4,7 @@ use larun_ops::{Activation, ElementType, op};
 use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
 use crate::integer::{QUANTIZED_OR_FLOAT32, Quantized};
-use crate::operand::{Operand, multiplier, output_stage_of};
+use crate::operand::{Operand, output_stage_of, scale_ratio};
 use crate::plan::{Record, record};
 use crate::requantize::OutputStage;
 use crate::{
@@ -44,11 +44,11 @@ fn prepare_relu(
         let (from, to) = (input.affine()?, output.affine()?);
         let quantization = ReluQuantization {
             zero_point: from.zero_point,
-            multiplier: multiplier(match activation {
+            multiplier: match activation {
                 // LiteRT divides in single precision, TFLM in double.
-                Activation::Relu6 => f64::from(from.scale / to.scale),
-                _ => f64::from(from.scale) / f64::from(to.scale),
-            })?,
+                Activation::Relu6 => scale_ratio([from.scale / to.scale, 1.0], 1.0)?,
+                _ => scale_ratio([from.scale, 1.0], to.scale)?,
+            },
             stage: output_stage_of(activation, &output)?,
         };
         quantization.write(plan);

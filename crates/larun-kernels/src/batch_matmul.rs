@@ -5,7 +5,7 @@ use larun_quant::DynamicInput;
 use larun_quant::fixed_point::FixedMultiplier;
 
 use crate::axes::{Axes, Axis, row_major};
-use crate::operand::{Operand, multiplier, wrong_op};
+use crate::operand::{Operand, scale_ratio, wrong_op};
 use crate::plan::{Record, record};
 use crate::requantize::{Multipliers, OutputStage, WeightedQuantization};
 use crate::window::nonzero;
@@ -24,10 +24,10 @@ impl Kernel for op::BatchMatmul {
         let output = Operand::output(node, 0)?;
         let element_type = left.one_of(TYPES)?;
         output.has_type(element_type)?;
-        let geometry = geometry(&options, node)?;
+        let geometry = geometry(options, node)?;
         let integer_weights = right.info.element_type == ElementType::Int8;
         if element_type == ElementType::Float32 && integer_weights {
-            return prepare_hybrid(&options, &geometry, right, plan);
+            return prepare_hybrid(options, &geometry, right, plan);
         }
         right.has_type(element_type)?;
         match element_type {
@@ -149,11 +149,10 @@ impl Quantization {
         stage: OutputStage,
     ) -> Result<Self, Refusal> {
         let (left, right, output) = (left.affine()?, right.affine()?, output.affine()?);
-        let product = f64::from(left.scale) * f64::from(right.scale);
         Ok(Self {
             left: left.zero_point,
             right: right.zero_point,
-            multiplier: multiplier(product / f64::from(output.scale))?,
+            multiplier: scale_ratio([left.scale, right.scale], output.scale)?,
             stage,
         })
     }

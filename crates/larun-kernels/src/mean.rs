@@ -4,7 +4,7 @@ use larun_ops::{Activation, ElementType, op};
 use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
 use crate::integer::{QUANTIZED_OR_FLOAT32, Quantized};
-use crate::operand::{Operand, multiplier, output_stage_of};
+use crate::operand::{Operand, output_stage_of, scale_ratio};
 use crate::plan::{Record, record};
 use crate::reduction::{Reduction, reduction};
 use crate::requantize::OutputStage;
@@ -68,7 +68,7 @@ fn prepare(
     reduction.write(plan);
     if matches!(element_type, ElementType::Int8 | ElementType::Int16) {
         let (from, to) = (input.affine()?, output.affine()?);
-        let rescale = multiplier(f64::from(from.scale) / f64::from(to.scale))?;
+        let rescale = scale_ratio([from.scale, 1.0], to.scale)?;
         let stage = output_stage_of(Activation::None, &output)?;
         quantization(from.zero_point, stage, rescale, reduction.count()).write(plan);
     }

@@ -354,7 +354,25 @@ fn finite(bound: f32) -> Option<f32> {
     bound.is_finite().then_some(bound)
 }
 
-/// The fixed-point form of a ratio of scales.
+/// The fixed-point form of the ratio `a * b / divisor` of scales, as of one that is computed in double precision.
+pub(crate) fn scale_ratio(product: [f32; 2], divisor: f32) -> Result<FixedMultiplier, Refusal> {
+    let refusal = Refusal::options(Reason::ScaleRatio);
+    FixedMultiplier::from_scales(product, divisor).ok_or(refusal)
+}
+
+/// The same, below 1 by the operator's definition.
+pub(crate) fn scale_ratio_below_one(
+    product: [f32; 2],
+    divisor: f32,
+) -> Result<FixedMultiplier, Refusal> {
+    match scale_ratio(product, divisor)? {
+        // What rounds up to 1 has a shift of 1, which the narrower operation cannot apply.
+        fixed if fixed.shift <= 0 => Ok(fixed),
+        _ => Err(Refusal::options(Reason::ScaleRatio)),
+    }
+}
+
+/// The fixed-point form of a factor.
 pub(crate) fn multiplier(real: f64) -> Result<FixedMultiplier, Refusal> {
     if real < f64::from(1u32 << 30) {
         return Ok(FixedMultiplier::from_real(real));

@@ -7,7 +7,7 @@ use larun_quant::{Affine, IntegerRange, binary16};
 use crate::activation::map;
 use crate::integer::range_of;
 use crate::number::{Number, convert};
-use crate::operand::{Operand, multiplier};
+use crate::operand::{Operand, scale_ratio};
 use crate::plan::{Record, linked, record};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
@@ -29,7 +29,7 @@ impl Kernel for op::Quantize {
         let source = input.affine()?;
         let requantization = Requantization {
             input_zero_point: source.zero_point,
-            multiplier: multiplier(f64::from(source.scale) / f64::from(target.scale))?,
+            multiplier: scale_ratio([source.scale, 1.0], target.scale)?,
             rounding: Rounding::default(),
             output_zero_point: target.zero_point,
         };

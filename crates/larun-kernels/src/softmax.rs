@@ -10,6 +10,7 @@ use larun_quant::fixed_point::{
 use crate::integer::QUANTIZED_OR_FLOAT32;
 use crate::operand::{Operand, wrong_op};
 use crate::plan::Record;
+use crate::types::INT16;
 use crate::window::piece_pairs;
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
@@ -44,7 +45,7 @@ impl Kernel for op::Softmax {
                 softmax.diff_min.write(plan);
                 wide.write(plan);
             }
-            ElementType::Int16 => {
+            ElementType::Int16 if INT16 => {
                 output.has_type(ElementType::Int16)?;
                 input.has_zero_point(0, 0)?;
                 // TFLM's tolerance.

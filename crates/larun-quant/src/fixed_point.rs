@@ -14,6 +14,7 @@ mod inverse_sqrt;
 mod logarithm;
 mod multiplier;
 mod nonlinear;
+mod ratio;
 mod scaled_ln;
 mod sigmoid16;
 mod softmax16;

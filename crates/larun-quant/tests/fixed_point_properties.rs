@@ -240,3 +240,74 @@ fn the_narrower_constructors_keep_to_their_domain() {
         Some(0)
     );
 }
+
+/// Any scale: normal and subnormal numbers, and few enough bits for ties.
+fn any_scale() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        (1u32..0x7F80_0000).prop_map(f32::from_bits),
+        (1u32..0x0100_0000).prop_map(f32::from_bits),
+        (1e-9f32..1e3),
+        (1u32..255, 0u32..256)
+            .prop_map(|(exponent, top)| f32::from_bits(exponent << 23 | top << 15)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200_000))]
+
+    #[test]
+    fn ratios_of_scales_are_those_of_double_precision(
+        a in any_scale(),
+        b in prop_oneof![any_scale(), Just(1.0f32), Just(0.5f32)],
+        divisor in any_scale(),
+    ) {
+        let real = f64::from(a) * f64::from(b) / f64::from(divisor);
+        let expected = (real < f64::from(1u32 << 30)).then(|| FixedMultiplier::from_real(real));
+        prop_assert_eq!(FixedMultiplier::from_scales([a, b], divisor), expected);
+    }
+
+    #[test]
+    fn softmax_parameters_are_those_of_double_precision(
+        beta in prop_oneof![any_scale(), Just(1.0f32), Just(0.0), Just(-1.0), Just(f32::INFINITY), Just(f32::NAN)],
+        scale in any_scale(),
+    ) {
+        let real = f64::from(beta) * f64::from(scale) * f64::from(1u32 << 26);
+        let found = SoftmaxInput::new(beta, scale);
+        prop_assert_eq!(found.is_some(), real > 1.0);
+        if let Some(SoftmaxInput { multiplier, diff_min }) = found {
+            let capped = real.min(f64::from(i32::MAX));
+            prop_assert!((multiplier.to_real() - capped).abs() <= capped * 2f64.powi(-31));
+            if real < f64::from(1u32 << 30) {
+                prop_assert_eq!(multiplier, FixedMultiplier::from_real(real));
+            }
+            let radius = (31.0 * 2f64.powi(26) / 2f64.powi(multiplier.shift)).floor();
+            prop_assert_eq!(f64::from(-diff_min), radius);
+        }
+    }
+}
+
+/// Scales that double precision cannot take, or whose ratio no multiplier can hold, have none.
+#[test]
+fn ratios_without_a_multiplier() {
+    for odd in [-1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        assert_eq!(FixedMultiplier::from_scales([odd, 1.0], 1.0), None);
+        assert_eq!(FixedMultiplier::from_scales([1.0, odd], 1.0), None);
+        assert_eq!(FixedMultiplier::from_scales([1.0, 1.0], odd), None);
+    }
+    assert_eq!(FixedMultiplier::from_scales([1.0, 1.0], 0.0), None);
+    assert_eq!(
+        FixedMultiplier::from_scales([1.0, 1.0], 1.0),
+        Some(FixedMultiplier::ONE)
+    );
+    assert_eq!(
+        FixedMultiplier::from_scales([0.0, 1.0], 1.0),
+        Some(FixedMultiplier::ZERO)
+    );
+    let most = FixedMultiplier::from_real(f64::from(1u32 << 30));
+    let below = f32::from_bits(((1u32 << 30) as f32).to_bits() - 1);
+    assert_eq!(
+        FixedMultiplier::from_scales([(1u32 << 30) as f32, 1.0], 1.0),
+        None
+    );
+    assert_ne!(FixedMultiplier::from_scales([below, 1.0], 1.0), Some(most));
+}

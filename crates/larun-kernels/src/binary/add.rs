@@ -7,7 +7,7 @@ use larun_quant::fixed_point::FixedMultiplier;
 use super::{ARITHMETIC, Broadcast, Operands, Pairs, invoke};
 use crate::arch;
 use crate::integer::Quantized;
-use crate::operand::{Operand, clamp, clamp_i32, output_stage_of, smaller_than_one, wrong_op};
+use crate::operand::{Operand, clamp, clamp_i32, output_stage_of, scale_ratio_below_one, wrong_op};
 use crate::plan::{Record, record};
 use crate::requantize::{Clamp, ClampI32, OutputStage};
 use crate::{InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Refusal};
@@ -135,15 +135,15 @@ impl AddQuantization {
         output: &Operand<'_>,
         activation: Activation,
     ) -> Result<Self, Refusal> {
-        let twice_larger = 2.0 * f64::from(a.scale.max(b.scale));
-        let finer = f64::from(1u32 << T::LEFT_SHIFT) * f64::from(output.affine()?.scale);
+        let larger = a.scale.max(b.scale);
+        let twice_finer = 2.0 / (1u32 << T::LEFT_SHIFT) as f32;
         Ok(Self {
             zero_points: [a.zero_point, b.zero_point],
             inputs: [
-                smaller_than_one(f64::from(a.scale) / twice_larger)?,
-                smaller_than_one(f64::from(b.scale) / twice_larger)?,
+                scale_ratio_below_one([a.scale, 0.5], larger)?,
+                scale_ratio_below_one([b.scale, 0.5], larger)?,
             ],
-            output: smaller_than_one(twice_larger / finer)?,
+            output: scale_ratio_below_one([larger, twice_finer], output.affine()?.scale)?,
             stage: output_stage_of(activation, output)?,
         })
     }

@@ -5,7 +5,7 @@ use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
 use super::{ARITHMETIC, Broadcast, Operands, Pairs, invoke};
 use crate::integer::Quantized;
-use crate::operand::{clamp, clamp_i32, multiplier, output_stage_of, wrong_op};
+use crate::operand::{clamp, clamp_i32, output_stage_of, scale_ratio, wrong_op};
 use crate::plan::{Record, linked, record};
 use crate::requantize::{Clamp, ClampI32, OutputStage};
 use crate::{InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Refusal};
@@ -74,10 +74,9 @@ impl MulQuantization {
         }
         let [a, b] = operands.affines()?;
         let output = operands.output.affine()?;
-        let product = f64::from(a.scale) * f64::from(b.scale);
         Ok(Self {
             zero_points: [a.zero_point, b.zero_point],
-            multiplier: multiplier(product / f64::from(output.scale))?,
+            multiplier: scale_ratio([a.scale, b.scale], output.scale)?,
             rounding: Rounding::default(),
             stage: output_stage_of(activation, &operands.output)?,
         })

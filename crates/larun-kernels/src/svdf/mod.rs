@@ -29,7 +29,7 @@ const STATE: usize = 4;
 impl Kernel for op::Svdf {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
         match node.op() {
-            Op::Svdf(options) => prepare::prepare(&options, node, plan),
+            Op::Svdf(options) => prepare::prepare(options, node, plan),
             _ => Err(wrong_op::<Self>(node)),
         }
     }

@@ -3,7 +3,7 @@
 use larun_ops::{ElementType, SvdfOptions};
 
 use super::{BIAS, HybridSvdf, STATE, SvdfGeometry, SvdfQuantization};
-use crate::operand::{INT8_OR_FLOAT32, Operand, clamp_range, multiplier};
+use crate::operand::{INT8_OR_FLOAT32, Operand, clamp_range, scale_ratio};
 use crate::plan::Record;
 use crate::requantize::{Clamp, OutputStage};
 use crate::{InvokeError, NodeView, PlanReader, PlanWriter, Reason, Refusal};
@@ -167,8 +167,8 @@ fn quantization(node: &dyn NodeView, plan: &PlanWriter<'_>) -> Result<SvdfQuanti
         rounding: plan.rounding(),
         input_zero_point: from.zero_point,
         state_zero_point: of_state.zero_point,
-        feature: multiplier(f64::from(from.scale * of_feature / of_state.scale))?,
-        time: multiplier(f64::from(of_state.scale * of_time / to.scale))?,
+        feature: scale_ratio([from.scale * of_feature / of_state.scale, 1.0], 1.0)?,
+        time: scale_ratio([of_state.scale * of_time / to.scale, 1.0], 1.0)?,
         stage: OutputStage {
             zero_point: to.zero_point,
             min: -128,

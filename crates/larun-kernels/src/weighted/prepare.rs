@@ -5,7 +5,7 @@ use larun_quant::{Affine, IntegerRange, activation_range};
 
 use super::Roles;
 use super::scheme::{BiasType, Finish, Mixed, Scheme, Values};
-use crate::operand::{Operand, clamp, multiplier};
+use crate::operand::{Operand, clamp, scale_ratio};
 use crate::plan::Record;
 use crate::requantize::OutputStage;
 use crate::types::{FLOAT32, INT4, INT16, MIXED};
@@ -165,8 +165,7 @@ impl<'n> Layer<'n> {
         let (input, output) = self.write_ends(plan)?;
         plan.push_usize(count);
         plan.push_multipliers(count, |channel| {
-            let product = f64::from(input.scale) * f64::from(weights.scale(channel)?);
-            let fixed = multiplier(product / f64::from(output.scale))?;
+            let fixed = scale_ratio([input.scale, weights.scale(channel)?], output.scale)?;
             if finish == Finish::Wide && fixed.shift > MOST_WIDE_SHIFT {
                 return Err(Refusal::options(Reason::ScaleRatio));
             }

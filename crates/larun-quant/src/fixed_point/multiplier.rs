@@ -1,5 +1,6 @@
 //! A positive real factor as a 32-bit integer and a shift: how an accumulator becomes an output.
 
+use super::ratio::Ratio;
 use super::{
     clamp_shift, rounding_divide_by_pot, rounding_divide_by_pot_modular,
     saturating_rounding_doubling_high_mul,
@@ -67,12 +68,16 @@ impl FixedMultiplier {
     #[doc(alias = "QuantizeMultiplier")]
     #[must_use]
     pub fn from_real(real: f64) -> Self {
-        let exact = Self::from_real_uncapped(real);
-        if exact.shift <= 30 {
-            return exact;
+        Self::from_real_uncapped(real).capped()
+    }
+
+    /// The largest factor that can be applied in place of a larger one.
+    const fn capped(self) -> Self {
+        if self.shift <= 30 {
+            return self;
         }
         Self {
-            multiplier: if exact.multiplier < 0 {
+            multiplier: if self.multiplier < 0 {
                 -i32::MAX
             } else {
                 i32::MAX
@@ -97,6 +102,31 @@ impl FixedMultiplier {
     #[must_use]
     pub fn from_real_greater_than_one(real: f64) -> Option<Self> {
         (real > 1.0).then(|| Self::from_real(real))
+    }
+
+    /// [`from_real`](Self::from_real) of `a * b / divisor` in double precision, bit for bit, computed in integers: for
+    /// processors that would have to imitate double precision.
+    ///
+    /// `None` where one of them is negative or not finite, the divisor is 0, or the ratio is 2^30 or more.
+    ///
+    /// ```
+    /// use larun_quant::fixed_point::FixedMultiplier;
+    ///
+    /// let (input, weights, output) = (0.05_f32, 0.003_f32, 0.1_f32);
+    /// let real = f64::from(input) * f64::from(weights) / f64::from(output);
+    /// let fixed = FixedMultiplier::from_scales([input, weights], output);
+    /// assert_eq!(fixed, Some(FixedMultiplier::from_real(real)));
+    /// ```
+    #[must_use]
+    pub fn from_scales([a, b]: [f32; 2], divisor: f32) -> Option<Self> {
+        let is_scale = |value: f32| value >= 0.0 && value.is_finite();
+        if !is_scale(a) || !is_scale(b) || !is_scale(divisor) || divisor == 0.0 {
+            return None;
+        }
+        let Some(ratio) = Ratio::new([a, b], divisor) else {
+            return Some(Self::ZERO);
+        };
+        (ratio.exponent <= 30).then(|| ratio.fixed_uncapped().capped())
     }
 
     /// As `from_real`, without the cap on the shift; infinity is the largest multiplier with an unusable shift.

@@ -1,5 +1,6 @@
 //! How int8 inputs enter the fixed-point functions: the parameters of the integer softmax, logistic and tanh.
 
+use super::ratio::Ratio;
 use super::{FixedMultiplier, logistic, rounding_divide_by_pot, tanh};
 use crate::fixed_point::exp_on_negative_values;
 
@@ -17,7 +18,11 @@ const SIGMOID_INTEGER_BITS: u32 = 4;
 pub fn input_radius(integer_bits: u32, left_shift: i32) -> i32 {
     let integer_bits = integer_bits.min(31);
     let largest = ((1_i64 << integer_bits) - 1) << (31 - integer_bits);
-    libm::floor(libm::ldexp(largest as f64, left_shift.saturating_neg())) as i32
+    let (right, left) = (
+        left_shift.clamp(0, 32),
+        left_shift.saturating_neg().clamp(0, 31),
+    );
+    ((largest >> right) << left).min(i64::from(i32::MAX)) as i32
 }
 
 /// How the quantised softmax scales the differences `x - max(x)` of its int8 inputs.
@@ -39,13 +44,20 @@ impl SoftmaxInput {
     #[doc(alias = "PreprocessSoftmaxScaling")]
     #[must_use]
     pub fn new(beta: f32, scale: f32) -> Option<Self> {
-        let per_unit = f64::from(beta) * f64::from(scale);
-        let real = per_unit * f64::from(1_u32 << (31 - SOFTMAX_INTEGER_BITS));
-        if real.is_nan() || real <= 1.0 {
+        let mut real = Ratio::new([beta, scale], 1.0)?;
+        real.exponent += 31 - SOFTMAX_INTEGER_BITS as i32;
+        if !real.exceeds_one() {
             return None;
         }
         // A shift of 31 is wanted here: it makes `diff_min` zero, so that nothing is ever shifted by it.
-        let multiplier = FixedMultiplier::from_real_uncapped(real.min(f64::from(i32::MAX)));
+        let exact = real.fixed_uncapped();
+        let multiplier = match exact.shift {
+            ..=31 => exact,
+            _ => FixedMultiplier {
+                multiplier: i32::MAX,
+                shift: 31,
+            },
+        };
         let radius = input_radius(SOFTMAX_INTEGER_BITS, multiplier.shift);
         Some(Self {
             multiplier,
@@ -80,8 +92,7 @@ impl SigmoidInput {
     /// The parameters for an input of this scale and zero point.
     #[must_use]
     pub fn new(scale: f32, zero_point: i32) -> Self {
-        let real = f64::from(scale) * f64::from(1_u32 << (31 - SIGMOID_INTEGER_BITS));
-        let multiplier = FixedMultiplier::from_real_uncapped(real);
+        let multiplier = to_fixed_format(scale, SIGMOID_INTEGER_BITS);
         Self {
             zero_point,
             radius: input_radius(SIGMOID_INTEGER_BITS, multiplier.shift),
@@ -124,6 +135,25 @@ impl SigmoidInput {
         } else {
             Centred::Within(input)
         }
+    }
+}
+
+/// `scale * 2^(31 - integer_bits)`, without a cap on the shift.
+fn to_fixed_format(scale: f32, integer_bits: u32) -> FixedMultiplier {
+    let Some(mut real) = Ratio::new([scale.abs(), 1.0], 1.0) else {
+        return FixedMultiplier::ZERO;
+    };
+    real.exponent += 31 - integer_bits as i32;
+    let FixedMultiplier { multiplier, shift } = match scale.is_infinite() {
+        true => FixedMultiplier {
+            multiplier: i32::MAX,
+            shift: i32::MAX,
+        },
+        false => real.fixed_uncapped(),
+    };
+    FixedMultiplier {
+        multiplier: if scale < 0.0 { -multiplier } else { multiplier },
+        shift,
     }
 }
 
