@@ -21,7 +21,7 @@ impl Kernel for op::CircularBuffer {
         let Op::CircularBuffer(options) = node.op() else {
             return Err(wrong_op::<Self>(node));
         };
-        let ring = ring(&options, node)?;
+        let ring = ring(options, node)?;
         plan.request_state(circular_buffer_state_len(&ring));
         ring.write(plan);
         Ok(())

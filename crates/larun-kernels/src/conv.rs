@@ -3,11 +3,12 @@
 use larun_ops::{Conv2DOptions, Op, op};
 
 use crate::arch;
-use crate::dot::{add_products, dot, dot_2x2, dot_pairs, dot_rows, four_rows};
+use crate::dot::{add_products, dot_2x2, dot_pairs, dot_row, dot_rows, four_rows};
 use crate::lanes::{FEW_REGISTERS, SMALL_DEFINITIONS};
 use crate::operand::{Operand, image_window, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, WeightedQuantization};
+use crate::types::{FLOAT32, MIXED};
 use crate::weighted::{self, Lens, Roles, Scheme, Sink, Walk, Weights};
 use crate::window::{ImageWindow, Taps, nonzero};
 use crate::{
@@ -20,7 +21,7 @@ impl Kernel for op::Conv2D {
         let Op::Conv2D(options) = node.op() else {
             return Err(wrong_op::<Self>(node));
         };
-        let geometry = geometry(&options, node)?;
+        let geometry = geometry(options, node)?;
         // As LiteRT's kernel, which looks at values, not at how many there are.
         let asymmetric = weighted::scales_differ(node, 1);
         let layer = weighted::Layer {
@@ -65,14 +66,14 @@ impl Kernel for op::Conv2D {
                     scratch,
                 )
             }
-            Scheme::Float32 => {
+            Scheme::Float32 if FLOAT32 => {
                 let clamp = Clamp::read(&mut plan)?;
                 let output = io.output(0)?;
                 let io = io.freeze();
                 let bias = io.optional_input(2)?;
                 conv2d_f32(&geometry, &clamp, io.input(0)?, io.input(1)?, bias, output)
             }
-            Scheme::Mixed(mixed) => {
+            Scheme::Mixed(mixed) if MIXED => {
                 let patch = check_scratch(io.scratch()?, geometry.patch_len())?;
                 let lens = geometry.lens();
                 let mut walk = MixedConv {
@@ -81,6 +82,8 @@ impl Kernel for op::Conv2D {
                 };
                 mixed.run(Roles::INPUT_FIRST, &lens, plan, io, &mut walk)
             }
+            // Of types that are left out: no such node is prepared.
+            _ => Err(InvokeError::Plan),
         }
     }
 }
@@ -323,9 +326,6 @@ pub(crate) mod portable {
     }
 }
 
-/// Pixels that the definition computes side by side.
-const AT_ONCE: usize = if SMALL_DEFINITIONS { 1 } else { 2 };
-
 /// What stays the same over a whole INT8 convolution.
 struct Layer<'a> {
     geometry: &'a ConvGeometry,
@@ -340,12 +340,17 @@ impl Layer<'_> {
         let group_len = nonzero(patch_len * geometry.filters_in_group());
         let window = &geometry.window;
         let channels = geometry.output_channels();
+        if SMALL_DEFINITIONS {
+            return window.for_each_pixel(input, output, |image, rows, columns, pixel| {
+                self.without_patch(image, (rows, columns), filter, pixel);
+            });
+        }
         window.for_each_row(input, output, |image, rows, row| {
-            for (step, pixels) in row.chunks_mut(nonzero(AT_ONCE * channels)).enumerate() {
+            for (step, pixels) in row.chunks_mut(nonzero(2 * channels)).enumerate() {
                 let (left, right) = pixels.split_at_mut_checked(channels).unwrap_or_default();
                 for (group, filters) in filter.chunks_exact(group_len).enumerate() {
-                    let x = AT_ONCE * step;
-                    if AT_ONCE == 1 || right.is_empty() {
+                    let x = 2 * step;
+                    if right.is_empty() {
                         let patch = scratch.get_mut(..patch_len).unwrap_or_default();
                         self.gather::<1>(image, rows, x, group, patch);
                         self.one_pixel(group, filters, patch, left);
@@ -366,6 +371,29 @@ impl Layer<'_> {
                 }
             }
         });
+    }
+
+    /// Computes a pixel output by output from the image as it lies there: small rather than fast.
+    fn without_patch(
+        &self,
+        image: &[i8],
+        (rows, columns): (Taps, Taps),
+        filter: &[i8],
+        pixel: &mut [i8],
+    ) {
+        let (len, in_group) = (self.geometry.patch_len(), self.geometry.filters_in_group());
+        let zero_point = self.quantization.input_zero_point as i16;
+        for (channel, output) in pixel.iter_mut().enumerate() {
+            let weights = filter.get(channel * len..).unwrap_or(&[]);
+            let mut sum = 0i32;
+            self.geometry
+                .for_each_run(rows, columns, channel / in_group, |from, at, len| {
+                    let values = image.get(from..from + len).unwrap_or(&[]);
+                    let weights = weights.get(at..).unwrap_or(&[]);
+                    sum = sum.wrapping_add(dot_row(values, zero_point, weights));
+                });
+            *output = self.finish(channel, sum);
+        }
     }
 
     /// What the window at column `x` sees of a group's channels, less the zero point, to every `STEP`th element.
@@ -419,13 +447,6 @@ impl Layer<'_> {
     fn one_pixel(&self, group: usize, filters: &[i8], patch: &[i16], pixel: &mut [i8]) {
         let start = group * self.geometry.filters_in_group();
         let mut outputs = pixel.iter_mut().enumerate().skip(start);
-        if SMALL_DEFINITIONS {
-            let filters = filters.chunks_exact(nonzero(patch.len()));
-            for (weights, (channel, output)) in filters.zip(outputs) {
-                *output = self.finish(channel, dot(patch, weights));
-            }
-            return;
-        }
         for filters in filters.chunks(nonzero(4 * patch.len())) {
             let sums = dot_rows(patch, four_rows(filters, patch.len()), |value| value);
             let count = filters.len() / nonzero(patch.len());

@@ -7,6 +7,7 @@ use crate::lanes::{Block, SMALL_DEFINITIONS, for_each_block, lanes, lanes_mut};
 use crate::operand::{Operand, image_window, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, WeightedQuantization};
+use crate::types::{FLOAT32, MIXED};
 use crate::weighted::{self, Lens, Roles, Scheme, Sink, Walk, Weights};
 use crate::window::{ImageWindow, Taps, nonzero};
 use crate::{
@@ -19,7 +20,7 @@ impl Kernel for op::DepthwiseConv2D {
         let Op::DepthwiseConv2D(options) = node.op() else {
             return Err(wrong_op::<Self>(node));
         };
-        let window = window(&options, node)?;
+        let window = window(options, node)?;
         let layer = weighted::Layer {
             node,
             roles: Roles::INPUT_FIRST,
@@ -52,17 +53,19 @@ impl Kernel for op::DepthwiseConv2D {
                 let (input, filter, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
                 depthwise_conv2d_i8(&window, &quantization, input, filter, bias, output, scratch)
             }
-            Scheme::Float32 => {
+            Scheme::Float32 if FLOAT32 => {
                 let clamp = Clamp::read(&mut plan)?;
                 let output = io.output(0)?;
                 let io = io.freeze();
                 let (input, filter, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
                 depthwise_conv2d_f32(&window, &clamp, input, filter, bias, output)
             }
-            Scheme::Mixed(mixed) => {
+            Scheme::Mixed(mixed) if MIXED => {
                 let lens = lens(&window)?;
                 mixed.run(Roles::INPUT_FIRST, &lens, plan, io, &mut Mixed(&window))
             }
+            // Of types that are left out: no such node is prepared.
+            _ => Err(InvokeError::Plan),
         }
     }
 }
@@ -245,6 +248,9 @@ impl Arithmetic for Float32<'_> {
     }
 }
 
+/// Outputs that are computed side by side where the definition is to be small.
+const FEW: usize = 4;
+
 fn depthwise<A: Arithmetic>(
     window: &ImageWindow,
     arithmetic: &A,
@@ -264,7 +270,13 @@ fn depthwise<A: Arithmetic>(
             columns,
             pixel,
         };
-        if multiplier == 1 && !SMALL_DEFINITIONS {
+        if SMALL_DEFINITIONS {
+            for first in (0..outputs).step_by(FEW) {
+                view.few(first, nonzero(multiplier));
+            }
+            return;
+        }
+        if multiplier == 1 {
             return for_each_block(0..outputs, &mut OneToOne(view));
         }
         for channel in 0..inputs {
@@ -309,6 +321,30 @@ impl<A: Arithmetic> View<'_, A> {
             }
         }
         self.finish(channel, sums);
+    }
+
+    /// Computes up to [`FEW`] outputs from `first` on, wherever the input of each is: one body for all, small rather
+    /// than fast.
+    fn few(&mut self, first: usize, multiplier: usize) {
+        let filter_w = self.window.columns().filter();
+        let sources: [usize; FEW] = core::array::from_fn(|lane| (first + lane) / multiplier);
+        let mut sums = [A::Sum::default(); FEW];
+        for (tap_y, y) in self.rows.iter() {
+            for (tap_x, x) in self.columns.iter() {
+                let tap = (tap_y * filter_w + tap_x) * self.window.output_channels();
+                let weights = self.filter.get(tap + first..).unwrap_or(&[]);
+                let values = self.image.get(self.window.pixel(y, x)..).unwrap_or(&[]);
+                for ((sum, &source), &weight) in sums.iter_mut().zip(&sources).zip(weights) {
+                    if let Some(&value) = values.get(source) {
+                        *sum = self.arithmetic.add(*sum, value, weight);
+                    }
+                }
+            }
+        }
+        let outputs = self.pixel.iter_mut().enumerate().skip(first);
+        for ((channel, output), sum) in outputs.zip(sums) {
+            *output = self.arithmetic.finish(channel, sum);
+        }
     }
 
     #[inline]

@@ -34,7 +34,7 @@ impl Kernel for op::Gelu {
             return Err(wrong_op::<Self>(node));
         };
         approximate.write(plan);
-        if approximate {
+        if *approximate {
             prepare::<GeluByTanh>(node, plan)
         } else {
             prepare::<Gelu>(node, plan)

@@ -8,6 +8,7 @@ use crate::lanes::SMALL_DEFINITIONS;
 use crate::operand::{Operand, wrong_op};
 use crate::plan::{Record, record};
 use crate::requantize::{Clamp, WeightedQuantization};
+use crate::types::{FLOAT32, MIXED};
 use crate::weighted::{self, Lens, Roles, Scheme, Sink, Walk, Weights};
 use crate::window::{nonzero, piece_pairs};
 use crate::{
@@ -70,14 +71,14 @@ impl Kernel for op::FullyConnected {
                     scratch,
                 )
             }
-            Scheme::Float32 => {
+            Scheme::Float32 if FLOAT32 => {
                 let clamp = Clamp::read(&mut plan)?;
                 let output = io.output(0)?;
                 let io = io.freeze();
                 let (input, weights, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
                 fully_connected_f32(&geometry, &clamp, input, weights, bias, output)
             }
-            Scheme::Mixed(mixed) => {
+            Scheme::Mixed(mixed) if MIXED => {
                 let lens = geometry.lens()?;
                 let row = check_scratch(io.scratch()?, geometry.inputs)?;
                 let mut walk = MixedDense {
@@ -86,6 +87,8 @@ impl Kernel for op::FullyConnected {
                 };
                 mixed.run(Roles::INPUT_FIRST, &lens, plan, io, &mut walk)
             }
+            // Of types that are left out: no such node is prepared.
+            _ => Err(InvokeError::Plan),
         }
     }
 }

@@ -110,8 +110,7 @@ fn read<K: Kernel>(
 
 /// What every kernel's `prepare` begins with, then the kernel's own.
 fn prepare<K: Kernel>(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-    let op = node.op();
-    let options = K::options(&op).ok_or_else(|| wrong_op::<K>(node))?;
+    let options = K::options(node.op()).ok_or_else(|| wrong_op::<K>(node))?;
     check_operands(node, K::INFO)?;
     check_shapes(node, &|index| {
         K::infer_shape(options, &ShapeView(node), index)

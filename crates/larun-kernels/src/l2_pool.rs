@@ -16,7 +16,7 @@ impl Kernel for op::L2Pool2D {
         let input = Operand::input(node, 0)?;
         let element_type = input.one_of(&[ElementType::Float32])?;
         Operand::output(node, 0)?.has_type(element_type)?;
-        window(&options, &input)?.write(plan);
+        window(options, &input)?.write(plan);
         clamp(options.activation)?.write(plan);
         Ok(())
     }

@@ -3,8 +3,15 @@
 use core::ops::Range;
 
 /// Channels of the widest block: 16 where there are vector registers, 8 on small processors: more than their registers hold
-/// together with all else, but what it takes to get at a block counts more than what is kept on the stack.
-const WIDEST: usize = if FEW_REGISTERS { 8 } else { 16 };
+/// together with all else, but what it takes to get at a block counts more than what is kept on the stack. Each width is
+/// a copy of the code.
+const WIDEST: usize = if SMALL_DEFINITIONS {
+    4
+} else if FEW_REGISTERS {
+    8
+} else {
+    16
+};
 
 /// Whether the processor is a small one: no vector registers, and few others, so that what is inlined into one another
 /// ends up on the stack.

@@ -5,7 +5,7 @@ use larun_ops::{ElementType, IntList, Op, Operands, Shape};
 /// One node of a model, as the interpreter or the code generator shows it to a kernel.
 pub trait NodeView {
     /// The operator with its options.
-    fn op(&self) -> Op;
+    fn op(&self) -> &Op;
 
     /// The number of inputs, absent ones included.
     fn input_count(&self) -> usize;

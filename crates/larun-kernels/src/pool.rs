@@ -17,7 +17,7 @@ use crate::{
 impl Kernel for op::AveragePool2D {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
         match node.op() {
-            Op::AveragePool2D(options) => prepare(&options, node, plan),
+            Op::AveragePool2D(options) => prepare(options, node, plan),
             _ => Err(wrong_op::<Self>(node)),
         }
     }
@@ -46,7 +46,7 @@ impl Kernel for op::AveragePool2D {
 impl Kernel for op::MaxPool2D {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
         match node.op() {
-            Op::MaxPool2D(options) => prepare(&options, node, plan),
+            Op::MaxPool2D(options) => prepare(options, node, plan),
             _ => Err(wrong_op::<Self>(node)),
         }
     }

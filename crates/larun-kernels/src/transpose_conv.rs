@@ -26,7 +26,7 @@ impl Kernel for op::TransposeConv {
         let Op::TransposeConv(options) = node.op() else {
             return Err(wrong_op::<Self>(node));
         };
-        let geometry = geometry(&options, node)?;
+        let geometry = geometry(options, node)?;
         let layer = weighted::Layer {
             node,
             roles: ROLES,

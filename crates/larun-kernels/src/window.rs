@@ -306,6 +306,18 @@ impl ImageWindow {
         )
     }
 
+    /// Where the window stands first.
+    pub(crate) fn first_position(&self) -> Position<'_> {
+        Position {
+            window: self,
+            image: 0,
+            y: 0,
+            x: 0,
+            rows: self.rows.taps(0),
+            columns: self.columns.taps(0),
+        }
+    }
+
     /// Calls `body` for each position of the window on some images, in the order of the output's pixels, with the image
     /// and the taps of both axes.
     #[inline]
@@ -324,7 +336,8 @@ impl ImageWindow {
         }
     }
 
-    /// Calls `body` for each pixel of the output with the image it comes from and the taps of both axes.
+    /// Calls `body` for each pixel of the output with the image it comes from, and what lies behind it, and the taps of
+    /// both axes.
     #[inline]
     pub(crate) fn for_each_pixel<T, U>(
         &self,
@@ -332,12 +345,61 @@ impl ImageWindow {
         output: &mut [U],
         mut body: impl FnMut(&[T], Taps, Taps, &mut [U]),
     ) {
-        self.for_each_row(input, output, |image, rows, row| {
-            let pixels = row.chunks_exact_mut(nonzero(self.output_channels));
-            for (x, pixel) in pixels.enumerate() {
-                body(image, rows, self.columns.taps(x), pixel);
+        let mut position = self.first_position();
+        for pixel in output.chunks_exact_mut(nonzero(self.output_channels)) {
+            let image = position.image(input);
+            body(image, position.rows, position.columns, pixel);
+            position.advance();
+        }
+    }
+}
+
+/// Where a window stands. The positions come in the order of the output's pixels.
+#[derive(Clone, Copy)]
+pub(crate) struct Position<'w> {
+    window: &'w ImageWindow,
+    /// The element of the input at which the image begins.
+    image: usize,
+    y: usize,
+    x: usize,
+    rows: Taps,
+    columns: Taps,
+}
+
+impl Position<'_> {
+    /// The image, and what lies behind it.
+    #[inline]
+    pub(crate) fn image<'a, T>(&self, input: &'a [T]) -> &'a [T] {
+        input.get(self.image..).unwrap_or(&[])
+    }
+
+    /// The taps along the height.
+    #[cfg_attr(not(larun_arch = "armv7em"), allow(dead_code))]
+    pub(crate) const fn rows(&self) -> Taps {
+        self.rows
+    }
+
+    /// The taps along the width.
+    #[cfg_attr(not(larun_arch = "armv7em"), allow(dead_code))]
+    pub(crate) const fn columns(&self) -> Taps {
+        self.columns
+    }
+
+    /// Goes to the next position; from the last of an image to the first of the next.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    pub(crate) fn advance(&mut self) {
+        let window = self.window;
+        self.x += 1;
+        if self.x >= window.columns.output {
+            self.x = 0;
+            self.y += 1;
+            if self.y >= window.rows.output {
+                self.y = 0;
+                self.image += window.image_len();
             }
-        });
+            self.rows = window.rows.taps(self.y);
+        }
+        self.columns = window.columns.taps(self.x);
     }
 }
 

@@ -94,8 +94,8 @@ pub(crate) fn describe<'m>(
 }
 
 impl NodeView for FileNode<'_, '_, '_> {
-    fn op(&self) -> Op {
-        self.op
+    fn op(&self) -> &Op {
+        &self.op
     }
 
     fn input_count(&self) -> usize {

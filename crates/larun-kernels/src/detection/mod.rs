@@ -21,7 +21,7 @@ impl Kernel for op::DetectionPostProcess {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
         match node.op() {
             Op::DetectionPostProcess(options) => {
-                let parameters = prepare::parameters(&options, node)?;
+                let parameters = prepare::parameters(options, node)?;
                 let scratch = detection_scratch_len(&parameters);
                 plan.request_scratch(scratch.saturating_mul(size_of::<f32>()));
                 parameters.write(plan);

@@ -19,7 +19,7 @@ impl Kernel for op::StridedSlice {
         let input = Operand::input(node, 0)?;
         let list = |index| Operand::input(node, index)?.constant_ints();
         let [begin, end, strides] = [list(1)?, list(2)?, list(3)?];
-        let slicing = Slicing::of_strides(&options, &input.info.shape, &begin, &end, &strides);
+        let slicing = Slicing::of_strides(options, &input.info.shape, &begin, &end, &strides);
         let refusal = |error| Refusal::options(Reason::Shape(error));
         cut(node, &slicing.map_err(refusal)?)?.write(plan);
         Ok(())

@@ -22,7 +22,7 @@ pub use real::{HybridLstm, lstm_f32, lstm_hybrid, lstm_hybrid_scratch_len};
 impl Kernel for op::UnidirectionalSequenceLstm {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
         match node.op() {
-            Op::UnidirectionalSequenceLstm(options) => prepare::prepare(&options, node, plan),
+            Op::UnidirectionalSequenceLstm(options) => prepare::prepare(options, node, plan),
             _ => Err(wrong_op::<Self>(node)),
         }
     }

@@ -97,8 +97,8 @@ pub(crate) struct Node {
 pub(crate) struct State(pub(crate) Vec<u128>);
 
 impl NodeView for Node {
-    fn op(&self) -> Op {
-        self.op
+    fn op(&self) -> &Op {
+        &self.op
     }
 
     fn input_count(&self) -> usize {

@@ -4,9 +4,9 @@ use core::ops::Range;
 
 use super::channels::{self, Channel};
 use super::matrix::{Filters, PIXELS, four_pixels, one_pixel};
-use super::patch::{Gather, Seen};
-use crate::window::{Taps, WindowAxis, nonzero};
-use crate::{ConvGeometry, ImageWindow, WeightedQuantization};
+use super::patch::Gather;
+use crate::window::{Position, WindowAxis, nonzero};
+use crate::{ConvGeometry, WeightedQuantization};
 
 /// Words of four weights that a filter takes.
 const fn words(geometry: &ConvGeometry) -> usize {
@@ -108,21 +108,21 @@ impl<'a> Layer<'a> {
             let depth = self.geometry.filter_depth();
             let mut pixels = input.chunks_exact(nonzero(depth));
             for block in blocks.chunks_exact_mut(block) {
-                self.widen::<PIXELS>(&mut pixels);
-                self.multiply::<PIXELS>(0, block);
+                self.widen(&mut pixels, PIXELS);
+                self.multiply(0, block, PIXELS);
             }
             for pixel in rest.chunks_exact_mut(nonzero(channels)) {
-                self.widen::<1>(&mut pixels);
-                self.multiply::<1>(0, pixel);
+                self.widen(&mut pixels, 1);
+                self.multiply(0, pixel, 1);
             }
             return;
         }
-        let mut positions = Positions::new(self.geometry, input);
+        let mut position = self.geometry.window().first_position();
         for block in blocks.chunks_exact_mut(block) {
-            self.pixels::<PIXELS>(&mut positions, block);
+            self.pixels(input, &mut position, block, PIXELS);
         }
         for pixel in rest.chunks_exact_mut(nonzero(channels)) {
-            self.pixels::<1>(&mut positions, pixel);
+            self.pixels(input, &mut position, pixel, 1);
         }
     }
 
@@ -137,45 +137,51 @@ impl<'a> Layer<'a> {
             && is_point(window.columns())
     }
 
-    /// The next `SIDE` pixels as patches.
+    /// The next `side` pixels as patches.
     #[inline]
-    fn widen<'p, const SIDE: usize>(&mut self, pixels: &mut impl Iterator<Item = &'p [i8]>) {
-        for slot in 0..SIDE {
+    fn widen<'p>(&mut self, pixels: &mut impl Iterator<Item = &'p [i8]>, side: usize) {
+        for slot in 0..side {
             let own = self.patches.get_mut(slot..).unwrap_or_default();
             self.gather
-                .widen::<SIDE>(pixels.next().unwrap_or_default(), own);
+                .widen(pixels.next().unwrap_or_default(), own, side);
         }
     }
 
-    /// Computes the next `SIDE` pixels.
+    /// Computes the next `side` pixels.
     #[inline(never)]
-    fn pixels<const SIDE: usize>(&mut self, positions: &mut Positions<'_>, output: &mut [i8]) {
+    fn pixels(
+        &mut self,
+        images: &[i8],
+        position: &mut Position<'_>,
+        output: &mut [i8],
+        side: usize,
+    ) {
         let in_group = self.geometry.filters_in_group();
         let groups = self.geometry.output_channels() / nonzero(in_group);
-        let start = *positions;
+        let start = *position;
         for group in 0..groups {
-            *positions = start;
-            for slot in 0..SIDE {
+            *position = start;
+            for slot in 0..side {
                 let own = self.patches.get_mut(slot..).unwrap_or_default();
-                let seen = positions.seen();
-                self.gather.gather::<SIDE>(&seen, group, own, self.bytes);
-                positions.advance();
+                let seen = (images, &*position);
+                self.gather.gather(seen, group, own, side, self.bytes);
+                position.advance();
             }
-            self.multiply::<SIDE>(group, output);
+            self.multiply(group, output, side);
         }
     }
 
-    /// Multiplies `SIDE` patches with the filters of a group.
-    #[inline]
-    fn multiply<const SIDE: usize>(&mut self, group: usize, output: &mut [i8]) {
+    /// Multiplies `side` patches, [`PIXELS`] or 1, with the filters of a group.
+    #[inline(never)]
+    fn multiply(&mut self, group: usize, output: &mut [i8], side: usize) {
         let stride = self.geometry.output_channels();
         let in_group = self.geometry.filters_in_group();
-        let patches = self.patches.get(..2 * SIDE * self.filters.words());
+        let patches = self.patches.get(..2 * side * self.filters.words());
         let patches = patches.unwrap_or_default();
         let start = group * in_group;
         for (first, filters) in pieces(self.filters, self.last_filter, start..start + in_group) {
             let output = output.get_mut(first..).unwrap_or_default();
-            match SIDE {
+            match side {
                 PIXELS => four_pixels(&filters, patches, output, stride),
                 _ => one_pixel(&filters, patches, output),
             }
@@ -206,53 +212,4 @@ fn pieces<'a>(
     let pieces = [(start, body), (split, last)];
     let not_empty = |piece: &(usize, Filters<'_>)| !piece.1.channels.is_empty();
     pieces.into_iter().filter(not_empty)
-}
-
-/// A position of the window; they come in the order of the output's pixels.
-#[derive(Clone, Copy)]
-struct Positions<'a> {
-    window: &'a ImageWindow,
-    /// The images that are left.
-    images: &'a [i8],
-    y: usize,
-    x: usize,
-    rows: Taps,
-}
-
-impl<'a> Positions<'a> {
-    fn new(geometry: &'a ConvGeometry, images: &'a [i8]) -> Self {
-        let window = geometry.window();
-        Self {
-            window,
-            images,
-            y: 0,
-            x: 0,
-            rows: window.rows().taps(0),
-        }
-    }
-
-    /// What the window sees here.
-    #[inline]
-    fn seen(&self) -> Seen<'a> {
-        Seen {
-            image: self.images,
-            rows: self.rows,
-            columns: self.window.columns().taps(self.x),
-        }
-    }
-
-    #[inline]
-    fn advance(&mut self) {
-        self.x += 1;
-        if self.x < self.window.columns().output() {
-            return;
-        }
-        self.x = 0;
-        self.y += 1;
-        if self.y == self.window.rows().output() {
-            self.y = 0;
-            self.images = self.images.get(self.window.image_len()..).unwrap_or(&[]);
-        }
-        self.rows = self.window.rows().taps(self.y);
-    }
 }

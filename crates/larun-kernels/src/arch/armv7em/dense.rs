@@ -34,14 +34,10 @@ pub(crate) fn fully_connected_i8(
     output: &mut [i8],
     scratch: &mut [i16],
 ) -> bool {
-    if !channels::is_int8(quantization.input_zero_point) {
-        return false;
-    }
     let (_, scratch, _) = bytemuck::pod_align_to_mut::<i16, u32>(scratch);
     let units = at_most(geometry.units, BLOCK).next_multiple_of(2);
-    let Some((sums, values)) = scratch.split_at_mut_checked(units) else {
-        return false;
-    };
+    // There is as much: the hook's caller sees to it.
+    let (sums, values) = scratch.split_at_mut_checked(units).unwrap_or_default();
     let mut layer = Layer {
         inputs: geometry.inputs,
         quantization,
@@ -89,7 +85,7 @@ impl Layer<'_> {
             let (whole, rest) = values.split_at(values.len() / 4 * 4);
             if !whole.is_empty() {
                 let patch = self.values.get_mut(..whole.len() / 2).unwrap_or_default();
-                widen::<1>(whole, offset, patch);
+                widen(whole, offset, patch, 1);
                 rows::multiply(patch, columns, self.inputs, self.sums);
             }
             // Up to three values that are no whole word.

@@ -11,15 +11,15 @@
 use super::dsp::{sxtab16, sxtab16_odd, word};
 
 /// Widens whole words of values, adds the lanes `offset`, and puts them into the patch whose first word is `patch[0]`, one
-/// of `SIDE` patches side by side.
+/// of `side` patches side by side.
 #[inline(never)]
-pub(super) fn widen<const SIDE: usize>(values: &[i8], offset: u32, patch: &mut [u32]) {
+pub(super) fn widen(values: &[i8], offset: u32, patch: &mut [u32], side: usize) {
     let words = values.len() / 4;
-    if words == 0 || patch.len() < (2 * words - 1) * SIDE + 1 {
+    if words == 0 || patch.len() < (2 * words - 1) * side + 1 {
         return;
     }
     #[cfg(target_arch = "arm")]
-    // SAFETY: `words` words of values are read, and twice as many written, `SIDE` words apart, the last one within the
+    // SAFETY: `words` words of values are read, and twice as many written, `side` words apart, the last one within the
     // patch, as checked above.
     unsafe {
         core::arch::asm!(
@@ -30,8 +30,9 @@ pub(super) fn widen<const SIDE: usize>(values: &[i8], offset: u32, patch: &mut [
             "ldr {raw}, [{from}], #4",
             "sxtab16 {low}, {offset}, {raw}",
             "sxtab16 {raw}, {offset}, {raw}, ror #8",
-            "str {low}, [{to}], #{step}",
-            "str {raw}, [{to}], #{step}",
+            "str {low}, [{to}]",
+            "str {raw}, [{to}, {step}]",
+            "add {to}, {to}, {step}, lsl #1",
             ".endr",
             "subs {n}, {n}, #4",
             "bhs 2b",
@@ -42,8 +43,9 @@ pub(super) fn widen<const SIDE: usize>(values: &[i8], offset: u32, patch: &mut [
             "ldr {raw}, [{from}], #4",
             "sxtab16 {low}, {offset}, {raw}",
             "sxtab16 {raw}, {offset}, {raw}, ror #8",
-            "str {low}, [{to}], #{step}",
-            "str {raw}, [{to}], #{step}",
+            "str {low}, [{to}]",
+            "str {raw}, [{to}, {step}]",
+            "add {to}, {to}, {step}, lsl #1",
             "subs {n}, {n}, #1",
             "bne 4b",
             "5:",
@@ -53,15 +55,15 @@ pub(super) fn widen<const SIDE: usize>(values: &[i8], offset: u32, patch: &mut [
             offset = in(reg) offset,
             raw = out(reg) _,
             low = out(reg) _,
-            step = const SIDE * size_of::<u32>(),
+            step = in(reg) side * size_of::<u32>(),
             options(nostack),
         );
     }
     #[cfg(not(target_arch = "arm"))]
     for (at, values) in values.as_chunks().0.iter().enumerate() {
         let values = word(*values);
-        patch[2 * at * SIDE] = sxtab16(offset, values);
-        patch[(2 * at + 1) * SIDE] = sxtab16_odd(offset, values);
+        patch[2 * at * side] = sxtab16(offset, values);
+        patch[(2 * at + 1) * side] = sxtab16_odd(offset, values);
     }
 }
 

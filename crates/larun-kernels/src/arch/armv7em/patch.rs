@@ -7,7 +7,7 @@
 use super::dsp::lanes;
 use super::moves::{copy, widen};
 use crate::ConvGeometry;
-use crate::window::Taps;
+use crate::window::{Position, nonzero};
 
 /// Copies windows of an image to patches.
 #[derive(Clone, Copy)]
@@ -16,14 +16,6 @@ pub(super) struct Gather<'a> {
     zero_point: i8,
     /// The zero point's negative in both lanes.
     offset: u32,
-}
-
-/// The part of an image that a window sees.
-#[derive(Clone, Copy)]
-pub(super) struct Seen<'a> {
-    pub(super) image: &'a [i8],
-    pub(super) rows: Taps,
-    pub(super) columns: Taps,
 }
 
 impl<'a> Gather<'a> {
@@ -40,36 +32,41 @@ impl<'a> Gather<'a> {
         geometry.filter_depth().is_multiple_of(4)
     }
 
-    /// Whole words of values to the patch whose first word is `patch[0]`, one of `SIDE` side by side.
+    /// Whole words of values to the patch whose first word is `patch[0]`, one of `side` side by side.
     #[inline]
-    pub(super) fn widen<const SIDE: usize>(&self, values: &[i8], patch: &mut [u32]) {
-        widen::<SIDE>(values, self.offset, patch);
+    pub(super) fn widen(&self, values: &[i8], patch: &mut [u32], side: usize) {
+        widen(values, self.offset, patch, side);
     }
 
-    /// Fills the patch whose first word is `patch[0]`, one of `SIDE` side by side, with what a window sees of a group's
+    /// Fills the patch whose first word is `patch[0]`, one of `side` side by side, with what a window sees of a group's
     /// channels. `bytes` has as many bytes as a patch has lanes, or none where windows are [in words](Self::in_words).
     #[inline]
-    pub(super) fn gather<const SIDE: usize>(
+    pub(super) fn gather(
         &self,
-        seen: &Seen<'_>,
+        (images, position): (&[i8], &Position<'_>),
         group: usize,
         patch: &mut [u32],
+        side: usize,
         bytes: &mut [i8],
     ) {
         let window = self.geometry.window();
-        let (image, rows, columns) = (seen.image, seen.rows, seen.columns);
+        let (rows, columns) = (position.rows(), position.columns());
+        let image = position.image(images);
         let whole =
             rows.count == window.rows().filter() && columns.count == window.columns().filter();
         let values = |from: usize, len: usize| image.get(from..from + len).unwrap_or(&[]);
         if Self::in_words(self.geometry) {
             if !whole {
-                patch.iter_mut().step_by(SIDE).for_each(|word| *word = 0);
+                patch
+                    .iter_mut()
+                    .step_by(nonzero(side))
+                    .for_each(|word| *word = 0);
             }
             self.geometry
                 .for_each_run(rows, columns, group, |from, to, len| {
-                    // Four values are 2 words in each of `SIDE` patches.
-                    let place = patch.get_mut(to / 2 * SIDE..).unwrap_or_default();
-                    self.widen::<SIDE>(values(from, len), place);
+                    // Four values are 2 words in each of `side` patches.
+                    let place = patch.get_mut(to / 2 * side..).unwrap_or_default();
+                    self.widen(values(from, len), place, side);
                 });
         } else {
             if !whole {
@@ -79,7 +76,7 @@ impl<'a> Gather<'a> {
                 .for_each_run(rows, columns, group, |from, to, len| {
                     copy(values(from, len), bytes.get_mut(to..).unwrap_or_default());
                 });
-            self.widen::<SIDE>(bytes, patch);
+            self.widen(bytes, patch, side);
         }
     }
 }
