@@ -29,13 +29,14 @@ impl<T: AnyBitPattern + NoUninit> Element for T {}
 /// A region is taken once; [`freeze`](Self::freeze) then lends out what is left for reading.
 pub struct Io<'a> {
     /// Untaken stretches of memory with their offsets.
-    free: Pieces<&'a mut [u8]>,
+    free: Pieces<'a>,
     locate: &'a dyn Locate,
 }
 
 /// The memory of a node while inputs are read.
+#[derive(Clone, Copy)]
 pub struct FrozenIo<'a> {
-    free: Pieces<&'a [u8]>,
+    free: &'a Pieces<'a>,
     locate: &'a dyn Locate,
 }
 
@@ -162,9 +163,9 @@ impl<'a> Io<'a> {
     }
 
     /// Ends the taking: what is left may be read.
-    pub fn freeze(self) -> FrozenIo<'a> {
+    pub fn freeze(&self) -> FrozenIo<'_> {
         FrozenIo {
-            free: self.free.map(|piece| &*piece),
+            free: &self.free,
             locate: self.locate,
         }
     }
@@ -256,7 +257,7 @@ impl<'a> FrozenIo<'a> {
     pub fn resource(&self, index: usize) -> Result<&'a [u8], InvokeError> {
         let number = read_number(self.locate, index, |at| {
             let piece = self.free.get(at, Memory::input(index))?;
-            Ok((piece.offset, piece.bytes))
+            Ok((piece.offset, &*piece.bytes))
         })?;
         match self.locate.resource(number) {
             location @ Location::State { .. } => self.read(location, Memory::resource(index)),

@@ -1,13 +1,16 @@
 //! What a kernel is, and the table of all of them.
 
 use larun_ops::{
-    Op, OpInfo, OpKind, Operator, Options, OptionsSource, Shape, ShapeError, Unreadable, op,
+    Op, OpInfo, OpKind, Operands, Operator, Options, OptionsSource, Shape, ShapeError, Unreadable,
+    op,
 };
 
 use crate::node::ShapeView;
-use crate::operand::wrong_op;
+use crate::operand::of_another;
 use crate::types::left_out;
-use crate::{InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal, Step, TensorInfo};
+use crate::{
+    InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal, Site, Step, TensorInfo,
+};
 
 /// The kernel of an operator, implemented for the marker types of [`larun_ops::op`].
 pub trait Kernel: Operator {
@@ -55,8 +58,10 @@ pub struct Registration {
     pub info: &'static OpInfo,
     /// Reads its options; default ones where there is no source.
     pub read: fn(Option<&dyn OptionsSource<Error = Unreadable>>) -> Result<Op, Unreadable>,
-    /// Checks a node and writes its plan.
-    pub prepare: fn(&dyn NodeView, &mut PlanWriter<'_>) -> Result<(), Refusal>,
+    /// The shape of an output, from those of the inputs.
+    infer_shape: fn(&Op, &dyn Operands, usize) -> Result<Shape, ShapeError>,
+    /// What is the kernel's own of preparing a node.
+    prepare: fn(&dyn NodeView, &mut PlanWriter<'_>) -> Result<(), Refusal>,
     /// Runs a node from its plan.
     pub invoke: fn(PlanReader<'_>, Io<'_>) -> Result<(), InvokeError>,
     /// What runs a node in place of `invoke`, where the operator runs subgraphs.
@@ -72,11 +77,42 @@ impl Registration {
             kind: K::KIND,
             info: K::INFO,
             read: read::<K>,
-            prepare: prepare::<K>,
+            infer_shape: infer_shape::<K>,
+            prepare: K::prepare,
             invoke: K::invoke,
             control: K::CONTROL,
             take_over: K::TAKE_OVER,
         }
+    }
+
+    /// Checks a node and writes its plan.
+    ///
+    /// # Errors
+    /// When the kernel does not compute such a node.
+    pub fn prepare(&self, node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+        let found = node.op().kind();
+        if found != self.kind {
+            return Err(of_another(self.kind, found));
+        }
+        check_operands(node, self.info)?;
+        self.check_shapes(node)?;
+        (self.prepare)(node, plan)
+    }
+
+    /// Checks that the outputs have the shapes that follow from the inputs.
+    fn check_shapes(&self, node: &dyn NodeView) -> Result<(), Refusal> {
+        for index in 0..node.output_count() {
+            let output = node.output(index);
+            let output = output.ok_or(Refusal::output(index, Reason::Missing))?;
+            match (self.infer_shape)(node.op(), &ShapeView(node), index) {
+                Ok(expected) => check_shape(&output.shape, &expected)
+                    .map_err(|reason| Refusal::output(index, reason))?,
+                // A shape that depends on values: the file's is taken, and the kernel checks what it relies on.
+                Err(ShapeError::Unknown { .. }) => {}
+                Err(error) => return Err(Refusal::options(Reason::Shape(error))),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -108,33 +144,15 @@ fn read<K: Kernel>(
     Ok(K::with_options(options))
 }
 
-/// What every kernel's `prepare` begins with, then the kernel's own.
-fn prepare<K: Kernel>(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-    let options = K::options(node.op()).ok_or_else(|| wrong_op::<K>(node))?;
-    check_operands(node, K::INFO)?;
-    check_shapes(node, &|index| {
-        K::infer_shape(options, &ShapeView(node), index)
-    })?;
-    K::prepare(node, plan)
-}
-
-/// Checks that the outputs have the shapes that follow from the inputs.
-fn check_shapes(
-    node: &dyn NodeView,
-    infer: &dyn Fn(usize) -> Result<Shape, ShapeError>,
-) -> Result<(), Refusal> {
-    for index in 0..node.output_count() {
-        let output = node.output(index);
-        let output = output.ok_or(Refusal::output(index, Reason::Missing))?;
-        match infer(index) {
-            Ok(expected) => check_shape(&output.shape, &expected)
-                .map_err(|reason| Refusal::output(index, reason))?,
-            // A shape that depends on values: the file's is taken, and the kernel checks what it relies on.
-            Err(ShapeError::Unknown { .. }) => {}
-            Err(error) => return Err(Refusal::options(Reason::Shape(error))),
-        }
+fn infer_shape<K: Kernel>(
+    op: &Op,
+    operands: &dyn Operands,
+    index: usize,
+) -> Result<Shape, ShapeError> {
+    match K::options(op) {
+        Some(options) => K::infer_shape(options, operands, index),
+        None => Err(ShapeError::NoSuchOutput { output: index }),
     }
-    Ok(())
 }
 
 /// Checks that a node has its operands, and their sizes.
@@ -146,17 +164,18 @@ fn check_operands(node: &dyn NodeView, info: &OpInfo) -> Result<(), Refusal> {
     if !info.accepts_outputs(outputs) {
         return Err(Refusal::options(Reason::Outputs { found: outputs }));
     }
-    for index in 0..inputs {
-        match node.input(index) {
-            Some(tensor) => check_tensor(&tensor).map_err(|r| Refusal::input(index, r))?,
-            None if info.input(index).is_some_and(|operand| operand.optional) => {}
-            None => return Err(Refusal::input(index, Reason::Missing)),
-        }
-    }
-    for index in 0..outputs {
-        let output = node.output(index);
-        let tensor = output.ok_or(Refusal::output(index, Reason::Missing))?;
-        check_tensor(&tensor).map_err(|reason| Refusal::output(index, reason))?;
+    for slot in 0..inputs.saturating_add(outputs) {
+        let (operand, at) = match slot.checked_sub(inputs) {
+            None => (node.input(slot), Site::Input(slot)),
+            Some(index) => (node.output(index), Site::Output(index)),
+        };
+        let optional = slot < inputs && info.input(slot).is_some_and(|input| input.optional);
+        let checked = match operand {
+            Some(tensor) => check_tensor(&tensor),
+            None if optional => Ok(()),
+            None => Err(Reason::Missing),
+        };
+        checked.map_err(|reason| Refusal { at, reason })?;
     }
     Ok(())
 }

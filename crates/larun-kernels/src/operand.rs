@@ -388,13 +388,12 @@ pub(crate) fn smaller_than_one(real: f64) -> Result<FixedMultiplier, Refusal> {
 
 /// What a `prepare` says of a node that is not of its operator.
 pub(crate) fn wrong_op<K: Operator>(node: &dyn NodeView) -> Refusal {
-    of_another(K::KIND, node)
+    of_another(K::KIND, node.op().kind())
 }
 
 #[cold]
 #[inline(never)]
-fn of_another(expected: OpKind, node: &dyn NodeView) -> Refusal {
-    let found = node.op().kind();
+pub(crate) const fn of_another(expected: OpKind, found: OpKind) -> Refusal {
     Refusal::options(Reason::Operator { expected, found })
 }
 

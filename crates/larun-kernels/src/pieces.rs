@@ -3,16 +3,16 @@
 use crate::{InvokeError, Location, Memory};
 
 /// The most regions of memory that one node may write at a time: outputs, variables and scratch.
-pub const MAX_REGIONS: usize = 16;
+pub const MAX_REGIONS: usize = 8;
 
 /// Where the kept memory begins in the space that offsets count in; the arena begins at 0. No slice is longer than this.
 pub(crate) const STATE_SPACE: usize = isize::MAX as usize + 1;
 
 /// A stretch of memory.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Piece<B> {
+#[derive(Default)]
+pub(crate) struct Piece<'a> {
     pub(crate) offset: usize,
-    pub(crate) bytes: B,
+    pub(crate) bytes: &'a mut [u8],
 }
 
 /// The offset of a region in the space of both memories, and its length; `None` where it is in neither.
@@ -25,29 +25,33 @@ pub(crate) fn region(location: Location<'_>) -> Option<(usize, usize)> {
 }
 
 /// The stretches of the arena and the kept memory between the regions that were taken.
-pub(crate) struct Pieces<B> {
+pub(crate) struct Pieces<'a> {
     /// Where the arena and the kept memory end.
     ends: [usize; 2],
     len: usize,
-    pieces: [Piece<B>; MAX_REGIONS + 2],
+    pieces: [Piece<'a>; MAX_REGIONS + 2],
 }
 
-impl<B: AsRef<[u8]> + Default> Pieces<B> {
+impl<'a> Pieces<'a> {
     /// Nothing taken yet.
-    pub(crate) fn new(arena: B, state: B) -> Self {
-        let ends = [arena.as_ref().len(), STATE_SPACE + state.as_ref().len()];
-        let mut whole = [(0, arena), (STATE_SPACE, state)]
-            .map(|(offset, bytes)| Piece { offset, bytes })
-            .into_iter();
+    pub(crate) fn new(arena: &'a mut [u8], state: &'a mut [u8]) -> Self {
+        let ends = [arena.len(), STATE_SPACE + state.len()];
+        let mut pieces: [Piece<'_>; MAX_REGIONS + 2] = Default::default();
+        let [first, second, ..] = &mut pieces;
+        first.bytes = arena;
+        *second = Piece {
+            offset: STATE_SPACE,
+            bytes: state,
+        };
         Self {
             ends,
             len: 2,
-            pieces: core::array::from_fn(|_| whole.next().unwrap_or_default()),
+            pieces,
         }
     }
 
-    pub(crate) fn push(&mut self, offset: usize, bytes: B) -> Result<(), InvokeError> {
-        if bytes.as_ref().is_empty() {
+    pub(crate) fn push(&mut self, offset: usize, bytes: &'a mut [u8]) -> Result<(), InvokeError> {
+        if bytes.is_empty() {
             return Ok(());
         }
         let slot = self.pieces.get_mut(self.len);
@@ -71,7 +75,7 @@ impl<B: AsRef<[u8]> + Default> Pieces<B> {
         self.pieces
             .iter()
             .position(|piece| {
-                let covered = piece.offset.saturating_add(piece.bytes.as_ref().len());
+                let covered = piece.offset.saturating_add(piece.bytes.len());
                 piece.offset <= offset && end <= covered
             })
             .ok_or(InvokeError::Overlap(memory))
@@ -81,7 +85,7 @@ impl<B: AsRef<[u8]> + Default> Pieces<B> {
         &mut self,
         (offset, len): (usize, usize),
         memory: Memory,
-    ) -> Result<&mut Piece<B>, InvokeError> {
+    ) -> Result<&mut Piece<'a>, InvokeError> {
         let at = self.position(offset, len, memory)?;
         self.pieces.get_mut(at).ok_or(InvokeError::Overlap(memory))
     }
@@ -90,26 +94,13 @@ impl<B: AsRef<[u8]> + Default> Pieces<B> {
         &self,
         (offset, len): (usize, usize),
         memory: Memory,
-    ) -> Result<&Piece<B>, InvokeError> {
+    ) -> Result<&Piece<'a>, InvokeError> {
         let at = self.position(offset, len, memory)?;
         self.pieces.get(at).ok_or(InvokeError::Overlap(memory))
     }
 
-    pub(crate) fn map<C>(self, convert: impl Fn(B) -> C) -> Pieces<C> {
-        Pieces {
-            ends: self.ends,
-            len: self.len,
-            pieces: self.pieces.map(|piece| Piece {
-                offset: piece.offset,
-                bytes: convert(piece.bytes),
-            }),
-        }
-    }
-}
-
-impl Pieces<&mut [u8]> {
     /// The same stretches, lent for a while.
-    pub(crate) fn lend(&mut self) -> Pieces<&mut [u8]> {
+    pub(crate) fn lend(&mut self) -> Pieces<'_> {
         Pieces {
             ends: self.ends,
             len: self.len,

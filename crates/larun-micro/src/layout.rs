@@ -13,6 +13,8 @@
 
 use larun_kernels::{Locate, Location, Subgraphs};
 
+use crate::load::SUBGRAPHS;
+
 /// Words of a subgraph in the directory.
 pub(crate) const DIRECTORY_WORDS: usize = 2;
 /// Words of a table's header.
@@ -236,7 +238,9 @@ impl<'a> Tables<'a> {
     pub(crate) fn get(&self, subgraph: usize) -> Option<Table<'a>> {
         let start = match subgraph {
             0 => self.main,
-            _ if subgraph < self.directory => Listed::read(self.words, subgraph)?.start,
+            _ if SUBGRAPHS && subgraph < self.directory => {
+                Listed::read(self.words, subgraph)?.start
+            }
             _ => return None,
         };
         let words = self.words.get(start..)?;
@@ -511,6 +515,7 @@ impl Locate for Record<'_> {
 
     fn resource(&self, handle: u32) -> Location<'_> {
         let number = handle_number(handle);
+        let number = number.filter(|_| SUBGRAPHS);
         let resource = number.and_then(|number| self.table.tables.resource(number));
         match resource.and_then(|r| Some((r.offset?, r.len))) {
             Some((offset, len)) => Location::State {

@@ -95,8 +95,10 @@ pub(crate) struct Loaded {
     pub(crate) main: usize,
     /// The link to the first resource variable.
     pub(crate) resources: usize,
-    /// Words that loading needs, notes included.
-    loading_words: usize,
+    /// Where the activations begin, in bytes.
+    pub(crate) activations_start: usize,
+    /// Bytes of the smallest arena in which the model loads and runs.
+    pub(crate) needed: usize,
 }
 
 impl Loaded {
@@ -106,17 +108,16 @@ impl Loaded {
         aligned(words.saturating_mul(size_of::<u32>()), STATE_ALIGNMENT)
     }
 
-    /// Where the activations begin, in bytes.
-    pub(crate) fn activations_start(&self) -> usize {
-        let end = self.state_start().saturating_add(self.state_bytes);
-        aligned(end, ALIGNMENT)
-    }
-
-    /// Bytes of the smallest arena in which the model loads and runs.
-    pub(crate) fn needed(&self) -> usize {
-        let start = self.activations_start();
-        let loading = self.loading_words.saturating_mul(size_of::<u32>());
-        start.saturating_add(self.activation_bytes).max(loading)
+    /// The same with what follows from the rest, given the words that loading needs, notes included.
+    fn completed(self, loading_words: usize) -> Self {
+        let state_end = self.state_start().saturating_add(self.state_bytes);
+        let activations_start = aligned(state_end, ALIGNMENT);
+        let needed = activations_start.saturating_add(self.activation_bytes);
+        Self {
+            activations_start,
+            needed: needed.max(loading_words.saturating_mul(size_of::<u32>())),
+            ..self
+        }
     }
 }
 
@@ -134,8 +135,8 @@ pub(crate) fn load<'m>(
 ) -> Result<Loaded, LoadError<'m>> {
     let room = size_of_val(words);
     match Loader::new(request, Workspace::new(words, true)).load(each) {
-        Ok(loaded) if loaded.needed() <= room => Ok(loaded),
-        Ok(loaded) => Err(LoadError::too_small(loaded.needed(), room, true)),
+        Ok(loaded) if loaded.needed <= room => Ok(loaded),
+        Ok(loaded) => Err(LoadError::too_small(loaded.needed, room, true)),
         Err(Stop::OutOfMemory) => Err(too_small(request, words)),
         Err(Stop::Refused) => Err(request.fault()),
     }
@@ -237,8 +238,10 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
             directory: self.directory,
             main: main.start,
             resources: self.resources.first,
-            loading_words: self.work.needed(),
+            activations_start: 0,
+            needed: 0,
         }
+        .completed(self.work.needed())
     }
 
     /// The next node, from `first` on, that runs a subgraph which is not loaded yet, and that subgraph.

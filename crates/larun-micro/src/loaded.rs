@@ -6,9 +6,9 @@ use larun_tflite::view::{Model, ViewError};
 use crate::activations::ALIGNMENT;
 use crate::error::{ArenaTooSmall, LoadError};
 use crate::interpreter::Interpreter;
-use crate::layout::Tables;
-use crate::load::{Loaded as Extent, Request, load};
-use crate::node::describe;
+use crate::layout::{Home, Tables};
+use crate::load::{Loaded as Extent, Request, SUBGRAPHS, load};
+use crate::node::tensor_of;
 use crate::options::Options;
 
 /// A loaded model without memory for its activations.
@@ -82,7 +82,7 @@ impl<'m, 'a> Loaded<'m, 'a> {
         let extent = load(&request, words, &mut |_, _, _| {});
         let extent = extent.map_err(|error| with_skipped(error, skipped))?;
 
-        let corrupt = LoadError::too_small(extent.needed(), given, true);
+        let corrupt = LoadError::too_small(extent.needed, given, true);
         let parts = split(arena, &extent).ok_or(corrupt)?;
         let mut loaded = Self {
             file: model,
@@ -92,7 +92,7 @@ impl<'m, 'a> Loaded<'m, 'a> {
             words: parts.words,
             frames: parts.frames,
             state: parts.state,
-            arena_bytes: skipped.saturating_add(extent.needed()),
+            arena_bytes: skipped.saturating_add(extent.needed),
         };
         loaded.reset()?;
         Ok((loaded, parts.rest))
@@ -136,10 +136,11 @@ impl<'m, 'a> Loaded<'m, 'a> {
     /// Never on a model that loaded.
     pub fn reset(&mut self) -> Result<(), ViewError> {
         self.state.fill(0);
+        let model = Model::new(self.file)?;
         for number in 0..self.extent.directory.max(1) {
-            self.reset_variables(number)?;
+            self.reset_variables(&model, number)?;
         }
-        for resource in self.tables().resources() {
+        for resource in self.tables().resources().filter(|_| SUBGRAPHS) {
             if let Some(offset) = resource.offset {
                 let place = (offset as usize, resource.len as usize);
                 fill(self.state, place, resource.zeros);
@@ -149,20 +150,17 @@ impl<'m, 'a> Loaded<'m, 'a> {
     }
 
     /// Clears the variable tensors of a subgraph, if it was loaded.
-    fn reset_variables(&mut self, number: usize) -> Result<(), ViewError> {
+    fn reset_variables(&mut self, model: &Model<'m>, number: usize) -> Result<(), ViewError> {
         let Some(table) = self.tables().get(number) else {
             return Ok(());
         };
-        let model = Model::new(self.file)?;
         let subgraph = model.subgraph(number)?;
-        for index in 0..table.tensors {
-            let tensor = subgraph.tensor(index)?;
-            if !tensor.is_variable()? {
-                continue;
-            }
-            if let Some(place) = table.place(index) {
-                let zeros = describe(&model, &tensor)?.zeros();
-                fill(self.state, (place.offset(), place.len()), zeros);
+        let places = (0..).map_while(|index| table.place(index));
+        for (number, place) in (0..).zip(places) {
+            if place.home() == Home::State
+                && let Some(tensor) = tensor_of(model, &subgraph, Some(number))
+            {
+                fill(self.state, (place.offset(), place.len()), tensor.zeros());
             }
         }
         Ok(())
@@ -170,7 +168,7 @@ impl<'m, 'a> Loaded<'m, 'a> {
 
     /// Bytes of the arena that the model keeps for itself: tables, prepared operators, and state.
     pub fn persistent_bytes(&self) -> usize {
-        self.extent.activations_start()
+        self.extent.activations_start
     }
 
     /// Bytes of memory that operators share for their values.
@@ -206,7 +204,7 @@ struct Parts<'a> {
 }
 
 fn split<'a>(arena: &'a mut [u8], extent: &Extent) -> Option<Parts<'a>> {
-    let (start, end) = (extent.state_start(), extent.activations_start());
+    let (start, end) = (extent.state_start(), extent.activations_start);
     let (kept, rest) = arena.split_at_mut_checked(end)?;
     let (words, state) = kept.split_at_mut_checked(start)?;
     let words: &mut [u32] = bytemuck::try_cast_slice_mut(words).ok()?;

@@ -20,7 +20,7 @@ pub(crate) fn too_small<'m>(request: &Request<'m>, words: &mut [u32]) -> LoadErr
     };
     let mut loader = Loader::new(request, Workspace::new(words, false));
     match loader.load(&mut |_, _, _| {}) {
-        Ok(loaded) => LoadError::too_small(loaded.needed(), given, true),
+        Ok(loaded) => LoadError::too_small(loaded.needed, given, true),
         Err(Stop::Refused) => request.fault(),
         Err(Stop::OutOfMemory) => {
             let needed = loader.work.needed().saturating_mul(size_of::<u32>());

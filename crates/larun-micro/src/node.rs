@@ -57,7 +57,8 @@ impl<'s, 'r, 'm> FileNode<'s, 'r, 'm> {
 /// Inputs or outputs.
 type Ports<'m> = fn(&Subgraph<'m>) -> Result<List<'m, i32>, ViewError>;
 
-fn tensor_of<'m>(
+/// The tensor of a subgraph with a number.
+pub(crate) fn tensor_of<'m>(
     model: &Model<'m>,
     subgraph: &Subgraph<'m>,
     number: Option<i32>,
@@ -162,24 +163,22 @@ impl Node<'_, '_, '_> {
         if let Some(taker) = taker {
             taker.write(self, &mut plan);
         }
-        let prepared = (self.kernel.prepare)(&self.file, &mut plan);
+        let prepared = self.kernel.prepare(&self.file, &mut plan);
         prepared.map_err(|refusal| self.refused(refusal))?;
         Ok(plan)
     }
 
     /// The first word of the node's record, but for what `prepare` asks for.
     pub(crate) fn header(&self) -> Result<Header, Stop> {
-        let most = [Header::MOST_INPUTS, Header::MOST_OUTPUTS].map(usize::from);
         let added = self.added.map_or(0, |added| added.len());
-        let counts = [self.file.inputs.len() + added, self.file.outputs.len()];
-        if counts.iter().zip(most).any(|(&count, most)| count > most) {
+        let (inputs, outputs) = (self.file.inputs.len() + added, self.file.outputs.len());
+        if inputs > Header::MOST_INPUTS.into() || outputs > Header::MOST_OUTPUTS.into() {
             return Err(self.refused(Refusal::options(Reason::TooLarge)));
         }
-        let [inputs, outputs] = counts.map(|count| count as u16);
         Ok(Header {
             kernel: self.number,
-            inputs,
-            outputs,
+            inputs: inputs as u16,
+            outputs: outputs as u16,
             scratch: false,
             state: false,
         })
@@ -187,23 +186,27 @@ impl Node<'_, '_, '_> {
 
     /// Checks that what the node keeps between inferences is one operand only: it is changed while others are read.
     pub(crate) fn check_state(&self) -> Result<(), Stop> {
-        let [inputs, outputs] = [&self.file.inputs, &self.file.outputs];
         let info = self.kernel.info;
         let is_state = |operand: Option<&Operand>| operand.is_some_and(|it| it.role == Role::State);
-        let read = inputs.iter().enumerate();
-        let read = read.filter(|&(i, _)| is_state(info.input(i)));
-        let read = read.map(|(i, number)| (Site::Input(i), number));
-        let written = outputs.iter().enumerate();
-        let written = written.filter(|&(i, _)| is_state(info.output(i)));
-        let written = written.map(|(i, number)| (Site::Output(i), number));
-        for (at, number) in read.chain(written) {
-            let operands = inputs.iter().chain(outputs.iter());
-            let reason = Reason::Shared;
-            if operands.filter(|&other| other == number).count() > 1 {
-                return Err(self.refused(Refusal { at, reason }));
+        for (index, number) in self.file.inputs.iter().enumerate() {
+            if is_state(info.input(index)) && self.mentions(number) > 1 {
+                return Err(self.refused(Refusal::input(index, Reason::Shared)));
+            }
+        }
+        for (index, number) in self.file.outputs.iter().enumerate() {
+            if is_state(info.output(index)) && self.mentions(number) > 1 {
+                return Err(self.refused(Refusal::output(index, Reason::Shared)));
             }
         }
         Ok(())
+    }
+
+    /// How many operands are the tensor with a number.
+    #[inline(never)]
+    fn mentions(&self, number: i32) -> usize {
+        let [inputs, outputs] = [&self.file.inputs, &self.file.outputs];
+        let count = |list: &List<'_, i32>| list.iter().filter(|&other| other == number).count();
+        count(inputs) + count(outputs)
     }
 
     /// Calls `each` with every operand, counted through, and its tensor.

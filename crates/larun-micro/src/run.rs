@@ -66,7 +66,7 @@ impl Run<'_> {
         let mut table = self.tables.get(0).ok_or(RunError::Corrupt)?;
         loop {
             if usize::from(frame.node) >= table.nodes {
-                let Some(caller) = depth.checked_sub(1) else {
+                let Some(caller) = depth.checked_sub(1).filter(|_| SUBGRAPHS) else {
                     return Ok(Ended::Finished);
                 };
                 depth = caller;

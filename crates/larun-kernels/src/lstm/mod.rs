@@ -9,9 +9,7 @@ use larun_ops::{Op, op};
 
 use crate::operand::wrong_op;
 use crate::plan::Record;
-use crate::{
-    Element, FrozenIo, InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Refusal,
-};
+use crate::{Element, InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Refusal};
 
 use geometry::{CELL, HIDDEN};
 pub use geometry::{LstmGeometry, LstmState, LstmWeights};
@@ -27,13 +25,14 @@ impl Kernel for op::UnidirectionalSequenceLstm {
         }
     }
 
-    fn invoke(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
+    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
         let arithmetic = Arithmetic::read(&mut plan)?;
         let geometry = LstmGeometry::read(&mut plan)?;
         match arithmetic {
             Arithmetic::Float32 => {
                 let cell_clip = plan.read_f32()?;
-                let (output, state, scratch, io) = memory(io)?;
+                let (output, state, scratch) = memory(&mut io)?;
+                let io = io.freeze();
                 let (weights, input) = (LstmWeights::read(&io)?, io.input(0)?);
                 lstm_f32(
                     &geometry, cell_clip, &weights, input, state, output, scratch,
@@ -41,7 +40,8 @@ impl Kernel for op::UnidirectionalSequenceLstm {
             }
             Arithmetic::Hybrid => {
                 let hybrid = HybridLstm::read(&mut plan)?;
-                let (output, state, scratch, io) = memory(io)?;
+                let (output, state, scratch) = memory(&mut io)?;
+                let io = io.freeze();
                 let (weights, input) = (LstmWeights::read(&io)?, io.input(0)?);
                 lstm_hybrid(&geometry, &hybrid, &weights, input, state, output, scratch)
             }
@@ -54,10 +54,11 @@ impl Kernel for op::UnidirectionalSequenceLstm {
 fn invoke_integer<T: integer::Activation>(
     geometry: &LstmGeometry,
     mut plan: PlanReader<'_>,
-    io: Io<'_>,
+    mut io: Io<'_>,
 ) -> Result<(), InvokeError> {
     let quantization = LstmQuantization::read(&mut plan)?;
-    let (output, state, scratch, io) = memory::<T, _, _>(io)?;
+    let (output, state, scratch) = memory::<T, _, _>(&mut io)?;
+    let io = io.freeze();
     let (weights, input) = (LstmWeights::read(&io)?, io.input(0)?);
     integer::run(
         geometry,
@@ -70,17 +71,17 @@ fn invoke_integer<T: integer::Activation>(
     )
 }
 
-/// A node's memory: output, state, scratch and what is read.
-type NodeMemory<'a, T, C, S> = (&'a mut [T], LstmState<'a, T, C>, &'a mut [S], FrozenIo<'a>);
+/// What a node writes: output, state and scratch.
+type NodeMemory<'a, T, C, S> = (&'a mut [T], LstmState<'a, T, C>, &'a mut [S]);
 
-fn memory<T: Element, C: Element, S: Element>(
-    mut io: Io<'_>,
-) -> Result<NodeMemory<'_, T, C, S>, InvokeError> {
+fn memory<'a, T: Element, C: Element, S: Element>(
+    io: &mut Io<'a>,
+) -> Result<NodeMemory<'a, T, C, S>, InvokeError> {
     let output = io.output(0)?;
     let state = LstmState {
         hidden: io.state(HIDDEN)?,
         cell: io.state(CELL)?,
     };
     let scratch = io.scratch()?;
-    Ok((output, state, scratch, io.freeze()))
+    Ok((output, state, scratch))
 }

@@ -204,15 +204,18 @@ fn kept_memory_is_written_where_it_may_be() {
         io.freeze().input::<u8>(0),
         Err(InvokeError::Overlap(Memory::input(0)))
     );
-    let frozen = Io::with_state(arena, bytemuck::cast_slice_mut(&mut state), &Kept).freeze();
+    let io = Io::with_state(arena, bytemuck::cast_slice_mut(&mut state), &Kept);
+    let frozen = io.freeze();
     assert_eq!(frozen.input::<u32>(0).unwrap(), [1, 20]);
     assert_eq!(frozen.resource(2).unwrap(), [44, 0, 0, 0]);
     arena[0] = 9;
-    let frozen = Io::with_state(arena, bytemuck::cast_slice_mut(&mut state), &Kept).freeze();
+    let io = Io::with_state(arena, bytemuck::cast_slice_mut(&mut state), &Kept);
+    let frozen = io.freeze();
     let none = InvokeError::NoResource(Memory::input(1));
     assert_eq!(frozen.resource(1), Err(none));
     arena[0] = 8;
-    let frozen = Io::with_state(arena, bytemuck::cast_slice_mut(&mut state), &Kept).freeze();
+    let io = Io::with_state(arena, bytemuck::cast_slice_mut(&mut state), &Kept);
+    let frozen = io.freeze();
     let out = InvokeError::OutOfArena(Memory::resource(1));
     assert_eq!(frozen.resource(1), Err(out));
     assert_eq!(state, [1, 20, 33, 44]);

@@ -176,7 +176,10 @@ fn a_kernel_of_another_operator() {
     let other = larun_kernels::ALL
         .iter()
         .find(|row| row.kind == OpKind::Mean);
-    let refusal = (other.unwrap().prepare)(&node, &mut PlanWriter::new(&mut [])).unwrap_err();
+    let refusal = other
+        .unwrap()
+        .prepare(&node, &mut PlanWriter::new(&mut []))
+        .unwrap_err();
     let expected = "options: the node is a CONV_2D, but the kernel computes MEAN";
     assert_eq!(refusal.to_string(), expected);
 }

@@ -126,13 +126,13 @@ impl Node {
 
     /// The plan's words and the bytes of scratch memory.
     pub(crate) fn prepare(&self) -> Result<(Vec<u32>, usize), Refusal> {
-        let prepare = self.registration().prepare;
+        let row = self.registration();
         let mut measure = PlanWriter::new(&mut []);
-        prepare(self, &mut measure)?;
+        row.prepare(self, &mut measure)?;
         let mut words = vec![u32::MAX; measure.words_needed()];
         let scratch = measure.scratch_bytes();
         let mut writer = PlanWriter::new(&mut words);
-        prepare(self, &mut writer)?;
+        row.prepare(self, &mut writer)?;
         assert!(writer.fits(), "measured and written plans differ");
         assert_eq!(writer.words_needed(), measure.words_needed());
         assert_eq!(writer.scratch_bytes(), scratch);
@@ -142,7 +142,7 @@ impl Node {
     /// The bytes of state that the node asks for.
     pub(crate) fn state_bytes(&self) -> Result<usize, Refusal> {
         let mut measure = PlanWriter::new(&mut []);
-        (self.registration().prepare)(self, &mut measure)?;
+        self.registration().prepare(self, &mut measure)?;
         Ok(measure.state_bytes())
     }
 
