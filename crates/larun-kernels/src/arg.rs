@@ -88,10 +88,10 @@ fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>, largest: bool) -> Result<(),
         _ => Positions::Narrow(io.output(0)?),
     };
     match from {
-        ElementType::Int8 => search::<i8>(&lines, largest, io, output),
-        ElementType::Int16 => search::<i16>(&lines, largest, io, output),
-        ElementType::Int32 => search::<i32>(&lines, largest, io, output),
-        _ => search::<f32>(&lines, largest, io, output),
+        ElementType::Int8 => search::<i8>(&lines, largest, &io, output),
+        ElementType::Int16 => search::<i16>(&lines, largest, &io, output),
+        ElementType::Int32 => search::<i32>(&lines, largest, &io, output),
+        _ => search::<f32>(&lines, largest, &io, output),
     }
 }
 
@@ -130,7 +130,7 @@ impl Positions<'_> {
 fn search<T: Element + PartialOrd>(
     lines: &Lines,
     largest: bool,
-    io: Io<'_>,
+    io: &Io<'_>,
     mut output: Positions<'_>,
 ) -> Result<(), InvokeError> {
     let io = io.freeze();

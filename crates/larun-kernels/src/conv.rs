@@ -160,16 +160,17 @@ impl ConvGeometry {
         let filter_w = self.window.columns().filter();
         // Where taps and channels are dense, a whole row of the window is one run.
         let dense = columns.step == 1 && depth == self.window.input_channels();
+        let (runs, len) = match dense {
+            true => (usize::from(columns.count > 0), columns.count * depth),
+            false => (columns.count, depth),
+        };
         for (tap_y, y) in rows.iter() {
-            let source = |x: usize| self.window.pixel(y, x) + group * depth;
-            let place = |tap_x: usize| (tap_y * filter_w + tap_x) * depth;
-            if dense {
-                let len = columns.count * depth;
-                body(source(columns.input), place(columns.first), len);
-            } else {
-                for (tap_x, x) in columns.iter() {
-                    body(source(x), place(tap_x), depth);
-                }
+            let mut source = self.window.pixel(y, columns.input) + group * depth;
+            let mut place = (tap_y * filter_w + columns.first) * depth;
+            for _ in 0..runs {
+                body(source, place, len);
+                source += columns.step * self.window.input_channels();
+                place += depth;
             }
         }
     }

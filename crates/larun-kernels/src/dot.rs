@@ -153,6 +153,7 @@ fn add_quad(sum: i32, evens: u32, odds: u32, &[a, b, c, d]: &[i8; 4]) -> i32 {
 }
 
 /// The product of an input less its zero point with a row of weights.
+#[cfg_attr(larun_arch = "armv7em", inline(never))]
 pub(crate) fn dot_row(input: &[i8], zero_point: i16, row: &[i8]) -> i32 {
     input.iter().zip(row).fold(0i32, |sum, (&x, &w)| {
         let x = i32::from(i16::from(x).wrapping_sub(zero_point));

@@ -115,21 +115,20 @@ impl Layer<'_> {
             Scale::new(multiplier, stage.zero_point, finish, largest)
         };
         let sums = outputs.iter_mut().zip(&*self.sums);
-        if !self.quantization.multipliers.are_common() {
-            for ((output, &sum), unit) in sums.zip(first..) {
-                *output = match scale(unit) {
-                    Some(scale) => scale.apply(sum, finish, stage),
-                    None => self.quantization.finish(unit, sum),
-                };
-            }
-        } else if let Some(scale) = scale(0) {
+        // Most often one scale serves all.
+        if self.quantization.multipliers.are_common()
+            && let Some(scale) = scale(0)
+        {
             for (output, &sum) in sums {
                 *output = scale.apply(sum, finish, stage);
             }
-        } else {
-            for (output, &sum) in sums {
-                *output = self.quantization.finish(0, sum);
-            }
+            return;
+        }
+        for ((output, &sum), unit) in sums.zip(first..) {
+            *output = match scale(unit) {
+                Some(scale) => scale.apply(sum, finish, stage),
+                None => self.quantization.finish(unit, sum),
+            };
         }
     }
 }

@@ -92,9 +92,12 @@ impl Layer<'_> {
     /// The first channels of all groups of four. The last group may overlap the one before.
     fn groups(&self) -> impl Iterator<Item = usize> + use<> {
         let channels = self.window.input_channels();
-        (0..channels)
-            .step_by(LANES)
-            .map(move |first| first.min(channels - LANES))
+        let mut next = 0;
+        core::iter::from_fn(move || {
+            let first = next;
+            next += LANES;
+            (first < channels).then(|| first.min(channels - LANES))
+        })
     }
 
     fn three_by_three(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {

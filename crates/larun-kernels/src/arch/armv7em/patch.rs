@@ -54,28 +54,25 @@ impl<'a> Gather<'a> {
         let image = position.image(images);
         let whole =
             rows.count == window.rows().filter() && columns.count == window.columns().filter();
-        let values = |from: usize, len: usize| image.get(from..from + len).unwrap_or(&[]);
-        if Self::in_words(self.geometry) {
-            if !whole {
-                patch
-                    .iter_mut()
-                    .step_by(nonzero(side))
-                    .for_each(|word| *word = 0);
-            }
-            self.geometry
-                .for_each_run(rows, columns, group, |from, to, len| {
+        let in_words = Self::in_words(self.geometry);
+        if !whole && in_words {
+            let words = patch.iter_mut().step_by(nonzero(side));
+            words.for_each(|word| *word = 0);
+        } else if !whole {
+            bytes.fill(self.zero_point);
+        }
+        self.geometry
+            .for_each_run(rows, columns, group, |from, to, len| {
+                let values = image.get(from..from + len).unwrap_or(&[]);
+                if in_words {
                     // Four values are 2 words in each of `side` patches.
                     let place = patch.get_mut(to / 2 * side..).unwrap_or_default();
-                    self.widen(values(from, len), place, side);
-                });
-        } else {
-            if !whole {
-                bytes.fill(self.zero_point);
-            }
-            self.geometry
-                .for_each_run(rows, columns, group, |from, to, len| {
-                    copy(values(from, len), bytes.get_mut(to..).unwrap_or_default());
-                });
+                    self.widen(values, place, side);
+                } else {
+                    copy(values, bytes.get_mut(to..).unwrap_or_default());
+                }
+            });
+        if !in_words {
             self.widen(bytes, patch, side);
         }
     }
