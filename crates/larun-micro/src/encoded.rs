@@ -8,7 +8,7 @@ use crate::node::Node;
 use crate::source::Source;
 
 /// Whether there are such values.
-const ENCODED: bool = cfg!(feature = "encoded");
+pub(crate) const ENCODED: bool = cfg!(feature = "encoded");
 
 /// What takes a node over: an operator, by one of its outputs, which is an input of the node.
 pub(crate) struct Taker<'s, 'r, 'm> {

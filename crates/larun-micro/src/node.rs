@@ -6,7 +6,7 @@ use larun_kernels::{
 use larun_ops::{Op, Operand, Role};
 use larun_tflite::view::{List, Model, Operator, Subgraph, Tensor, ViewError};
 
-use crate::encoded::Taker;
+use crate::encoded::{ENCODED, Taker};
 use crate::error::{LoadError, Name};
 use crate::layout::Header;
 use crate::load::{SUBGRAPHS, Stop};
@@ -170,7 +170,8 @@ impl Node<'_, '_, '_> {
 
     /// The first word of the node's record, but for what `prepare` asks for.
     pub(crate) fn header(&self) -> Result<Header, Stop> {
-        let added = self.added.map_or(0, |added| added.len());
+        let added = self.added.filter(|_| ENCODED);
+        let added = added.map_or(0, |added| added.len());
         let (inputs, outputs) = (self.file.inputs.len() + added, self.file.outputs.len());
         if inputs > Header::MOST_INPUTS.into() || outputs > Header::MOST_OUTPUTS.into() {
             return Err(self.refused(Refusal::options(Reason::TooLarge)));
@@ -211,10 +212,20 @@ impl Node<'_, '_, '_> {
 
     /// Calls `each` with every operand, counted through, and its tensor.
     pub(crate) fn operands(&self, mut each: impl FnMut(usize, Option<usize>)) -> Result<(), Stop> {
-        let added = self.added.into_iter().flatten();
-        let numbers = self.file.inputs.iter().chain(added);
-        let numbers = numbers.chain(self.file.outputs.iter());
-        for (slot, number) in numbers.enumerate() {
+        let (inputs, outputs) = (self.file.inputs, self.file.outputs);
+        let added = self.added.filter(|_| ENCODED);
+        let added: &[i32] = added.as_ref().map_or(&[], |added| added);
+        let own = inputs.len();
+        let all = own + added.len();
+        for slot in 0..all + outputs.len() {
+            let number = if slot < own {
+                inputs.get(slot)
+            } else if slot < all {
+                added.get(slot - own).copied()
+            } else {
+                outputs.get(slot - all)
+            };
+            let Some(number) = number else { break };
             each(
                 slot,
                 match number {

@@ -171,18 +171,18 @@ impl<'m> Loader<'_, 'm, '_> {
                 }
             }
         }
-        let Some((first, rest)) = free.split_first_mut() else {
-            return node.operands(|_, _| {});
-        };
-        *first = header.pack();
-        let wanted = [header.scratch, header.state];
-        let memory = memory.iter().zip(wanted).filter(|&(_, wanted)| wanted);
-        for (slot, word) in rest.iter_mut().zip(memory.flat_map(|(words, _)| words)) {
-            *slot = *word;
+        let mut slots: &mut [u16] = &mut [];
+        if let Some((first, rest)) = free.split_first_mut() {
+            *first = header.pack();
+            let wanted = [header.scratch, header.state];
+            let memory = memory.iter().zip(wanted).filter(|&(_, wanted)| wanted);
+            for (slot, word) in rest.iter_mut().zip(memory.flat_map(|(words, _)| words)) {
+                *slot = *word;
+            }
+            let operands = rest.get_mut(shift..shift + header.operand_words());
+            let words = operands.and_then(|words| bytemuck::try_cast_slice_mut(words).ok());
+            slots = words.unwrap_or_default();
         }
-        let operands = rest.get_mut(shift..shift + header.operand_words());
-        let slots = operands.and_then(|words| bytemuck::try_cast_slice_mut(words).ok());
-        let slots: &mut [u16] = slots.unwrap_or_default();
         node.operands(|slot, tensor| {
             if let Some(slot) = slots.get_mut(slot) {
                 *slot = tensor.map_or(ABSENT, |tensor| tensor as u16);
