@@ -1,4 +1,17 @@
 //! Where the channels of a tensor lie in its flat values.
+//!
+//! ```
+//! use larun_quant::ChannelAxis;
+//!
+//! // A depthwise convolution's weights [1, 2, 2, 3]: three channels, whose values lie in turn.
+//! let axis = ChannelAxis::new(&[1, 2, 2, 3], 3)?;
+//! assert_eq!((axis.channels(), axis.inner()), (3, 1));
+//! let weights = [1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3];
+//! assert_eq!(axis.gather(&weights)?, [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]);
+//! // Blocks of two along the inputs of a fully connected layer [2, 4].
+//! assert_eq!(ChannelAxis::blocks(&[2, 4], 2)?.channels(), 4);
+//! # Ok::<(), larun_quant::QuantError>(())
+//! ```
 
 use crate::error::{QuantError, same_length};
 

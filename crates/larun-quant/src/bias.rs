@@ -2,6 +2,20 @@
 //!
 //! A bias is `round(bias * (1 / scale))`, ties away from zero, in float32: the arithmetic of TensorFlow's converter, to
 //! the bit.
+//!
+//! ```
+//! use larun_quant::bias;
+//!
+//! // Two channels with weight scales of their own, and an input scale of 0.5.
+//! let mut quantized = [0; 2];
+//! bias::quantize(&[0.3, -1.0], 0.5, &[0.01, 0.02], &mut quantized)?;
+//! assert_eq!(quantized, [60, -100]);
+//! // A bias that INT32 does not hold at this scale; the weight scale that it takes.
+//! assert!(bias::quantize(&[1e9], 0.5, &[0.01], &mut quantized[..1]).is_err());
+//! let weight_scale = bias::smallest_weight_scale(1e9, 0.5);
+//! assert!(bias::quantize(&[1e9], 0.5, &[weight_scale], &mut quantized[..1]).is_ok());
+//! # Ok::<(), larun_quant::QuantError>(())
+//! ```
 
 use crate::affine::round_to_i32;
 use crate::error::{QuantError, all_finite, all_scales, same_length};

@@ -4,6 +4,17 @@
 //! where the arithmetic it reproduces would be undefined. In the domain where that arithmetic is defined, the results
 //! are those of TensorFlow Lite Micro (TFLM), bit for bit.
 //!
+//! ```
+//! use larun_quant::fixed_point::{FixedMultiplier, exp_on_negative_values};
+//!
+//! // An accumulator in units of 0.02 * 0.005 becomes an output in steps of 0.1.
+//! let rescale = FixedMultiplier::from_real(0.02 * 0.005 / 0.1);
+//! assert_eq!(rescale.apply(123_456), 123);
+//! // exp(-1) of a Q5.26 number, as a Q0.31 number.
+//! let exp = f64::from(exp_on_negative_values::<5>(-1 << 26)) / f64::from(1_u32 << 31);
+//! assert!((exp - (-1.0_f64).exp()).abs() < 1e-6);
+//! ```
+//!
 //! A raw value `r` in the format *Qm.n* (`m` integer bits, `n = 31 - m` fractional bits) stands for `r / 2^n`.
 //!
 //! Sources: B. Jacob et al., *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only

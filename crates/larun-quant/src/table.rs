@@ -1,4 +1,15 @@
 //! A real function of one byte: what tables of 256 outputs hold.
+//!
+//! ```
+//! use larun_quant::{Affine, quantized_function};
+//!
+//! // ELU of inputs in steps of 1/16, with outputs in steps of 1/32.
+//! let (input, output) = (Affine::new(1.0 / 16.0, 0), Affine::new(1.0 / 32.0, -96));
+//! let elu = |x: f32| if x < 0.0 { x.exp_m1() } else { x };
+//! let table: Vec<i8> = (i8::MIN..=i8::MAX).map(|x| quantized_function(input, output, elu, x)).collect();
+//! assert_eq!(table.len(), 256);
+//! assert_eq!(quantized_function(input, output, elu, 16), -96 + 32);
+//! ```
 
 use crate::affine::{Affine, round_to_i32};
 
