@@ -130,7 +130,10 @@ proptest! {
     fn gram_is_the_sum_of_products_however_it_is_cut(
         (size, rows) in (1_usize..20).prop_flat_map(|size| (Just(size), rows(size, 300))),
         cut in 0_usize..300,
+        offset in prop::sample::select(&[0.0_f64, 1.0, 1000.0][..]),
     ) {
+        // Far from 0, rounded to float32 before anything is summed.
+        let rows: Vec<f32> = rows.iter().map(|&x| (f64::from(x) + offset) as f32).collect();
         let mut whole = Gram::new(size).expect("a size");
         whole.add_rows(&rows).expect("finite");
         let mut pieces = Gram::new(size).expect("a size");
@@ -148,15 +151,26 @@ proptest! {
 
         let mean = whole.mean().expect("rows");
         let (second, covariance) = (whole.second_moment().expect("rows"), whole.covariance().expect("rows"));
-        let merged = merged.second_moment().expect("rows");
+        let (merged_second, merged) = (merged.second_moment().expect("rows"), merged.covariance().expect("rows"));
         for at in 0..size * size {
             let (i, j) = (at / size, at % size);
-            let products = || rows.chunks(size).map(|row| f64::from(row[i]) * f64::from(row[j]));
-            let bound = 4e-6 * products().map(f64::abs).sum::<f64>() / 300.0;
-            let expected = products().sum::<f64>() / 300.0;
-            prop_assert!((second.values()[at] - expected).abs() <= bound);
-            prop_assert!((merged.values()[at] - expected).abs() <= bound);
-            prop_assert!((covariance.values()[at] - (expected - mean[i] * mean[j])).abs() <= bound + 1e-12);
+            let products = |a: f64, b: f64| {
+                let pairs = rows.chunks(size).map(move |row| (f64::from(row[i]) - a, f64::from(row[j]) - b));
+                pairs.map(|(a, b)| a * b).collect::<Vec<_>>()
+            };
+            let deviations = products(mean[i], mean[j]);
+            let expected = deviations.iter().sum::<f64>() / 300.0;
+            // The mean of the first rows is not that of all, so that deviations are somewhat larger.
+            let bound = 4e-6 * (0.05 + deviations.iter().map(|x| x.abs()).sum::<f64>() / 300.0);
+            let of_second = products(0.0, 0.0).iter().sum::<f64>() / 300.0;
+            let tiny = 1e-13 * (offset * offset).max(1.0);
+            for found in [&covariance, &merged] {
+                let error = (found.values()[at] - expected).abs();
+                prop_assert!(error <= bound + tiny, "{error:e} > {bound:e}");
+            }
+            for found in [&second, &merged_second] {
+                prop_assert!((found.values()[at] - of_second).abs() <= bound + tiny);
+            }
         }
     }
 
@@ -606,7 +620,8 @@ fn matrices_that_are_refused() {
     ));
     assert_eq!(gram.rows(), 0);
     assert!(gram.merge(Gram::new(3).expect("a size")).is_err());
-    gram.add_rows(&[f32::MAX, 0.0]).expect("finite");
+    gram.add_rows(&[f32::MAX, 0.0, f32::MIN, 0.0])
+        .expect("finite");
     assert!(matches!(
         gram.second_moment(),
         Err(QuantError::NotFinite { .. })

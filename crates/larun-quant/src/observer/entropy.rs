@@ -56,7 +56,7 @@ impl Observer for Entropy {
     fn bounds(&self) -> Option<(f32, f32)> {
         let (min, max) = self.histogram.extremes()?;
         let (first, counts) = self.histogram.dense();
-        let levels = self.integers.steps() as usize + 1;
+        let levels = (self.integers.steps() as usize).saturating_add(1);
         let sums = Sums::new(counts);
         let farthest = (-first).max(first + counts.len() as i64).max(0);
         let mut best = (f64::INFINITY, farthest);

@@ -18,8 +18,9 @@ const SHORT: usize = 32;
 /// A row holds one place's inputs in the order of the weights' reduction axis: of a fully connected layer its input
 /// vector, of a convolution with weights `[O, H, W, I]` the patch `[H, W, I]` (0 where it is padded).
 ///
-/// `32` products are summed in float32, those sums in float64: an entry `(i, j)` is exact to
-/// about `32 * 2^-24 * sum |x_i x_j|`. The result depends on the rows and their order alone, not on how they are cut into
+/// Products are those of the rows' deviations from the mean of the first of them, which cost no digits where that mean is far
+/// from 0; 32 are summed in float32, those sums in float64. A covariance `(i, j)` so is exact to about `32 * 2^-24` of the
+/// mean of `|x_i x_j|` of deviations. The result depends on the rows and their order alone, not on how they are cut into
 /// calls or on the number of threads. Memory is `4 size^2 + 512 size` bytes.
 ///
 /// ```
@@ -38,7 +39,9 @@ pub struct Gram {
     rows: u64,
     /// Rows that were not multiplied yet.
     pending: Vec<f32>,
-    /// Row `i` of tiles of the lower triangle: tiles `0..=i`, each row by row.
+    /// What deviations are from: the mean of the first batch, empty before it.
+    origin: Vec<f32>,
+    /// Sums of products of deviations. Row `i` of tiles of the lower triangle: tiles `0..=i`, each row by row.
     stripes: Vec<Vec<f64>>,
     column_sums: Vec<f64>,
 }
@@ -62,6 +65,7 @@ impl Gram {
             size,
             rows: 0,
             pending: Vec::new(),
+            origin: Vec::new(),
             stripes: (0..size.div_ceil(TILE)).map(stripe).collect(),
             column_sums: alloc::vec![0.0; size],
         })
@@ -112,8 +116,13 @@ impl Gram {
     /// [`LengthMismatch`](QuantError::LengthMismatch).
     pub fn merge(&mut self, mut other: Self) -> Result<(), QuantError> {
         same_length("columns of a Gram matrix", self.size, other.size)?;
+        if self.rows == 0 {
+            *self = other;
+            return Ok(());
+        }
         self.multiply();
         other.multiply();
+        other.move_origin(&self.origin);
         let sums = self.stripes.iter_mut().flatten();
         for (sum, other) in sums.zip(other.stripes.iter().flatten()) {
             *sum += other;
@@ -141,8 +150,9 @@ impl Gram {
     /// [`NothingObserved`](QuantError::NothingObserved) before the first row, and [`NotFinite`](QuantError::NotFinite)
     /// where products left the range of float32.
     pub fn second_moment(&mut self) -> Result<Hessian, QuantError> {
-        let rows = self.count()?;
-        self.matrix(|_, _, sum| sum / rows)
+        let mean = self.mean()?;
+        let of = |index: usize| mean.get(index).copied().unwrap_or_default();
+        self.matrix(|row, column, covariance| covariance + of(row) * of(column))
     }
 
     /// `sum x x^T / rows - mean mean^T`: with it `d^T H d` is the variance of `d^T x`, the error that is left after the
@@ -151,13 +161,7 @@ impl Gram {
     /// # Errors
     /// As [`second_moment`](Self::second_moment).
     pub fn covariance(&mut self) -> Result<Hessian, QuantError> {
-        let (rows, mean) = (self.count()?, self.mean()?);
-        let mean = |index: usize| mean.get(index).copied().unwrap_or_default();
-        self.matrix(|row, column, sum| {
-            let value = sum / rows - mean(row) * mean(column);
-            // A variance is not negative; rounding could make that of a constant so.
-            if row == column { value.max(0.0) } else { value }
-        })
+        self.matrix(|_, _, covariance| covariance)
     }
 
     fn count(&self) -> Result<f64, QuantError> {
@@ -167,30 +171,55 @@ impl Gram {
         Ok(self.rows as f64)
     }
 
-    /// The whole matrix, from `value(row, column, sum)` of the lower triangle.
+    /// The whole matrix of `value(row, column, covariance)` of the lower triangle.
     fn matrix(&mut self, value: impl Fn(usize, usize, f64) -> f64) -> Result<Hessian, QuantError> {
         self.multiply();
-        let size = self.size;
+        let (rows, size) = (self.count()?, self.size);
+        let shifts = self.shifts()?;
+        let shift = |index: usize| shifts.get(index).copied().unwrap_or_default();
         let mut values = alloc::vec![0.0; size * size];
-        for (tile_row, stripe) in self.stripes.iter().enumerate() {
-            for (tile_column, tile) in stripe.chunks_exact(TILE * TILE).enumerate() {
-                for (index, &sum) in tile.iter().enumerate() {
-                    let row = tile_row * TILE + index / TILE;
-                    let column = tile_column * TILE + index % TILE;
-                    // The tiles reach over the end, those of the diagonal over the lower triangle.
-                    if row >= size || column > row {
-                        continue;
-                    }
-                    let value = value(row, column, sum);
-                    for place in [row * size + column, column * size + row] {
-                        if let Some(place) = values.get_mut(place) {
-                            *place = value;
-                        }
-                    }
+        for_entries(&mut self.stripes, size, |row, column, sum| {
+            let covariance = *sum / rows - shift(row) * shift(column);
+            // A variance is not negative; rounding could make that of a constant so. NaN stays, to be refused.
+            let negative = row == column && covariance < 0.0;
+            let covariance = if negative { 0.0 } else { covariance };
+            let value = value(row, column, covariance);
+            for place in [row * size + column, column * size + row] {
+                if let Some(place) = values.get_mut(place) {
+                    *place = value;
                 }
             }
-        }
+        });
         Hessian::new(size, values)
+    }
+
+    /// The mean less the origin.
+    fn shifts(&self) -> Result<Vec<f64>, QuantError> {
+        let mean = self.mean()?;
+        let pairs = mean.iter().zip(&self.origin);
+        Ok(pairs
+            .map(|(mean, &origin)| mean - f64::from(origin))
+            .collect())
+    }
+
+    /// Makes the sums those of deviations from another origin.
+    ///
+    /// With `s` the sum of the deviations so far and `e` the way from the new origin to the old, `e s^T + s e^T + n e e^T`
+    /// are added.
+    fn move_origin(&mut self, origin: &[f32]) {
+        let rows = self.rows as f64;
+        let of_columns = self.column_sums.iter().zip(&self.origin).zip(origin);
+        let moves: Vec<(f64, f64)> = of_columns
+            .map(|((sum, &old), &new)| {
+                (f64::from(old) - f64::from(new), sum - rows * f64::from(old))
+            })
+            .collect();
+        let of = |index: usize| moves.get(index).copied().unwrap_or_default();
+        for_entries(&mut self.stripes, self.size, |row, column, sum| {
+            let ((e, s), (f, t)) = (of(row), of(column));
+            *sum += e * t + s * f + rows * e * f;
+        });
+        self.origin = origin.to_vec();
     }
 
     /// Multiplies the pending rows into the sums.
@@ -198,6 +227,11 @@ impl Gram {
         let rows = self.pending.len() / self.size;
         if rows == 0 {
             return;
+        }
+        if self.origin.is_empty() {
+            // All rows so far are pending.
+            let sums = self.column_sums.iter();
+            self.origin = sums.map(|sum| (sum / rows as f64) as f32).collect();
         }
         let panels = self.panels();
         let panel = |index: usize| panels.get(index * rows..).unwrap_or_default();
@@ -213,20 +247,41 @@ impl Gram {
         self.pending.clear();
     }
 
-    /// The pending rows cut into panels of `TILE` columns, each panel with all its rows together; 0 after the end.
+    /// The deviations of the pending rows cut into panels of `TILE` columns, each panel with all its rows together; 0 after the end.
     fn panels(&self) -> Vec<[f32; TILE]> {
         let mut panels = Vec::with_capacity(self.size.div_ceil(TILE) * BATCH);
         for start in (0..self.size).step_by(TILE) {
             for row in self.pending.chunks_exact(self.size) {
                 let mut padded = [0.0; TILE];
-                let columns = row.get(start..).unwrap_or_default();
-                for (padded, &x) in padded.iter_mut().zip(columns) {
-                    *padded = x;
+                let columns = row.get(start..).unwrap_or_default().iter();
+                let origin = self.origin.get(start..).unwrap_or_default();
+                for (padded, (&x, &origin)) in padded.iter_mut().zip(columns.zip(origin)) {
+                    *padded = x - origin;
                 }
                 panels.push(padded);
             }
         }
         panels
+    }
+}
+
+/// Every entry of the lower triangle, with its row and column.
+fn for_entries(
+    stripes: &mut [Vec<f64>],
+    size: usize,
+    mut function: impl FnMut(usize, usize, &mut f64),
+) {
+    for (tile_row, stripe) in stripes.iter_mut().enumerate() {
+        for (tile_column, tile) in stripe.chunks_exact_mut(TILE * TILE).enumerate() {
+            for (index, sum) in tile.iter_mut().enumerate() {
+                let row = tile_row * TILE + index / TILE;
+                let column = tile_column * TILE + index % TILE;
+                // The tiles reach over the end, those of the diagonal over the lower triangle.
+                if row < size && column <= row {
+                    function(row, column, sum);
+                }
+            }
+        }
     }
 }
 
