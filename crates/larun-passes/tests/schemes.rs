@@ -382,6 +382,41 @@ fn a_range_of_zero_costs_its_neighbours_nothing() {
 }
 
 #[test]
+fn small_differences_of_large_numbers_run() {
+    let mut net = Net::new(16);
+    let x = net
+        .builder
+        .input("x", &[1, 8], ElementType::Float32)
+        .unwrap();
+    let constant =
+        |net: &mut Net, name: &str, value: f32| net.builder.constant(name, &[1], &[value]).unwrap();
+    let far = constant(&mut net, "far", 1.0e6);
+    let near = constant(&mut net, "near", 1.0e6 - 1.0);
+    let nothing = constant(&mut net, "tiny", 1.0e-6);
+    let subtract = Op::Sub(Default::default());
+    let one = net.builder.node("one", subtract, &[far, near]).unwrap();
+    let squared = Op::SquaredDifference(Default::default());
+    let one_too = net.builder.node("one too", squared, &[far, near]).unwrap();
+    let add = Op::Add(AddOptions::default());
+    let sum = net.builder.node("sum", add, &[one, one_too]).unwrap();
+    let scaled = Op::Mul(Default::default());
+    let scaled = net.builder.node("scaled", scaled, &[x, nothing]).unwrap();
+    let y = net.builder.node("y", add, &[sum, scaled]).unwrap();
+    net.builder.output(y);
+    let float = net.builder.finish().unwrap();
+    let calibration = calibrated(&float, 8);
+    // What is left of the values is nothing, but kernels take it.
+    let graph = quantized(&float, &calibration, &with_float_border(Scheme::Int8)).graph;
+    assert!(run(&graph, &noise(5, 8, 1.0)).iter().all(|y| y.is_finite()));
+    let options = QuantizeOptions {
+        unsupported: Unsupported::LeaveFloat,
+        ..with_float_border(Scheme::Int16x8)
+    };
+    let graph = quantized(&float, &calibration, &options).graph;
+    assert!(run(&graph, &noise(5, 8, 1.0)).iter().all(|y| y.is_finite()));
+}
+
+#[test]
 fn values_that_never_change_are_named() {
     let mut net = Net::new(15);
     let x = net

@@ -458,13 +458,13 @@ fn calibrate(
     progress: &mut impl FnMut(usize, usize),
 ) -> Result<Calibration, Error> {
     let samples = match request.calibration {
+        _ if !needs_calibration(request) => return Ok(Calibration::default()),
         Some(samples) => samples,
-        None if needs_calibration(request) => {
+        None => {
             return Err(Error::Usage(
                 "integer activations need samples to calibrate with: give --calib".to_owned(),
             ));
         }
-        None => return Ok(Calibration::default()),
     };
     let mut calibrator = Calibrator::new(graph)?;
     calibrator.observe((0..samples.len()).map(|index| {

@@ -279,12 +279,22 @@ impl Args {
         if self.layers {
             let layers = report.layers.iter();
             let row = |layer: &larun::quantize::LayerReport| {
-                vec![layer.op.clone(), layer.name.clone(), layer.scheme.clone()]
+                vec![layer.op.clone(), short(&layer.name), layer.scheme.clone()]
             };
             let header = ["operator", "result", "became"];
             anstream::println!("{}\n", table(&header, layers.map(row).collect(), &[]));
         }
         anstream::println!("{}", pairs(&rows));
+    }
+}
+
+/// The end of a name: converters join those of all that was fused.
+fn short(name: &str) -> String {
+    const LONGEST: usize = 40;
+    let last = name.rsplit(';').next().unwrap_or(name);
+    match last.char_indices().rev().nth(LONGEST - 1) {
+        Some((at, _)) if at > 0 => format!("..{}", last.get(at..).unwrap_or(last)),
+        _ => last.to_owned(),
     }
 }
 
@@ -299,7 +309,7 @@ fn sensitivity_table(report: &QuantizeReport) -> String {
             let first = |text: &String| if at == 0 { text.clone() } else { String::new() };
             vec![
                 first(&layer.op),
-                first(&layer.name),
+                first(&short(&layer.name)),
                 star.to_owned(),
                 option.scheme.clone(),
                 noise,

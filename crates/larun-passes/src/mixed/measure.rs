@@ -124,6 +124,11 @@ fn set(
             let integers: Vec<i16> = values.iter().map(|&v| affine.quantize_i16(v)).collect();
             interpreter.set_input(index, &integers).map_err(fault)
         }
+        // Indices, given as real numbers.
+        ElementType::Int32 => {
+            let integers: Vec<i32> = values.iter().map(|&v| v.round() as i32).collect();
+            interpreter.set_input(index, &integers).map_err(fault)
+        }
         _ => interpreter.set_input(index, values).map_err(fault),
     }
 }
