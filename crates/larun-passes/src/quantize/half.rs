@@ -10,14 +10,9 @@ use crate::{PassError, edit};
 /// Adds a FLOAT16 copy of a constant: rounded to nearest, ties to even, what lies beyond its range at its largest value.
 pub(crate) fn store(graph: &mut Graph, real: TensorId) -> Result<TensorId, PassError> {
     let values = graph.values::<f32>(real)?;
-    let largest = binary16::to_f32(0x7BFF);
-    let halves = values.iter().map(|&value| {
-        let bounded = match value.is_finite() {
-            true => value.clamp(-largest, largest),
-            false => value,
-        };
-        binary16::from_f32(bounded).to_le_bytes()
-    });
+    let halves = values
+        .iter()
+        .map(|&value| binary16::from_f32_saturating(value).to_le_bytes());
     let bytes = halves.flatten().collect();
     let tensor = Tensor {
         element_type: ElementType::Float16,

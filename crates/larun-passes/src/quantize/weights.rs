@@ -4,7 +4,7 @@ use larun_graph::ops::{DequantizeOptions, ElementType, Op, OpKind, Shape};
 use larun_graph::{Graph, GraphError, Node, NodeOp, OpaqueOp, Quantization, Tensor, TensorId};
 use larun_quant::packing::Packing;
 use larun_quant::weights::QuantizedWeights;
-use larun_quant::{ChannelAxis, IntegerRange, QuantError};
+use larun_quant::{ChannelAxis, IntegerRange, QuantError, binary};
 
 use super::at_tensor;
 use super::rounder::{RealWeights, WeightRounder};
@@ -54,7 +54,7 @@ impl Request<'_> {
             .integers()
             .unwrap_or(IntegerRange::INT8_NARROW);
         let mut found = match self.layer.weights {
-            Weights::Binary => binary(&values, channels),
+            Weights::Binary => binary::quantize(&values, channels),
             _ => QuantizedWeights::quantize(
                 &values,
                 channels,
@@ -165,37 +165,6 @@ pub(crate) fn dequantize(
     Ok(to)
 }
 
-/// The values of one channel.
-fn channel_values(values: &[f32], channels: ChannelAxis, channel: usize) -> Vec<f32> {
-    let runs = values.chunks(channels.inner().max(1));
-    let own = runs
-        .enumerate()
-        .filter(|(run, _)| run % channels.channels().max(1) == channel);
-    own.flat_map(|(_, run)| run.iter().copied()).collect()
-}
-
-/// A sign a weight, and the mean magnitude of its channel: the binary weights with the least squared error (Rastegari et al. 2016,
-/// equation 6).
-fn binary(values: &[f32], channels: ChannelAxis) -> Result<QuantizedWeights, QuantError> {
-    // Finds what is not finite.
-    let mut quantized = QuantizedWeights::per_channel(values, channels)?;
-    for (channel, scale) in quantized.scales.iter_mut().enumerate() {
-        let of_channel = channel_values(values, channels, channel);
-        let sum: f64 = of_channel.iter().map(|value| f64::from(value.abs())).sum();
-        let mean = sum / of_channel.len().max(1) as f64;
-        *scale = (mean as f32).max(f32::MIN_POSITIVE);
-    }
-    quantized.values = signs(values);
-    Ok(quantized)
-}
-
-fn signs(values: &[f32]) -> Vec<i8> {
-    values
-        .iter()
-        .map(|&w| if w < 0.0 { -1 } else { 1 })
-        .collect()
-}
-
 /// Raises scales that are below the least of a channel of theirs; whether there was one.
 fn widen(scales: &mut [f32], least: &[f32]) -> bool {
     let groups = scales.len().max(1);
@@ -223,8 +192,8 @@ fn round(
             QuantizedWeights::with_scales(values, channels, scales, integers)
         }
         _ => Ok(QuantizedWeights {
-            values: signs(values),
             scales,
+            ..binary::quantize(values, channels)?
         }),
     }
 }
