@@ -1,4 +1,4 @@
-//! Classifies a light curve with LarunNet-Spectral: 12 KB of arena, 5 KB of stack.
+//! Classifies a light curve with LarunNet-Spectral: 12 KB of arena, 4 KB of stack.
 
 #![no_std]
 #![no_main]
