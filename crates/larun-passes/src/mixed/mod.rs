@@ -304,12 +304,18 @@ const NARROW: LayerScheme = LayerScheme {
     weights: Weights::Int8,
     ..LayerScheme::FLOAT
 };
-/// INT8 activations and INT4 weights.
+/// INT8 activations and INT4 weights of the least squared error.
 const NIBBLES: LayerScheme = LayerScheme {
     activations: Activations::Int8,
     weights: Weights::Int4,
     algorithm: Algorithm::LeastSquares,
     ..LayerScheme::FLOAT
+};
+
+/// The same with weights that nothing clips.
+const UNCLIPPED_NIBBLES: LayerScheme = LayerScheme {
+    algorithm: Algorithm::MinMax,
+    ..NIBBLES
 };
 
 /// Nodes with constant weights.

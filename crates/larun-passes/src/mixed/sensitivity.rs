@@ -4,7 +4,7 @@ use larun_graph::{Node, NodeId, Subgraph, TensorId};
 
 use super::knapsack::Item;
 use super::measure::{Float, relative_noise};
-use super::{NARROW, NIBBLES, Search, WIDE, is_layer, with_real_border};
+use super::{NARROW, NIBBLES, Search, UNCLIPPED_NIBBLES, WIDE, is_layer, with_real_border};
 use crate::quantize::check::weight_inputs;
 use crate::quantize::decide::{Chosen, fit};
 use crate::quantize::{Activations, Granularity, LayerScheme, QuantizeOptions, Weights, quantize};
@@ -86,7 +86,7 @@ fn measure(
     node: &Node,
 ) -> Result<LayerSensitivity, PassError> {
     let mut options = Vec::new();
-    for wanted in [NIBBLES, NARROW, WIDE] {
+    for wanted in [NIBBLES, UNCLIPPED_NIBBLES, NARROW, WIDE] {
         let fitted = fit(
             search.graph,
             subgraph,
@@ -103,11 +103,14 @@ fn measure(
         let graph = search.graph.clone();
         let quantized = quantize(graph, search.calibration, &alone, search.rounder)?;
         let compared = float.compare(&quantized.graph)?;
-        options.push(LayerOption {
-            scheme: wanted,
-            noise: relative_noise(&compared.measures),
-            bytes: stored_bytes(subgraph, node, &fitted),
-        });
+        keep_better(
+            &mut options,
+            LayerOption {
+                scheme: wanted,
+                noise: relative_noise(&compared.measures),
+                bytes: stored_bytes(subgraph, node, &fitted),
+            },
+        );
     }
     if options.is_empty() {
         options.push(LayerOption {
@@ -130,6 +133,16 @@ fn measure(
         activation_elements: outputs.chain(inputs).sum(),
         options,
     })
+}
+
+/// Adds an option, or puts it in the place of one of the same types that is noisier.
+fn keep_better(options: &mut Vec<LayerOption>, option: LayerOption) {
+    let types = |o: &LayerOption| (o.scheme.activations, o.scheme.weights);
+    match options.iter_mut().find(|o| types(o) == types(&option)) {
+        Some(found) if found.noise <= option.noise => {}
+        Some(found) => *found = option,
+        None => options.push(option),
+    }
 }
 
 /// One layer quantised, all others real.

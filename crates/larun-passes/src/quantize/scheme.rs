@@ -63,9 +63,10 @@ impl Scheme {
         LayerScheme {
             activations,
             weights,
-            // With fifteen levels, clipping a few weights pays for resolving the others.
-            algorithm: match weights {
-                Weights::Int4 => Algorithm::LeastSquares,
+            // With fifteen levels for a whole matrix, clipping a few weights pays for resolving the others. Behind a DEQUANTIZE every
+            // channel has its own, and it does not.
+            algorithm: match self {
+                Self::Int4 => Algorithm::LeastSquares,
                 _ => Algorithm::MinMax,
             },
             dequantize: matches!(self, Self::WeightOnly8 | Self::WeightOnly4 | Self::Float16),
