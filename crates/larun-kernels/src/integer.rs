@@ -16,6 +16,12 @@ pub(crate) trait Quantized: Element + Ord + Into<i32> {
 
     /// A value that is within the range; others wrap.
     fn narrow(value: i32) -> Self;
+
+    /// The value of the range that is nearest.
+    #[inline]
+    fn saturate(value: i32) -> Self {
+        Self::narrow(value.max(Self::RANGE.min).min(Self::RANGE.max))
+    }
 }
 
 impl Quantized for i8 {

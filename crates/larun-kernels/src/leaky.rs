@@ -9,7 +9,7 @@ use crate::integer::{QUANTIZED_OR_FLOAT32, Quantized};
 use crate::operand::{Operand, multiplier, output_stage_of, wrong_op};
 use crate::plan::{Record, record};
 use crate::requantize::OutputStage;
-use crate::{Element, InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Reason, Refusal};
+use crate::{InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Reason, Refusal};
 
 impl Kernel for op::LeakyRelu {
     fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
@@ -118,8 +118,7 @@ impl Kernel for op::Prelu {
             ElementType::Int16 => prelu::<i16>(plan, io),
             _ => {
                 let broadcast = Broadcast::read(&mut plan)?;
-                zip_operands(
-                    &broadcast,
+                broadcast.combine(
                     io,
                     |x: f32, alpha: f32| {
                         if x >= 0.0 { x } else { x * alpha }
@@ -160,18 +159,7 @@ impl PreluQuantization {
 fn prelu<T: Quantized>(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
     let broadcast = Broadcast::read(&mut plan)?;
     let (quantization, rounding) = (PreluQuantization::read(&mut plan)?, plan.rounding());
-    zip_operands(&broadcast, io, |x: T, alpha: i8| {
+    broadcast.combine(io, |x: T, alpha: i8| {
         T::narrow(quantization.apply(x.into(), alpha.into(), rounding))
     })
-}
-
-/// Calls `function` for each pair of elements of the node's inputs.
-fn zip_operands<A: Element, B: Element, U: Element>(
-    broadcast: &Broadcast,
-    mut io: Io<'_>,
-    function: impl Fn(A, B) -> U,
-) -> Result<(), InvokeError> {
-    let output = io.output(0)?;
-    let io = io.freeze();
-    broadcast.zip(io.input(0)?, io.input(1)?, output, function)
 }

@@ -170,6 +170,24 @@ pub struct OpInfo {
 }
 
 impl OpInfo {
+    /// An operator with options `O` that the format does not number, but for what every row says.
+    const fn unnumbered<O: Options>() -> Self {
+        Self {
+            name: "",
+            code: None,
+            is_custom: false,
+            option_fields: O::FIELDS,
+            options_table: 0,
+            options_table_name: "",
+            int8_version: None,
+            int16_version: None,
+            inputs: &[],
+            outputs: &[],
+            quantization: OutputQuantization::Calibrated,
+            in_place: InPlace::Never,
+        }
+    }
+
     /// The operand at input `index`, a variadic last one standing for all that follow.
     pub fn input(&self, index: usize) -> Option<&'static Operand> {
         operand(self.inputs, index)
@@ -242,6 +260,39 @@ pub trait Operator {
     ) -> Result<Shape, ShapeError>;
 }
 
+/// What the marker type of an operator says of it.
+macro_rules! operator {
+    ($name:ident, $options:ident, $shape:ident, $info:expr) => {
+        impl Operator for op::$name {
+            const KIND: OpKind = OpKind::$name;
+            const INFO: &'static OpInfo = &$info;
+            type Options = $options;
+
+            fn with_options(options: Self::Options) -> Op {
+                Op::$name(options)
+            }
+
+            fn options(op: &Op) -> Option<&Self::Options> {
+                match op {
+                    Op::$name(options) => Some(options),
+                    _ => None,
+                }
+            }
+
+            fn infer_shape(
+                options: &Self::Options,
+                operands: &dyn Operands,
+                output: usize,
+            ) -> Result<Shape, ShapeError> {
+                if Self::INFO.output(output).is_none() {
+                    return Err(ShapeError::NoSuchOutput { output });
+                }
+                rules::$shape(options, operands, output)
+            }
+        }
+    };
+}
+
 /// Makes the enums, markers and dispatch from the rows.
 macro_rules! define_ops {
     (
@@ -296,13 +347,11 @@ macro_rules! define_ops {
             $($(#[$tmeta])* #[derive(Clone, Copy, Debug)] pub struct $tname;)*
         }
 
-        $(impl Operator for op::$wname {
-            const KIND: OpKind = OpKind::$wname;
-            const INFO: &'static OpInfo = &OpInfo {
+        $(operator! {
+            $wname, $woptions, $wshape,
+            OpInfo {
                 name: $wtext,
                 code: Some($wcode),
-                is_custom: false,
-                option_fields: <$woptions as Options>::FIELDS,
                 options_table: <$woptions as Options>::TABLE,
                 options_table_name: <$woptions as Options>::TABLE_NAME,
                 int8_version: version($wint8),
@@ -311,109 +360,30 @@ macro_rules! define_ops {
                 outputs: &[$($woutput),*],
                 quantization: $wquant,
                 in_place: $wplace,
-            };
-            type Options = $woptions;
-
-            fn with_options(options: Self::Options) -> Op {
-                Op::$wname(options)
-            }
-
-            fn options(op: &Op) -> Option<&Self::Options> {
-                match op {
-                    Op::$wname(options) => Some(options),
-                    _ => None,
-                }
-            }
-
-            fn infer_shape(
-                options: &Self::Options,
-                operands: &dyn Operands,
-                output: usize,
-            ) -> Result<Shape, ShapeError> {
-                if Self::INFO.output(output).is_none() {
-                    return Err(ShapeError::NoSuchOutput { output });
-                }
-                rules::$wshape(options, operands, output)
+                ..OpInfo::unnumbered::<$woptions>()
             }
         })*
-        $(impl Operator for op::$cname {
-            const KIND: OpKind = OpKind::$cname;
-            const INFO: &'static OpInfo = &OpInfo {
+        $(operator! {
+            $cname, $coptions, $cshape,
+            OpInfo {
                 name: $ctext,
-                code: None,
                 is_custom: true,
-                option_fields: <$coptions as Options>::FIELDS,
-                options_table: 0,
-                options_table_name: "",
-                int8_version: None,
-                int16_version: None,
                 inputs: &[$($cinput),*],
                 outputs: &[$($coutput),*],
                 quantization: $cquant,
                 in_place: $cplace,
-            };
-            type Options = $coptions;
-
-            fn with_options(options: Self::Options) -> Op {
-                Op::$cname(options)
-            }
-
-            fn options(op: &Op) -> Option<&Self::Options> {
-                match op {
-                    Op::$cname(options) => Some(options),
-                    _ => None,
-                }
-            }
-
-            fn infer_shape(
-                options: &Self::Options,
-                operands: &dyn Operands,
-                output: usize,
-            ) -> Result<Shape, ShapeError> {
-                if Self::INFO.output(output).is_none() {
-                    return Err(ShapeError::NoSuchOutput { output });
-                }
-                rules::$cshape(options, operands, output)
+                ..OpInfo::unnumbered::<$coptions>()
             }
         })*
-        $(impl Operator for op::$tname {
-            const KIND: OpKind = OpKind::$tname;
-            const INFO: &'static OpInfo = &OpInfo {
+        $(operator! {
+            $tname, $toptions, $tshape,
+            OpInfo {
                 name: $ttext,
-                code: None,
-                is_custom: false,
-                option_fields: <$toptions as Options>::FIELDS,
-                options_table: 0,
-                options_table_name: "",
-                int8_version: None,
-                int16_version: None,
                 inputs: &[$($tinput),*],
                 outputs: &[$($toutput),*],
                 quantization: $tquant,
                 in_place: $tplace,
-            };
-            type Options = $toptions;
-
-            fn with_options(options: Self::Options) -> Op {
-                Op::$tname(options)
-            }
-
-            fn options(op: &Op) -> Option<&Self::Options> {
-                match op {
-                    Op::$tname(options) => Some(options),
-                    _ => None,
-                }
-            }
-
-            fn infer_shape(
-                options: &Self::Options,
-                operands: &dyn Operands,
-                output: usize,
-            ) -> Result<Shape, ShapeError> {
-                if Self::INFO.output(output).is_none() {
-                    return Err(ShapeError::NoSuchOutput { output });
-                }
-                rules::$tshape(options, operands, output)
+                ..OpInfo::unnumbered::<$toptions>()
             }
         })*
 

@@ -4,12 +4,12 @@ use larun_ops::{Activation, ElementType, Op, op};
 use larun_quant::Affine;
 use larun_quant::fixed_point::FixedMultiplier;
 
-use super::{ARITHMETIC, Broadcast, Operands, Pairs, invoke};
+use super::{ARITHMETIC, Arithmetic, Broadcast, Operands, run};
 use crate::arch;
 use crate::integer::Quantized;
 use crate::operand::{Operand, clamp, clamp_i32, output_stage_of, scale_ratio_below_one, wrong_op};
 use crate::plan::{Record, record};
-use crate::requantize::{Clamp, ClampI32, OutputStage};
+use crate::requantize::{Clamp, OutputStage};
 use crate::{InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Refusal};
 
 impl Kernel for op::Add {
@@ -21,29 +21,37 @@ impl Kernel for op::Add {
         }
     }
 
-    fn invoke(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
-        let pairs = Pairs::read(&mut plan)?;
-        let broadcast = &pairs.broadcast;
-        match pairs.element_type {
-            ElementType::Int8 => {
-                let quantization = AddQuantization::read(&mut plan)?;
-                invoke(io, |a, b, output| {
-                    add_i8(broadcast, &quantization, a, b, output)
-                })
-            }
-            ElementType::Int16 => {
-                let quantization = AddQuantization::read(&mut plan)?;
-                pairs.combine(io, |a: i16, b| quantization.sum(a, b))
-            }
-            ElementType::Int32 => {
-                let clamp = ClampI32::read(&mut plan)?;
-                pairs.combine(io, |a: i32, b| clamp.apply(a.wrapping_add(b)))
-            }
-            _ => {
-                let clamp = Clamp::read(&mut plan)?;
-                invoke(io, |a, b, output| add_f32(broadcast, &clamp, a, b, output))
-            }
-        }
+    fn invoke(plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
+        run::<Self>(plan, io)
+    }
+}
+
+impl Arithmetic for op::Add {
+    type Quantization = AddQuantization;
+
+    #[inline]
+    fn quantized<T: Summand>(quantization: &AddQuantization, a: T, b: T) -> T {
+        quantization.sum(a, b)
+    }
+
+    #[inline]
+    fn int32(a: i32, b: i32) -> i32 {
+        a.wrapping_add(b)
+    }
+
+    #[inline]
+    fn float32(a: f32, b: f32) -> f32 {
+        a + b
+    }
+
+    fn int8(
+        broadcast: &Broadcast,
+        quantization: &AddQuantization,
+        a: &[i8],
+        b: &[i8],
+        output: &mut [i8],
+    ) -> Result<(), InvokeError> {
+        add_i8(broadcast, quantization, a, b, output)
     }
 }
 
@@ -55,26 +63,27 @@ impl Kernel for op::Sub {
         }
     }
 
-    fn invoke(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
-        let pairs = Pairs::read(&mut plan)?;
-        match pairs.element_type {
-            ElementType::Int8 => {
-                let quantization = AddQuantization::read(&mut plan)?;
-                pairs.combine(io, |a: i8, b| quantization.difference(a, b))
-            }
-            ElementType::Int16 => {
-                let quantization = AddQuantization::read(&mut plan)?;
-                pairs.combine(io, |a: i16, b| quantization.difference(a, b))
-            }
-            ElementType::Int32 => {
-                let clamp = ClampI32::read(&mut plan)?;
-                pairs.combine(io, |a: i32, b| clamp.apply(a.wrapping_sub(b)))
-            }
-            _ => {
-                let clamp = Clamp::read(&mut plan)?;
-                pairs.combine(io, |a: f32, b| clamp.apply(a - b))
-            }
-        }
+    fn invoke(plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
+        run::<Self>(plan, io)
+    }
+}
+
+impl Arithmetic for op::Sub {
+    type Quantization = AddQuantization;
+
+    #[inline]
+    fn quantized<T: Summand>(quantization: &AddQuantization, a: T, b: T) -> T {
+        quantization.difference(a, b)
+    }
+
+    #[inline]
+    fn int32(a: i32, b: i32) -> i32 {
+        a.wrapping_sub(b)
+    }
+
+    #[inline]
+    fn float32(a: f32, b: f32) -> f32 {
+        a - b
     }
 }
 

@@ -15,11 +15,14 @@ pub use multiply::{MulQuantization, mul_f32, mul_i8};
 
 pub(crate) use add::portable;
 
+use add::Summand;
+
 use larun_ops::ElementType;
 use larun_quant::Affine;
 
 use crate::operand::Operand;
 use crate::plan::Record;
+use crate::requantize::{Clamp, ClampI32};
 use crate::{Element, InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal};
 
 /// The types of sums and products.
@@ -99,13 +102,70 @@ impl Pairs {
         io: Io<'_>,
         combine: impl Fn(T, T) -> U,
     ) -> Result<(), InvokeError> {
-        invoke(io, |a, b, output| self.broadcast.zip(a, b, output, combine))
+        self.broadcast.combine(io, combine)
     }
 }
 
-fn invoke<T: Element, U: Element>(
+/// How operators of [`ARITHMETIC`] types combine two elements.
+trait Arithmetic {
+    /// What quantised ones are computed with.
+    type Quantization: Record;
+
+    fn quantized<T: Summand>(quantization: &Self::Quantization, a: T, b: T) -> T;
+    fn int32(a: i32, b: i32) -> i32;
+    fn float32(a: f32, b: f32) -> f32;
+
+    /// INT8 tensors.
+    fn int8(
+        broadcast: &Broadcast,
+        quantization: &Self::Quantization,
+        a: &[i8],
+        b: &[i8],
+        output: &mut [i8],
+    ) -> Result<(), InvokeError> {
+        broadcast.zip(a, b, output, |a, b| Self::quantized(quantization, a, b))
+    }
+}
+
+/// Runs a node of such an operator: behind what [`Pairs`] reads, its plan has the quantisation, or else a clamp.
+fn run<A: Arithmetic>(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
+    let pairs = Pairs::read(&mut plan)?;
+    match pairs.element_type {
+        ElementType::Int8 => {
+            let quantization = A::Quantization::read(&mut plan)?;
+            invoke(io, |a, b, output| {
+                A::int8(&pairs.broadcast, &quantization, a, b, output)
+            })
+        }
+        ElementType::Int16 => {
+            let quantization = A::Quantization::read(&mut plan)?;
+            pairs.combine(io, |a: i16, b| A::quantized(&quantization, a, b))
+        }
+        ElementType::Int32 => {
+            let clamp = ClampI32::read(&mut plan)?;
+            pairs.combine(io, |a, b| clamp.apply(A::int32(a, b)))
+        }
+        _ => {
+            let clamp = Clamp::read(&mut plan)?;
+            pairs.combine(io, |a, b| clamp.apply(A::float32(a, b)))
+        }
+    }
+}
+
+impl Broadcast {
+    /// Computes the output of each pair of elements of a node's inputs.
+    pub(crate) fn combine<A: Element, B: Element, U: Element>(
+        &self,
+        io: Io<'_>,
+        combine: impl Fn(A, B) -> U,
+    ) -> Result<(), InvokeError> {
+        invoke(io, |a, b, output| self.zip(a, b, output, combine))
+    }
+}
+
+fn invoke<A: Element, B: Element, U: Element>(
     mut io: Io<'_>,
-    kernel: impl FnOnce(&[T], &[T], &mut [U]) -> Result<(), InvokeError>,
+    kernel: impl FnOnce(&[A], &[B], &mut [U]) -> Result<(), InvokeError>,
 ) -> Result<(), InvokeError> {
     let output = io.output(0)?;
     let io = io.freeze();

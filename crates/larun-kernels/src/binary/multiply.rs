@@ -3,11 +3,12 @@
 use larun_ops::{Activation, ElementType, Op, op};
 use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
-use super::{ARITHMETIC, Broadcast, Operands, Pairs, invoke};
+use super::add::Summand;
+use super::{ARITHMETIC, Arithmetic, Broadcast, Operands, run};
 use crate::integer::Quantized;
 use crate::operand::{clamp, clamp_i32, output_stage_of, scale_ratio, wrong_op};
 use crate::plan::{Record, linked, record};
-use crate::requantize::{Clamp, ClampI32, OutputStage};
+use crate::requantize::{Clamp, OutputStage};
 use crate::{InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Refusal};
 
 impl Kernel for op::Mul {
@@ -27,29 +28,27 @@ impl Kernel for op::Mul {
         Ok(())
     }
 
-    fn invoke(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
-        let pairs = Pairs::read(&mut plan)?;
-        let broadcast = &pairs.broadcast;
-        match pairs.element_type {
-            ElementType::Int8 => {
-                let quantization = MulQuantization::read(&mut plan)?;
-                invoke(io, |a, b, output| {
-                    mul_i8(broadcast, &quantization, a, b, output)
-                })
-            }
-            ElementType::Int16 => {
-                let quantization = MulQuantization::read(&mut plan)?;
-                pairs.combine(io, |a: i16, b| quantization.product(a, b))
-            }
-            ElementType::Int32 => {
-                let clamp = ClampI32::read(&mut plan)?;
-                pairs.combine(io, |a: i32, b| clamp.apply(a.wrapping_mul(b)))
-            }
-            _ => {
-                let clamp = Clamp::read(&mut plan)?;
-                invoke(io, |a, b, output| mul_f32(broadcast, &clamp, a, b, output))
-            }
-        }
+    fn invoke(plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
+        run::<Self>(plan, io)
+    }
+}
+
+impl Arithmetic for op::Mul {
+    type Quantization = MulQuantization;
+
+    #[inline]
+    fn quantized<T: Summand>(quantization: &MulQuantization, a: T, b: T) -> T {
+        quantization.product(a, b)
+    }
+
+    #[inline]
+    fn int32(a: i32, b: i32) -> i32 {
+        a.wrapping_mul(b)
+    }
+
+    #[inline]
+    fn float32(a: f32, b: f32) -> f32 {
+        a * b
     }
 }
 

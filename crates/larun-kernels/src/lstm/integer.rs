@@ -9,6 +9,7 @@ use larun_quant::fixed_point::{FixedMultiplier, Rounding, SigmoidInput16};
 use super::geometry::rows;
 use super::{LstmGeometry, LstmState, LstmWeights};
 use crate::dot::{dot_4, widen};
+use crate::integer::Quantized;
 use crate::plan::{linked, record};
 use crate::requantize::OutputStage;
 use crate::{Element, InvokeError, check_scratch};
@@ -210,7 +211,7 @@ impl Cells<'_> {
 
     /// A sum in Q3.12.
     fn scaled(&self, sum: i64, multiplier: FixedMultiplier) -> i16 {
-        saturate(match self.wide {
+        i16::saturate(match self.wide {
             true => multiplier.apply_i64(sum),
             false => self.scale(sum as i32, multiplier),
         })
@@ -229,7 +230,7 @@ impl Cells<'_> {
         let kept = self.scale(gate(forget) * i32::from(*cell), quantization.forget);
         let added = self.scale(gate(input) * candidate, quantization.update);
         let clip = quantization.cell_clip;
-        let sum = saturate(kept).saturating_add(saturate(added));
+        let sum = i16::saturate(kept).saturating_add(i16::saturate(added));
         let state = i32::from(sum).min(clip).max(clip.wrapping_neg()) as i16;
         *cell = state;
         let tangent = i32::from(quantization.cell.tanh(state));
@@ -240,15 +241,5 @@ impl Cells<'_> {
             max,
         } = quantization.stage;
         scaled.wrapping_add(zero_point).max(min).min(max)
-    }
-}
-
-const fn saturate(value: i32) -> i16 {
-    if value > i16::MAX as i32 {
-        i16::MAX
-    } else if value < i16::MIN as i32 {
-        i16::MIN
-    } else {
-        value as i16
     }
 }

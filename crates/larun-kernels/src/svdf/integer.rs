@@ -5,9 +5,10 @@ use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 use super::filters::{Arithmetic, Filters};
 use super::{SvdfGeometry, SvdfWeights};
 use crate::dot::{for_each_row, widen};
+use crate::integer::Quantized;
 use crate::plan::{linked, record};
 use crate::requantize::OutputStage;
-use crate::{Element, InvokeError, check_scratch};
+use crate::{InvokeError, check_scratch};
 
 record! {
     /// Quantisation of an SVDF.
@@ -77,25 +78,13 @@ pub fn svdf_i8(
     )
 }
 
-/// The element of an integer SVDF's state.
-pub(super) trait State: Element + Into<i32> {
-    /// A feature as it is remembered: it saturates, then the zero point, where there is one, wraps.
-    fn new(feature: i32, zero_point: i32) -> Self;
+/// A feature as it is remembered: it saturates, then the zero point, where there is one, wraps.
+fn remembered<T: Quantized>(feature: i32, zero_point: i32) -> T {
+    let value: i32 = T::saturate(feature).into();
+    T::narrow(value.wrapping_add(zero_point))
 }
 
-impl State for i8 {
-    fn new(feature: i32, zero_point: i32) -> Self {
-        feature.clamp(-128, 127).wrapping_add(zero_point) as Self
-    }
-}
-
-impl State for i16 {
-    fn new(feature: i32, zero_point: i32) -> Self {
-        feature.clamp(-32768, 32767).wrapping_add(zero_point) as Self
-    }
-}
-
-pub(super) fn run<T: State>(
+pub(super) fn run<T: Quantized>(
     geometry: &SvdfGeometry,
     quantization: &SvdfQuantization,
     weights: &SvdfWeights<'_, i8, T, i32>,
@@ -117,7 +106,7 @@ pub(super) fn run<T: State>(
         let mut filters = Filters::new(geometry, arithmetic, state, weights.time, output);
         for_each_row(centred, weights.feature, |_, sum| {
             let feature = quantization.feature.apply_with(sum, rounding);
-            filters.next(T::new(feature, zero_point));
+            filters.next(remembered::<T>(feature, zero_point));
         });
     }
     Ok(())
@@ -128,7 +117,7 @@ struct Integers<'a> {
     bias: &'a [i32],
 }
 
-impl<T: State> Arithmetic<T, T, i8> for Integers<'_> {
+impl<T: Quantized> Arithmetic<T, T, i8> for Integers<'_> {
     type Sum = i32;
     const ZERO: i32 = 0;
 

@@ -8,6 +8,7 @@ mod real;
 
 use larun_ops::{Op, op};
 
+use crate::integer::Quantized;
 use crate::operand::wrong_op;
 use crate::plan::{Record, record};
 use crate::requantize::Clamp;
@@ -65,7 +66,7 @@ impl Kernel for op::Svdf {
     }
 }
 
-fn invoke_integer<T: integer::State>(
+fn invoke_integer<T: Quantized>(
     geometry: &SvdfGeometry,
     mut plan: PlanReader<'_>,
     mut io: Io<'_>,

@@ -10,7 +10,6 @@ use clap::Parser;
 use larun_micro::Interpreter;
 use larun_micro::host::{AlignedBytes, arena_for};
 use larun_micro::kernels::ALL;
-use larun_tflite::view::Model;
 use serde::Serialize;
 
 /// What a model needs and gives on this machine.
@@ -69,27 +68,13 @@ fn run(model: &[u8], mut inputs: &[u8]) -> Result<Reference, Box<dyn Error>> {
 
 /// The operators of all subgraphs by their markers, each once.
 fn operators(model: &[u8]) -> Result<Vec<String>, Box<dyn Error>> {
-    let model = Model::new(model).map_err(|error| error.to_string())?;
+    let graph = larun_tflite::read(model)?;
+    let nodes = graph.subgraphs.iter().flat_map(|subgraph| &subgraph.nodes);
     let mut names = Vec::new();
-    for subgraph in 0..model.subgraph_count() {
-        let subgraph = model
-            .subgraph(subgraph)
-            .map_err(|error| error.to_string())?;
-        for index in 0..subgraph.operator_count() {
-            let operator = subgraph
-                .operator(index)
-                .map_err(|error| error.to_string())?;
-            let code = operator.code_index().map_err(|error| error.to_string())?;
-            let code = model
-                .operator_code(code as usize)
-                .map_err(|error| error.to_string())?;
-            let name = code
-                .kind()
-                .map(|kind| format!("{kind:?}"))
-                .unwrap_or_default();
-            if !names.contains(&name) {
-                names.push(name);
-            }
+    for kind in nodes.filter_map(|node| node.kind()) {
+        let name = format!("{kind:?}");
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
     Ok(names)

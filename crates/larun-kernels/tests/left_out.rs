@@ -1,0 +1,33 @@
+//! Tensors of a type whose feature is left out are refused, by the feature's name. `.ci/run features` runs this with each
+//! feature left out.
+
+use larun_kernels::ALL;
+use larun_ops::{ElementType, OpKind};
+use support::{Node, Tensor};
+
+#[path = "suite/support.rs"]
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod support;
+
+/// The types that can be left out, and whether they are linked.
+const TYPES: [(ElementType, &str, bool); 3] = [
+    (ElementType::Float32, "float32", cfg!(feature = "float32")),
+    (ElementType::Int16, "int16", cfg!(feature = "int16")),
+    (ElementType::Int4, "int4", cfg!(feature = "int4")),
+];
+
+#[test]
+fn what_is_left_out_is_refused_by_name() {
+    assert!(!ALL.is_empty());
+    for (element_type, feature, is_linked) in TYPES {
+        let tensor = || Tensor::new(element_type, &[4], vec![0; 16]).quantized(&[1.0], &[0]);
+        let node = Node {
+            op: OpKind::Abs.with_default_options(),
+            inputs: vec![Some(tensor())],
+            outputs: vec![tensor()],
+        };
+        let refused = node.prepare().map(|_| ()).map_err(|why| why.to_string());
+        let by_name = refused.as_ref().is_err_and(|why| why.contains(feature));
+        assert_eq!(by_name, !is_linked, "{feature}: {refused:?}");
+    }
+}
