@@ -105,11 +105,25 @@ pub(crate) fn dot_rows_i8(input: &[i8], zero_point: i16, rows: [&[i8]; 4]) -> [i
         _ => quads_i8::<true>(input, zero_point, rows),
     };
     let input = input.get(done..).unwrap_or(&[]);
-    for (sum, row) in sums.iter_mut().zip(rows) {
-        let row = row.get(done..).unwrap_or(&[]);
-        *sum = sum.wrapping_add(dot_row(input, zero_point, row));
+    if !input.is_empty() {
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            let row = row.get(done..).unwrap_or(&[]);
+            *sum = sum.wrapping_add(dot_row(input, zero_point, row));
+        }
     }
     sums
+}
+
+/// The four rows of which some weights are. Halves need no checks.
+#[inline]
+pub(crate) fn quarters(weights: &[i8]) -> [&[i8]; 4] {
+    let halves = |weights: &[i8]| weights.len() / 2;
+    let (first, second) = weights
+        .split_at_checked(halves(weights))
+        .unwrap_or_default();
+    let (a, b) = first.split_at_checked(halves(first)).unwrap_or_default();
+    let (c, d) = second.split_at_checked(halves(second)).unwrap_or_default();
+    [a, b, c, d]
 }
 
 /// The products of the whole quads of an input, and how many values those are. Two values less their zero point, of which

@@ -3,7 +3,7 @@
 use larun_ops::{Op, WeightsFormat, op};
 
 use crate::arch;
-use crate::dot::{add_products, dot_row, dot_rows_i8, four_rows};
+use crate::dot::{add_products, dot_row, dot_rows_i8, four_rows, quarters};
 use crate::lanes::SMALL_DEFINITIONS;
 use crate::operand::{Operand, wrong_op};
 use crate::plan::{Record, record};
@@ -264,7 +264,7 @@ pub(crate) mod portable {
             if !SMALL_DEFINITIONS {
                 let mut blocks = weights.chunks_exact(nonzero(input.len().saturating_mul(4)));
                 for block in &mut blocks {
-                    let sums = dot_rows_i8(input, zero_point, four_rows(block, input.len()));
+                    let sums = dot_rows_i8(input, zero_point, quarters(block));
                     for (sum, (unit, output)) in sums.into_iter().zip(&mut outputs) {
                         *output = finish(unit, sum);
                     }
