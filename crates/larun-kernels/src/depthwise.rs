@@ -197,7 +197,7 @@ fn lens(window: &ImageWindow) -> Result<Lens, InvokeError> {
 
 /// How products are added up and become an output.
 trait Arithmetic {
-    type Value: Copy;
+    type Value: Copy + Default;
     type Sum: Copy + Default;
 
     fn add(&self, sum: Self::Sum, value: Self::Value, weight: Self::Value) -> Self::Sum;
@@ -246,6 +246,16 @@ impl Arithmetic for Float32<'_> {
         let bias = self.bias.get(channel).copied().unwrap_or(0.0);
         self.clamp.apply(sum + bias)
     }
+}
+
+/// The last weights, and zeros behind them.
+#[cold]
+fn padded<T: Copy + Default>(weights: &[T]) -> [T; FEW] {
+    let mut four = [T::default(); FEW];
+    for (place, &weight) in four.iter_mut().zip(weights) {
+        *place = weight;
+    }
+    four
 }
 
 /// Outputs that are computed side by side where the definition is to be small.
@@ -327,18 +337,30 @@ impl<A: Arithmetic> View<'_, A> {
     /// than fast.
     fn few(&mut self, first: usize, multiplier: usize) {
         let filter_w = self.window.columns().filter();
-        let sources: [usize; FEW] = core::array::from_fn(|lane| (first + lane) / multiplier);
+        let source = |lane: usize| (first + lane) / multiplier;
+        let [from0, from1, from2, from3] = [source(0), source(1), source(2), source(3)];
         let mut sums = [A::Sum::default(); FEW];
         for (tap_y, y) in self.rows.iter() {
             for (tap_x, x) in self.columns.iter() {
                 let tap = (tap_y * filter_w + tap_x) * self.window.output_channels();
                 let weights = self.filter.get(tap + first..).unwrap_or(&[]);
                 let values = self.image.get(self.window.pixel(y, x)..).unwrap_or(&[]);
-                for ((sum, &source), &weight) in sums.iter_mut().zip(&sources).zip(weights) {
-                    if let Some(&value) = values.get(source) {
-                        *sum = self.arithmetic.add(*sum, value, weight);
-                    }
-                }
+                let value = |source: usize| values.get(source).copied().unwrap_or_default();
+                let [x0, x1, x2, x3] = match from0 == from3 {
+                    true => [value(from0); FEW],
+                    false => [value(from0), value(from1), value(from2), value(from3)],
+                };
+                // Written out, as a compiler that is told to keep code small does not unroll.
+                let four = weights.first_chunk().copied();
+                let [w0, w1, w2, w3] = four.unwrap_or_else(|| padded(weights));
+                let add = |sum, value, weight| self.arithmetic.add(sum, value, weight);
+                let [s0, s1, s2, s3] = sums;
+                sums = [
+                    add(s0, x0, w0),
+                    add(s1, x1, w1),
+                    add(s2, x2, w2),
+                    add(s3, x3, w3),
+                ];
             }
         }
         let outputs = self.pixel.iter_mut().enumerate().skip(first);
