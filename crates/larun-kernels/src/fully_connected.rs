@@ -254,9 +254,13 @@ pub(crate) mod portable {
         geometry.check(input, weights, bias, output)?;
         let zero_point = quantization.input_zero_point as i16;
         let bias = bias.unwrap_or(&[]);
+        // Most layers have one multiplier: it is looked up once.
+        let multipliers = &quantization.multipliers;
+        let common = multipliers.are_common().then(|| multipliers.get(0));
         let finish = |unit: usize, sum: i32| {
             let bias = bias.get(unit).copied().unwrap_or(0);
-            quantization.finish(unit, sum.wrapping_add(bias))
+            let multiplier = common.unwrap_or_else(|| multipliers.get(unit));
+            quantization.finish_by(multiplier, sum.wrapping_add(bias))
         };
         for (input, outputs) in geometry.rows(input, output) {
             let mut outputs = outputs.iter_mut().enumerate();
@@ -265,7 +269,7 @@ pub(crate) mod portable {
                 let mut blocks = weights.chunks_exact(nonzero(input.len().saturating_mul(4)));
                 for block in &mut blocks {
                     let sums = dot_rows_i8(input, zero_point, quarters(block));
-                    for (sum, (unit, output)) in sums.into_iter().zip(&mut outputs) {
+                    for (&sum, (unit, output)) in sums.iter().zip(&mut outputs) {
                         *output = finish(unit, sum);
                     }
                 }

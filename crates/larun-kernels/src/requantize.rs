@@ -126,6 +126,13 @@ impl<'a> WeightedQuantization<'a> {
         self.bound(channel, accumulator) as i8
     }
 
+    /// The INT8 output of an accumulator whose multiplier is looked up already.
+    #[inline]
+    pub(crate) fn finish_by(&self, multiplier: FixedMultiplier, accumulator: i32) -> i8 {
+        let scaled = multiplier.apply_with(accumulator, linked(self.rounding));
+        self.output.finish(scaled)
+    }
+
     /// The output of an accumulator of `channel`, within the bounds.
     #[inline]
     #[must_use]
