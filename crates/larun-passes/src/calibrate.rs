@@ -2,15 +2,12 @@
 
 use std::collections::HashMap;
 
-use larun_graph::ops::ElementType;
-use larun_graph::{Graph, GraphError, Place, TensorId};
-use larun_micro::host::{AlignedBytes, arena_for};
-use larun_micro::{
-    Interpreter, LoadError, NodeId, NodeOutputs, Observer as NodeObserver, RunError, kernels,
-};
-use larun_quant::{MinMax, Observer, QuantError};
+use larun_graph::{Graph, TensorId};
+use larun_quant::{AnyObserver, IntegerRange, MinMax, Observer, ObserverKind, QuantError};
+use rayon::prelude::*;
 
 use crate::PassError;
+use crate::float_run::{Accumulate, FloatRun};
 use crate::quantize::check_float;
 use crate::states::{Probe, probes};
 
@@ -27,19 +24,33 @@ impl Calibration {
         self.ranges.get(tensor.index())?.as_ref()?.bounds()
     }
 
+    /// Sets the range of a tensor, whatever was seen.
+    ///
+    /// # Errors
+    /// When a bound is not finite.
+    pub fn set_range(&mut self, tensor: TensorId, min: f32, max: f32) -> Result<(), QuantError> {
+        let range = MinMax::of(&[min, max])?;
+        if tensor.index() >= self.ranges.len() {
+            self.ranges.resize(tensor.index() + 1, None);
+        }
+        if let Some(slot) = self.ranges.get_mut(tensor.index()) {
+            *slot = Some(range);
+        }
+        Ok(())
+    }
+
     /// How many samples were seen.
     pub fn samples(&self) -> usize {
         self.samples
     }
 }
 
-/// Runs the float model sample by sample and notes ranges. Memory does not grow with the number of samples.
+/// Runs the float model over samples, several at a time, and notes ranges. Memory does not grow with the number of
+/// samples, and the result does not depend on the number of threads.
 pub struct Calibrator {
-    graph: Graph,
-    model: AlignedBytes,
-    arena: AlignedBytes,
-    calibration: Calibration,
-    probes: Vec<Probe>,
+    run: FloatRun,
+    empty: Ranges,
+    ranges: Ranges,
 }
 
 impl Calibrator {
@@ -48,24 +59,31 @@ impl Calibrator {
     /// # Errors
     /// When the graph is quantised already, holds an operator that cannot be, or the interpreter cannot run it.
     pub fn new(graph: &Graph) -> Result<Self, PassError> {
+        Self::with_observer(graph, ObserverKind::MinMax, IntegerRange::INT8)
+    }
+
+    /// A calibrator whose ranges are those of an observer, for activations that become `integers`. States that nodes keep
+    /// have their extremes noted.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and when a parameter of the observer is out of its domain.
+    pub fn with_observer(
+        graph: &Graph,
+        kind: ObserverKind,
+        integers: IntegerRange,
+    ) -> Result<Self, PassError> {
         graph.validate()?;
         check_float(graph)?;
-        let model = AlignedBytes::copy_of(&larun_tflite::write(graph)?);
-        let arena = arena_for(&model, kernels::ALL).map_err(load_error)?;
-        let tensors = graph.main().map_or(0, |subgraph| subgraph.tensors.len());
+        let observer = kind.observer(integers).map_err(PassError::Observer)?;
+        let empty = Ranges::of(graph, observer)?;
         Ok(Self {
-            graph: graph.clone(),
-            probes: probes(graph)?,
-            arena,
-            model,
-            calibration: Calibration {
-                ranges: vec![None; tensors],
-                samples: 0,
-            },
+            run: FloatRun::new(graph)?,
+            ranges: empty.clone(),
+            empty,
         })
     }
 
-    /// Runs samples, each one slice of values per input of the model.
+    /// Runs samples, each one slice of values per input of the model. Each begins with the model's state cleared.
     ///
     /// # Errors
     /// When a sample does not fit the model's inputs, or a value is not finite: the error names the tensor.
@@ -73,19 +91,20 @@ impl Calibrator {
         &mut self,
         samples: impl IntoIterator<Item = Vec<&'s [f32]>>,
     ) -> Result<(), PassError> {
-        let mut interpreter =
-            Interpreter::new(&self.model, kernels::ALL, &mut self.arena).map_err(load_error)?;
-        for sample in samples {
-            run_sample(
-                &mut interpreter,
-                &mut self.calibration,
-                &mut self.probes,
-                &self.graph,
-                &sample,
-            )?;
-            self.calibration.samples += 1;
-        }
-        Ok(())
+        self.observe_with_progress(samples, |_| ())
+    }
+
+    /// As [`observe`](Self::observe); `progress` is told how many samples were run in all.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn observe_with_progress<'s>(
+        &mut self,
+        samples: impl IntoIterator<Item = Vec<&'s [f32]>>,
+        progress: impl FnMut(usize),
+    ) -> Result<(), PassError> {
+        self.run
+            .run(samples, &self.empty, &mut self.ranges, progress)
     }
 
     /// The ranges.
@@ -93,142 +112,126 @@ impl Calibrator {
     /// # Errors
     /// When no sample was observed.
     pub fn finish(self) -> Result<Calibration, PassError> {
-        match self.calibration.samples {
+        match self.run.samples() {
             0 => Err(PassError::NoSamples),
-            _ => Ok(self.calibration),
+            samples => Ok(Calibration {
+                ranges: self.ranges.chosen(),
+                samples,
+            }),
         }
     }
 }
 
-fn run_sample(
-    interpreter: &mut Interpreter<'_, '_>,
-    calibration: &mut Calibration,
-    probes: &mut [Probe],
-    graph: &Graph,
-    sample: &[&[f32]],
-) -> Result<(), PassError> {
-    let index = calibration.samples;
-    let expected = interpreter.input_count();
-    if sample.len() != expected {
-        let found = sample.len();
-        return Err(PassError::SampleInputs {
-            index,
-            expected,
-            found,
-        });
-    }
-    let mut ranges = Ranges {
-        ranges: &mut calibration.ranges,
-        probes,
-        kept: HashMap::new(),
-        values: Vec::new(),
-        error: None,
-    };
-    for (input, values) in sample.iter().enumerate() {
-        let info = interpreter.input_info(input).map_err(run_error)?;
-        interpreter
-            .set_input(input, values)
-            .map_err(|error| match error {
-                RunError::Length { expected, found } => PassError::SampleSize {
-                    index,
-                    name: info.name.to_string(),
-                    expected,
-                    found,
-                },
-                error => run_error(error),
-            })?;
-        ranges.note(info.index, values);
-    }
-    interpreter
-        .invoke_observed(&mut ranges)
-        .map_err(run_error)?;
-    match ranges.error {
-        None => Ok(()),
-        Some((tensor, source)) => Err(quantization(graph, tensor, source)?),
-    }
-}
-
-/// Takes in the results of every node.
-struct Ranges<'c> {
-    ranges: &'c mut Vec<Option<MinMax>>,
-    probes: &'c mut [Probe],
-    /// What goes into the nodes whose states are followed.
+/// The extremes of every tensor, and of the states that nodes keep.
+#[derive(Clone)]
+struct Ranges {
+    /// An observer that has seen nothing.
+    fresh: AnyObserver,
+    ranges: Vec<Option<AnyObserver>>,
+    states: Vec<Option<MinMax>>,
+    /// Nodes whose states are followed, each with its output.
+    probes: Vec<(Probe, TensorId)>,
+    /// What goes into those nodes.
     kept: HashMap<usize, Vec<f32>>,
-    values: Vec<f32>,
-    error: Option<(usize, QuantError)>,
 }
 
-impl Ranges<'_> {
-    fn note(&mut self, tensor: usize, values: &[f32]) {
-        let Some(range) = self.ranges.get_mut(tensor) else {
-            return;
+impl Ranges {
+    /// For a graph of which nothing was seen.
+    fn of(graph: &Graph, fresh: AnyObserver) -> Result<Self, PassError> {
+        let subgraph = crate::edit::main(graph)?;
+        let with_output = |probe: Probe| {
+            let output = crate::edit::output(subgraph, probe.node)?;
+            Ok::<_, PassError>((probe, output))
         };
-        let observed = range.get_or_insert_default().observe(values);
-        if let (Err(error), None) = (observed, &self.error) {
-            self.error = Some((tensor, error));
+        Ok(Self {
+            fresh,
+            ranges: vec![None; subgraph.tensors.len()],
+            states: vec![None; subgraph.tensors.len()],
+            probes: probes(graph)?
+                .into_iter()
+                .map(with_output)
+                .collect::<Result<_, _>>()?,
+            kept: HashMap::new(),
+        })
+    }
+
+    fn observe(&mut self, tensor: usize, values: &[f32]) -> Result<(), QuantError> {
+        let Some(range) = self.ranges.get_mut(tensor) else {
+            return Ok(());
+        };
+        range
+            .get_or_insert_with(|| self.fresh.clone())
+            .observe(values)
+    }
+
+    /// The ranges to quantise.
+    fn chosen(&self) -> Vec<Option<MinMax>> {
+        let bounds = |(range, state): (&Option<AnyObserver>, &Option<MinMax>)| {
+            let (min, max) = match (range, state) {
+                (Some(range), _) => range.bounds()?,
+                (None, state) => state.as_ref()?.bounds()?,
+            };
+            MinMax::of(&[min, max]).ok()
+        };
+        self.ranges
+            .par_iter()
+            .zip(&self.states)
+            .map(bounds)
+            .collect()
+    }
+
+    /// Notes the states of the nodes that gave `output`.
+    fn observe_states(&mut self, tensor: usize, output: &[f32]) -> Result<(), QuantError> {
+        for index in 0..self.probes.len() {
+            let Some((probe, of)) = self.probes.get_mut(index) else {
+                break;
+            };
+            if of.index() != tensor {
+                continue;
+            }
+            if let Some(input) = self.kept.get(&probe.input.index()) {
+                let (state, states) = (probe.state, probe.follow(input, output));
+                if let Some(range) = self.states.get_mut(state.index()) {
+                    range.get_or_insert_default().observe(&states)?;
+                }
+            }
         }
-        if self
-            .probes
-            .iter()
-            .any(|probe| probe.input.index() == tensor)
-        {
+        Ok(())
+    }
+}
+
+impl Accumulate for Ranges {
+    fn begin_sample(&mut self) {
+        self.probes.iter_mut().for_each(|(probe, _)| probe.reset());
+    }
+
+    fn note(&mut self, tensor: usize, values: &[f32]) -> Result<(), QuantError> {
+        self.observe(tensor, values)?;
+        let is_read = |(probe, _): &(Probe, TensorId)| probe.input.index() == tensor;
+        if self.probes.iter().any(is_read) {
             self.kept.insert(tensor, values.to_vec());
         }
+        self.observe_states(tensor, values)
     }
 
-    /// Notes the states of a node that gave `output`.
-    fn note_state(&mut self, node: usize, output: &[f32]) {
-        let probes = self.probes.iter_mut();
-        for probe in probes.filter(|probe| probe.node.index() == node) {
-            let Some(input) = self.kept.get(&probe.input.index()) else {
-                continue;
-            };
-            let states = probe.follow(input, output);
-            let range = self.ranges.get_mut(probe.state.index());
-            let observed = range.map(|range| range.get_or_insert_default().observe(&states));
-            if let (Some(Err(error)), None) = (observed, &self.error) {
-                self.error = Some((probe.state.index(), error));
+    fn merge(&mut self, later: Self) {
+        for (range, later) in self.ranges.iter_mut().zip(later.ranges) {
+            match (range, later) {
+                (Some(range), Some(later)) => {
+                    range.merge(later);
+                }
+                (range, Some(later)) => *range = Some(later),
+                (_, None) => {}
+            }
+        }
+        for (range, later) in self.states.iter_mut().zip(later.states) {
+            if let Some(later) = later {
+                *range = Some(range.unwrap_or_default().union(later));
             }
         }
     }
-}
 
-impl NodeObserver for Ranges<'_> {
-    fn after(&mut self, node: NodeId, outputs: NodeOutputs<'_>) {
-        // The tensors of the main subgraph are quantised.
-        if node.subgraph != 0 {
-            return;
-        }
-        for (tensor, bytes) in (0..outputs.len()).filter_map(|i| outputs.get(i)) {
-            let mut values = core::mem::take(&mut self.values);
-            values.clear();
-            let words = bytes.chunks_exact(4);
-            values
-                .extend(words.map(|word| f32::from_le_bytes(word.try_into().unwrap_or_default())));
-            self.note(tensor, &values);
-            self.note_state(node.index, &values);
-            self.values = values;
-        }
-    }
-}
-
-fn quantization(graph: &Graph, tensor: usize, source: QuantError) -> Result<PassError, GraphError> {
-    let subgraph = graph.main().ok_or(GraphError::NoSubgraph)?;
-    Ok(PassError::Quantization {
-        place: Place::tensor(subgraph, TensorId::new(tensor)),
-        source,
-    })
-}
-
-fn load_error(error: LoadError<'_>) -> PassError {
-    PassError::Interpreter(error.to_string())
-}
-
-fn run_error(error: RunError) -> PassError {
-    match error {
-        RunError::ElementType { found } if found != ElementType::Float32 => PassError::Interpreter(
-            format!("an input has {found} elements, calibration takes FLOAT32"),
-        ),
-        error => PassError::Interpreter(error.to_string()),
+    fn is_ordered(&self) -> bool {
+        matches!(self.fresh, AnyObserver::MovingAverage(_))
     }
 }

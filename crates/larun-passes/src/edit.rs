@@ -37,6 +37,11 @@ pub(crate) fn tensor(subgraph: &Subgraph, id: TensorId) -> Result<&Tensor, Graph
     })
 }
 
+/// What a tensor of the main subgraph is called.
+pub(crate) fn name(graph: &Graph, id: TensorId) -> Result<&str, GraphError> {
+    Ok(tensor(main(graph)?, id)?.name.as_str())
+}
+
 /// The first output of a node.
 pub(crate) fn output(subgraph: &Subgraph, id: NodeId) -> Result<TensorId, GraphError> {
     let first = node(subgraph, id)?.outputs.first().copied();

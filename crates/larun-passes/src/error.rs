@@ -48,6 +48,9 @@ pub enum PassError {
         /// Why.
         source: QuantError,
     },
+    /// An observer that cannot be made.
+    #[error("the observer: {0}")]
+    Observer(QuantError),
     /// A sample of the wrong size.
     #[error(
         "calibration sample {index} has {found} values for input `{name}`, expected {expected}"

@@ -44,7 +44,8 @@ fn next_fusion(graph: &Graph) -> Option<(NodeId, NodeId, Activation)> {
         let free = subgraph.node(producer)?.known()?.activation() == Some(Activation::None);
         let alone = consumers.get(input.index())?.len() == 1 && !subgraph.outputs.contains(&input);
         // A real tensor only: once quantised, the range before the activation may differ from that after it.
-        let real = subgraph.tensor(input)?.quantization.is_none();
+        let quantization = subgraph.tensor(input)?.quantization.as_ref();
+        let real = quantization.is_none_or(larun_graph::Quantization::is_trivial);
         (free && alone && real).then_some((producer, id, fused))
     })
 }

@@ -11,6 +11,7 @@ use crate::PassError;
 use crate::quantize::state::{LSTM_CELL, LSTM_GATES, SVDF_STATE, lstm_has_integer_form};
 
 /// A node whose state is followed.
+#[derive(Clone)]
 pub(crate) struct Probe {
     /// The node.
     pub(crate) node: NodeId,
@@ -21,12 +22,14 @@ pub(crate) struct Probe {
     kind: Kind,
 }
 
+#[derive(Clone)]
 enum Kind {
     Lstm(Box<Lstm>),
     Svdf { feature: Vec<f32>, inputs: usize },
 }
 
 /// An LSTM's weights, those of the input gate first, then forget, cell, output; and what it remembers.
+#[derive(Clone)]
 struct Lstm {
     options: UnidirectionalSequenceLstmOptions,
     input: [Vec<f32>; 4],
@@ -76,6 +79,14 @@ pub(crate) fn probes(graph: &Graph) -> Result<Vec<Probe>, PassError> {
 }
 
 impl Probe {
+    /// Forgets what went before, as at the start of a sample.
+    pub(crate) fn reset(&mut self) {
+        if let Kind::Lstm(lstm) = &mut self.kind {
+            lstm.hidden.fill(0.0);
+            lstm.cell.fill(0.0);
+        }
+    }
+
     /// Every value that the state took while the node made `output` of `input`.
     pub(crate) fn follow(&mut self, input: &[f32], output: &[f32]) -> Vec<f32> {
         match &mut self.kind {

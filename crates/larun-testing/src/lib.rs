@@ -6,11 +6,13 @@ pub mod conformance;
 mod corpus;
 mod models;
 mod npy;
+mod quant;
 mod tfoc;
 mod tolerance;
 
 pub use case::{Case, Set, Tensor};
 pub use corpus::{corpus_dir, data_dir};
 pub use models::model_cases;
+pub use quant::{Converted, QuantModel, quant_models};
 pub use tfoc::{CorpusError, op_cases, read_archive};
 pub use tolerance::Tolerance;

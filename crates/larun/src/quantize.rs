@@ -4,11 +4,12 @@ use std::path::Path;
 
 use larun_graph::{Graph, GraphError, Node, Subgraph};
 use larun_passes::{
-    Budget, Calibration, Calibrator, Decision, LayerOption, LayerSensitivity, QuantizeOptions,
-    QuantizedGraph, Recipe, RoundToNearest, Search, constant_values, fold_batch_norm,
-    fuse_activations, quantize,
+    Budget, Calibration, Calibrator, Decision, Effort, LayerOption, LayerSensitivity, PostTraining,
+    QuantizeOptions, QuantizedGraph, Recipe, RoundToNearest, Scheme, Search, constant_values,
+    quantize, quantize_after_training, simplify,
 };
 use larun_quant::measure::ErrorMeter;
+use larun_quant::{IntegerRange, ObserverKind};
 use larun_zoo::npy::NpyArray;
 use larun_zoo::npz::NpzReader;
 use serde::{Deserialize, Serialize};
@@ -223,6 +224,10 @@ pub struct Request<'r> {
     pub plan: Plan<'r>,
     /// Whether every layer's sensitivity is measured; a search for mixed precision does it anyway.
     pub sensitivity: bool,
+    /// How ranges follow from samples.
+    pub observer: ObserverKind,
+    /// How much is done for quality, where the plan is a scheme with integer activations.
+    pub effort: Effort,
     /// Samples for calibration; none are needed where activations stay real.
     pub calibration: Option<&'r Samples>,
     /// Samples for the comparison with the float model, those of calibration where there are none.
@@ -256,6 +261,9 @@ pub struct QuantizeReport {
     pub ratio: f64,
     /// Samples that were used for calibration.
     pub calibration_samples: usize,
+    /// What was done for quality; `None` where that is not a matter of choice.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ways: Option<String>,
     /// Samples that both models were run on.
     pub evaluation_samples: usize,
     /// Signal to quantisation noise of the outputs in decibels, as the interpreter of the device computes them; `None` where nothing
@@ -328,14 +336,25 @@ pub fn quantize_file(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<QuantizeReport, Error> {
     let graph = prepare(model.graph()?)?;
-    let calibration = calibrate(&graph, request, &mut progress)?;
     let subgraph = graph.main().ok_or(GraphError::NoSubgraph)?.clone();
-    let warnings = warnings(&graph, request, &calibration)?;
     let Made {
         quantized,
+        calibration_samples,
+        warnings,
         sensitivity,
         mixed,
-    } = make(graph, request, &calibration, &mut progress)?;
+        ways,
+    } = match after_training(request) {
+        Some(samples) => make_after_training(graph, request, samples, &mut progress)?,
+        None => {
+            let calibration = calibrate(&graph, request, &mut progress)?;
+            let warnings = warnings(&graph, request, &calibration)?;
+            Made {
+                warnings,
+                ..make(graph, request, &calibration, &mut progress)?
+            }
+        }
+    };
     let layers = layer_reports(&subgraph, &quantized.decisions);
     let bytes = larun_tflite::write(&quantized.graph)?;
     let result = Model::new(out, &bytes);
@@ -354,7 +373,8 @@ pub fn quantize_file(
         float_bytes,
         quantized_bytes,
         ratio: float_bytes as f64 / quantized_bytes.max(1) as f64,
-        calibration_samples: calibration.samples(),
+        calibration_samples,
+        ways,
         evaluation_samples: evaluation.map_or(0, Samples::len),
         sqnr_db: compared.as_ref().and_then(|c| c.sqnr_db),
         argmax_agreement: compared.map(|c| c.argmax_agreement),
@@ -368,8 +388,43 @@ pub fn quantize_file(
 /// A quantised graph, and what was found out on the way.
 struct Made {
     quantized: QuantizedGraph,
+    calibration_samples: usize,
+    warnings: Vec<String>,
     sensitivity: Vec<SensitivityReport>,
     mixed: Option<MixedReport>,
+    ways: Option<String>,
+}
+
+/// The samples, where the request is for a scheme with integer activations and nothing else.
+fn after_training<'r>(request: &Request<'r>) -> Option<&'r Samples> {
+    let alone = matches!(request.plan, Plan::Scheme) && !request.sensitivity;
+    let integer = request.options.scheme.needs_calibration();
+    request.calibration.filter(|_| alone && integer)
+}
+
+fn make_after_training(
+    graph: Graph,
+    request: &Request<'_>,
+    samples: &Samples,
+    progress: &mut impl FnMut(usize, usize),
+) -> Result<Made, Error> {
+    let options = PostTraining {
+        quantize: request.options.clone(),
+        observer: request.observer,
+        effort: request.effort,
+    };
+    let samples: Vec<_> = (0..samples.len())
+        .map(|index| samples.sample(index))
+        .collect();
+    let done = quantize_after_training(graph, &samples, &options, progress)?;
+    Ok(Made {
+        warnings: warnings(&done.float, request, &done.calibration)?,
+        quantized: done.quantized,
+        calibration_samples: done.calibration.samples(),
+        sensitivity: Vec::new(),
+        mixed: None,
+        ways: Some(done.ways),
+    })
 }
 
 fn make(
@@ -399,6 +454,9 @@ fn make(
                 samples: samples.len(),
             }),
             quantized: mixed.quantized,
+            calibration_samples: calibration.samples(),
+            warnings: Vec::new(),
+            ways: None,
         });
     }
     let sensitivity = match request.sensitivity {
@@ -416,8 +474,11 @@ fn make(
     }
     Ok(Made {
         quantized: quantize(graph, calibration, &options, &RoundToNearest)?,
+        calibration_samples: calibration.samples(),
+        warnings: Vec::new(),
         sensitivity,
         mixed: None,
+        ways: None,
     })
 }
 
@@ -466,7 +527,11 @@ fn calibrate(
             ));
         }
     };
-    let mut calibrator = Calibrator::new(graph)?;
+    let integers = match request.options.scheme {
+        Scheme::Int16x8 => IntegerRange::INT16,
+        _ => IntegerRange::INT8,
+    };
+    let mut calibrator = Calibrator::with_observer(graph, request.observer, integers)?;
     calibrator.observe((0..samples.len()).map(|index| {
         progress(index, samples.len());
         samples.sample(index)
@@ -573,5 +638,5 @@ fn arg_max(values: &[f32]) -> Option<usize> {
 /// # Errors
 /// When the graph does not hold together.
 pub fn prepare(graph: Graph) -> Result<Graph, Error> {
-    Ok(fuse_activations(fold_batch_norm(graph)?)?)
+    Ok(simplify(graph)?)
 }

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use larun::Model;
 use larun::optimize::Progress;
-use larun::passes::{Border, Budget, DenseWeights, QuantizeOptions, Recipe, Scheme, Unsupported};
+use larun::passes::{
+    Border, Budget, DenseWeights, Effort, QuantizeOptions, Recipe, Scheme, Unsupported,
+};
+use larun::quant::ObserverKind;
 use larun::quantize::{Plan, QuantizeReport, Request, Samples, quantize_file};
 
 use super::print_json;
@@ -20,6 +23,7 @@ use crate::render::{bytes, pairs, percent, table};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   larun quantize float.tflite --scheme int8 --calib samples.npy -o int8.tflite
+  larun quantize float.tflite --scheme int8 --optimize --calib samples.npy -o int8.tflite
   larun quantize float.tflite --scheme int16x8 --calib data.npz --io float -o int16.tflite
   larun quantize float.tflite --scheme dynamic -o dynamic.tflite
   larun quantize float.tflite --scheme int8 --calib samples.npy --eval test.npy --leave-float -o int8.tflite
@@ -63,6 +67,20 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Io::Int)]
     io: Io,
 
+    /// How the range of an activation follows from the samples: min-max, moving-average, percentile, entropy, mse or octav,
+    /// a parameter after `=` (percentile=99.9)
+    #[arg(long, default_value_t)]
+    observer: ObserverKind,
+
+    /// Try several ways (channels equalised, ranges of least error, weights rounded for the least error of outputs) and keep
+    /// the one whose outputs are nearest to the float model's on the samples
+    #[arg(long, conflicts_with = "plain")]
+    optimize: bool,
+
+    /// Do no more than round to the nearest: no bias correction
+    #[arg(long)]
+    plain: bool,
+
     /// Leave operators float that cannot be quantised, between DEQUANTIZE and QUANTIZE, instead of refusing the model
     #[arg(long)]
     leave_float: bool,
@@ -83,9 +101,9 @@ pub(crate) struct Args {
     #[arg(long)]
     sensitivity: bool,
 
-    /// One weight scale per output of dense layers too; runtimes from before 2024 misread such files
+    /// One weight scale for each dense layer, not one per output: runtimes from before 2024 misread the latter
     #[arg(long)]
-    per_channel_dense: bool,
+    per_tensor_dense: bool,
 
     /// Show what became of each layer
     #[arg(long)]
@@ -163,6 +181,12 @@ impl Args {
             options: self.options(),
             plan: self.plan(recipe.as_ref())?,
             sensitivity: self.sensitivity,
+            observer: self.observer,
+            effort: match (self.plain, self.optimize) {
+                (true, _) => Effort::Plain,
+                (false, false) => Effort::Default,
+                (false, true) => Effort::Best,
+            },
             calibration: calibration.as_ref(),
             evaluation: evaluation.as_ref(),
         };
@@ -213,9 +237,9 @@ impl Args {
                 Io::Float => Border::Float,
                 Io::Int => Border::Integer,
             },
-            dense: match self.per_channel_dense {
-                true => DenseWeights::PerChannel,
-                false => DenseWeights::PerTensor,
+            dense: match self.per_tensor_dense {
+                true => DenseWeights::PerTensor,
+                false => DenseWeights::PerChannel,
             },
             unsupported: match self.leave_float {
                 true => Unsupported::LeaveFloat,
@@ -241,6 +265,9 @@ impl Args {
         if report.calibration_samples > 0 {
             let samples = format!("{} samples", report.calibration_samples);
             rows.push(("calibrated with", samples));
+        }
+        if let Some(ways) = &report.ways {
+            rows.push(("for quality", ways.clone()));
         }
         if report.evaluation_samples > 0 {
             let on = format!("on {} samples", report.evaluation_samples);

@@ -44,9 +44,9 @@ pub enum Border {
 pub enum DenseWeights {
     /// One scale for the whole matrix. Runtimes from before 2024, Arduino's library among them, read only the
     /// first of several scales and compute nonsense without saying so.
-    #[default]
     PerTensor,
-    /// One scale for every output, as the current specification allows.
+    /// One scale for every output, as the current specification allows and TensorFlow's converter does.
+    #[default]
     PerChannel,
 }
 

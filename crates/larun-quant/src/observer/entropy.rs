@@ -33,7 +33,7 @@ const LEAST_COUNT: f64 = 1e-4;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entropy {
-    histogram: Histogram,
+    pub(super) histogram: Histogram,
     integers: IntegerRange,
 }
 

@@ -168,6 +168,27 @@ pub enum AnyObserver {
 }
 
 impl AnyObserver {
+    /// Takes in what another observer of the same kind has seen of other values, as if this one had seen them: `false`,
+    /// and nothing changes, where that is not the same in any order. A moving average is not, nor are two kinds.
+    pub fn merge(&mut self, other: Self) -> bool {
+        let histograms = match (self, other) {
+            (Self::MinMax(one), Self::MinMax(other)) => {
+                *one = one.union(other);
+                return true;
+            }
+            (Self::Percentile(one), Self::Percentile(other)) => {
+                (&mut one.histogram, other.histogram)
+            }
+            (Self::Entropy(one), Self::Entropy(other)) => (&mut one.histogram, other.histogram),
+            (Self::LeastSquares(one), Self::LeastSquares(other)) => {
+                (&mut one.histogram, other.histogram)
+            }
+            (Self::Octav(one), Self::Octav(other)) => (&mut one.histogram, other.histogram),
+            _ => return false,
+        };
+        histograms.0.merge(histograms.1).is_ok()
+    }
+
     fn as_dyn(&self) -> &dyn Observer {
         match self {
             Self::MinMax(observer) => observer,

@@ -30,7 +30,7 @@ const HALVINGS: usize = 10;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeastSquares {
-    histogram: Histogram,
+    pub(super) histogram: Histogram,
     integers: IntegerRange,
 }
 

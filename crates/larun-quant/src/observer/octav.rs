@@ -26,7 +26,7 @@ use crate::octav::{Moments, newton};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Octav {
-    histogram: Histogram,
+    pub(super) histogram: Histogram,
     integers: IntegerRange,
 }
 

@@ -20,7 +20,7 @@ use crate::error::QuantError;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Percentile {
-    histogram: Histogram,
+    pub(super) histogram: Histogram,
     /// The part that is cut off at each end.
     cut: f64,
 }
