@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast LARUN is beside the real runtimes.
+//! `cargo xtask bench`: LARUN beside the real runtimes and converters.
 
 use std::ffi::OsStr;
 use std::io;
@@ -28,6 +28,33 @@ pub(crate) struct Args {
 enum Machine {
     /// On this machine, beside LiteRT with XNNPACK and TensorFlow Lite Micro
     Host(HostArgs),
+    /// Quantisation: nearness of the outputs to the float model's, and time and memory, beside other converters
+    Quantize(QuantizeArgs),
+}
+
+#[derive(clap::Args)]
+struct QuantizeArgs {
+    /// Where the float models are: a corpus, or a folder of folders with tf_fp32, calib.npy and test.npy
+    #[arg(long, value_name = "DIR")]
+    corpus: Option<PathBuf>,
+    /// Only models whose name contains this
+    #[arg(long, default_value = "")]
+    filter: String,
+    /// Measure seconds and peak memory, not nearness
+    #[arg(long, requires = "tensorflow", requires = "ai_edge")]
+    time: bool,
+    /// A Python that has tensorflow
+    #[arg(long, value_name = "PYTHON")]
+    tensorflow: Option<PathBuf>,
+    /// A Python that has ai-edge-quantizer
+    #[arg(long, value_name = "PYTHON")]
+    ai_edge: Option<PathBuf>,
+    /// Rounds in which the converters take turns
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -59,19 +86,24 @@ pub(crate) enum Error {
 
 /// Builds the program that times LARUN and runs the script that times all.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let Machine::Host(args) = &args.machine;
+    match &args.machine {
+        Machine::Host(args) => host(args),
+        Machine::Quantize(args) => quantize(args),
+    }
+}
+
+fn host(args: &HostArgs) -> Result<ExitCode, Error> {
     let root = workspace_root();
     let models = if args.models.is_empty() {
         corpus_models()?
     } else {
         args.models.clone()
     };
-    let built = build(&root)?;
+    let built = build(&root, "bench_host")?;
     if built != ExitCode::SUCCESS {
         return Ok(built);
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let program = root.join(target).join("release/bench_host");
+    let program = built_program(&root, "bench_host");
     // Relative to the folder that the command was started in, or else to the workspace.
     let python = match args.python.exists() {
         true => args.python.clone(),
@@ -79,13 +111,66 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     };
     let mut script = Command::new(python);
     script.arg(root.join("xtask/scripts/bench_host.py"));
-    script.arg(program.with_extension(std::env::consts::EXE_EXTENSION));
+    script.arg(program);
     script.args(["--rounds", &args.rounds.to_string()]);
     script.args(["--runs", &args.runs.to_string()]);
     if let Some(json) = &args.json {
         script.arg("--json").arg(json);
     }
     status(script.arg("--").args(models))
+}
+
+fn quantize(args: &QuantizeArgs) -> Result<ExitCode, Error> {
+    let root = workspace_root();
+    let built = build(&root, "bench_quantize")?;
+    if built != ExitCode::SUCCESS {
+        return Ok(built);
+    }
+    let program = built_program(&root, "bench_quantize");
+    let corpus = args.corpus.clone();
+    let corpus = corpus.or_else(|| std::env::var_os("LARUN_CORPUS").map(PathBuf::from));
+    let corpus = corpus.ok_or(Error::NoCorpus)?;
+    let mut command = match (args.time, &args.tensorflow, &args.ai_edge) {
+        (true, Some(tensorflow), Some(ai_edge)) => {
+            let mut script = Command::new(ai_edge);
+            script.arg(root.join("xtask/scripts/bench_quantize.py"));
+            script.arg(program).arg("--tensorflow").arg(tensorflow);
+            script.arg("--ai-edge").arg(ai_edge);
+            script.args(["--rounds", &args.rounds.to_string()]);
+            script
+        }
+        _ => {
+            let mut command = Command::new(program);
+            command.arg("sqnr").arg("--corpus").arg(&corpus);
+            command.args(["--filter", &args.filter]);
+            command
+        }
+    };
+    if let Some(json) = &args.json {
+        command.arg("--json").arg(json);
+    }
+    if args.time {
+        command.args(quant_folders(&corpus, &args.filter)?);
+    }
+    status(&mut command)
+}
+
+/// The folders of the float models.
+fn quant_folders(corpus: &Path, filter: &str) -> Result<Vec<PathBuf>, Error> {
+    let quant = corpus.join("quant");
+    let folder = if quant.is_dir() { &quant } else { corpus };
+    let entries = std::fs::read_dir(folder).map_err(|_| Error::NoCorpus)?;
+    let named = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.contains(filter) && path.join("tf_fp32/model.tflite").exists()
+    };
+    let mut folders: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(named)
+        .collect();
+    folders.sort();
+    Ok(folders)
 }
 
 fn corpus_models() -> Result<Vec<PathBuf>, Error> {
@@ -96,11 +181,17 @@ fn corpus_models() -> Result<Vec<PathBuf>, Error> {
         .to_vec())
 }
 
-fn build(root: &Path) -> Result<ExitCode, Error> {
+fn built_program(root: &Path, name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let program = root.join(target).join("release").join(name);
+    program.with_extension(std::env::consts::EXE_EXTENSION)
+}
+
+fn build(root: &Path, program: &str) -> Result<ExitCode, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--release", "--package"]);
-    command.args(["larun-testing", "--bin", "bench_host"]);
+    command.args(["larun-testing", "--bin", program]);
     status(command.current_dir(root))
 }
 

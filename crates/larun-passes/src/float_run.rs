@@ -1,7 +1,7 @@
 //! Samples run through a float model in parallel, and every value shown to an accumulator.
 
-use larun_graph::ops::ElementType;
-use larun_graph::{Graph, Place, TensorId};
+use larun_graph::ops::{ElementType, Op, OpKind, UnidirectionalSequenceLstmOptions};
+use larun_graph::{Graph, Node, Place, TensorId};
 use larun_micro::host::{AlignedBytes, arena_for};
 use larun_micro::{
     Interpreter, LoadError, NodeId, NodeOutputs, Observer as NodeObserver, RunError, kernels,
@@ -41,7 +41,30 @@ pub(crate) struct FloatRun {
     arena_bytes: usize,
     /// Which tensors hold real numbers.
     real: Vec<bool>,
+    /// Whether samples follow each other, state and all.
+    streaming: bool,
     samples: usize,
+}
+
+/// Whether a graph takes in a stream piece by piece: what it keeps from one inference is meant for the next. An LSTM that
+/// gets whole sequences keeps its state only within one.
+pub(crate) fn is_streaming(graph: &Graph) -> bool {
+    let Some(subgraph) = graph.main() else {
+        return false;
+    };
+    let steps = |node: &Node, options: &UnidirectionalSequenceLstmOptions| {
+        let input = node.input(0).and_then(|id| subgraph.tensor(id));
+        let dims = input.map_or(&[][..], |tensor| tensor.shape.dims());
+        dims.get(usize::from(!options.time_major)).copied()
+    };
+    subgraph.nodes.iter().any(|node| match node.known() {
+        Some(Op::UnidirectionalSequenceLstm(options)) => steps(node, options) == Some(1),
+        Some(op) => matches!(
+            op.kind(),
+            OpKind::Svdf | OpKind::CircularBuffer | OpKind::VarHandle
+        ),
+        None => false,
+    })
 }
 
 impl FloatRun {
@@ -58,6 +81,7 @@ impl FloatRun {
             graph: graph.clone(),
             arena_bytes: arena.len(),
             model,
+            streaming: is_streaming(graph),
             samples: 0,
         })
     }
@@ -68,7 +92,7 @@ impl FloatRun {
     }
 
     /// Runs samples, each one slice of values an input, and shows `into` the values of all FLOAT32 tensors that are no
-    /// constants. Every sample begins with the model's state cleared. `empty` is an accumulator that has seen nothing.
+    /// constants. Every sample begins with the model's state cleared, unless the model takes in a stream. `empty` is an accumulator that has seen nothing.
     /// `progress` is told how many samples were run. Results are the same at any number of threads.
     ///
     /// # Errors
@@ -81,6 +105,13 @@ impl FloatRun {
         mut progress: impl FnMut(usize),
     ) -> Result<(), PassError> {
         let mut samples = samples.into_iter();
+        if self.streaming {
+            let all: Vec<_> = samples.collect();
+            *into = self.run_chunk(0, &all, into.clone())?;
+            self.samples += all.len();
+            progress(self.samples);
+            return Ok(());
+        }
         loop {
             let wave: Vec<_> = samples.by_ref().take(WAVE).collect();
             if wave.is_empty() {
@@ -122,8 +153,10 @@ impl FloatRun {
         for (index, sample) in samples.iter().enumerate() {
             let fault =
                 |error: larun_tflite::view::ViewError| PassError::Interpreter(error.to_string());
-            interpreter.reset().map_err(fault)?;
-            watch.into.begin_sample();
+            if !self.streaming {
+                interpreter.reset().map_err(fault)?;
+                watch.into.begin_sample();
+            }
             feed(&mut interpreter, &mut watch, first + index, sample)?;
             interpreter.invoke_observed(&mut watch).map_err(run_error)?;
             if let Some((tensor, source)) = watch.error {

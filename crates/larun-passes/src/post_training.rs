@@ -6,6 +6,7 @@ use larun_quant::rounding::{Descent, RoundingMethod};
 use larun_quant::{IntegerRange, ObserverKind};
 
 use crate::evaluate::{Outputs, outputs, sqnr_db};
+use crate::float_run::is_streaming;
 use crate::quantize::{Activations, QuantizedGraph, RoundToNearest, quantize};
 use crate::{
     Calibration, Calibrator, ChannelStatistics, PassError, QuantizeOptions, Reconstruction,
@@ -15,8 +16,10 @@ use crate::{
 
 /// Samples that layers are corrected on, at most: their inner values are held in memory.
 const MOST_HELD: usize = 128;
-/// Samples on which versions are compared by default.
+/// Samples of a large model that are enough by default: its layers have many positions in each.
 const FEW: usize = 32;
+/// A model of more multiplications than this is large.
+const LARGE_MACS: u64 = 1_000_000;
 
 /// How much is done for the quality of the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,7 +86,11 @@ pub fn quantize_after_training(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<PostTrained, PassError> {
     let graph = simplify(graph)?;
-    let ways = ways(options);
+    let ways = match is_streaming(&graph) {
+        // Samples are one stream, which layers cannot be corrected on.
+        true => vec![Way::plain(options)],
+        false => ways(options),
+    };
     let steps = ways.len() * samples.len().max(1);
     let mut run = Run {
         samples,
@@ -117,12 +124,7 @@ struct Way {
 }
 
 fn ways(options: &PostTraining) -> Vec<Way> {
-    let plain = Way {
-        equalize: false,
-        observer: options.observer,
-        rounding: None,
-        correct: false,
-    };
+    let plain = Way::plain(options);
     let corrected = Way {
         correct: true,
         ..plain
@@ -157,6 +159,16 @@ fn ways(options: &PostTraining) -> Vec<Way> {
 }
 
 impl Way {
+    /// Ranges, rounding to the nearest, nothing else.
+    fn plain(options: &PostTraining) -> Self {
+        Self {
+            equalize: false,
+            observer: options.observer,
+            rounding: None,
+            correct: false,
+        }
+    }
+
     fn name(&self) -> String {
         let parts = [
             self.equalize.then(|| "channels equalised".to_owned()),
@@ -222,7 +234,7 @@ impl Run<'_> {
             &RoundToNearest,
         )?;
         if (way.correct || way.rounding.is_some()) && runs_node_by_node(&quantized.graph) {
-            let held = self.samples.len().min(MOST_HELD);
+            let held = self.enough(graph)?.min(MOST_HELD);
             let reconstruction = Reconstruction {
                 rounding: way.rounding,
                 keep_biases: !way.correct,
@@ -241,6 +253,16 @@ impl Run<'_> {
             calibration,
             ways: way.name(),
             sqnr_db,
+        })
+    }
+
+    /// How many samples layers are corrected on and ways compared on.
+    fn enough(&self, graph: &Graph) -> Result<usize, PassError> {
+        let large = graph.stats()?.macs > LARGE_MACS;
+        let all = self.samples.len();
+        Ok(match self.options.effort {
+            Effort::Plain | Effort::Default if large => all.min(FEW),
+            _ => all,
         })
     }
 
@@ -278,12 +300,9 @@ impl Run<'_> {
         Ok(calibration)
     }
 
-    /// Signal to noise on the samples, or on some of them where time matters more.
+    /// Signal to noise on as many samples as are enough.
     fn measure(&mut self, float: &Graph, quantized: &Graph) -> Result<f64, PassError> {
-        let count = match self.options.effort {
-            Effort::Best => self.samples.len(),
-            Effort::Plain | Effort::Default => self.samples.len().min(FEW),
-        };
+        let count = self.enough(float)?;
         let samples = self.samples.get(..count).unwrap_or_default();
         if self.reference.is_none() {
             self.reference = Some(outputs(float, samples)?);

@@ -116,7 +116,7 @@ fn round(
 }
 
 /// The float graph, run as far as the values that were asked for.
-struct Reference<'g> {
+pub(crate) struct Reference<'g> {
     graph: &'g Graph,
     frontier: Frontier,
     done: usize,
@@ -125,7 +125,7 @@ struct Reference<'g> {
 }
 
 impl<'g> Reference<'g> {
-    fn new(graph: &'g Graph, samples: &[Vec<&[f32]>]) -> Result<Self, PassError> {
+    pub(crate) fn new(graph: &'g Graph, samples: &[Vec<&[f32]>]) -> Result<Self, PassError> {
         let subgraph = edit::main(graph)?;
         let mut nodes = HashMap::new();
         for (index, node) in subgraph.nodes.iter().enumerate() {
@@ -142,7 +142,7 @@ impl<'g> Reference<'g> {
     }
 
     /// The real values of a name, a piece for each sample; `None` where the graph has none.
-    fn at(&mut self, name: &str) -> Result<Option<Vec<Vec<f32>>>, PassError> {
+    pub(crate) fn at(&mut self, name: &str) -> Result<Option<Vec<Vec<f32>>>, PassError> {
         let Some(&(node, output)) = self.nodes.get(name) else {
             return Ok(None);
         };

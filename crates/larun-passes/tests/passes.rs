@@ -7,8 +7,8 @@ use larun_graph::ops::{
 };
 use larun_graph::{Graph, TensorId};
 use larun_passes::{
-    Border, Calibrator, PassError, QuantizeOptions, RealWeights, WeightRounder, fold_batch_norm,
-    fuse_activations, quantize, quantize_int8,
+    Border, Calibrator, DenseWeights, PassError, QuantizeOptions, RealWeights, WeightRounder,
+    fold_batch_norm, fuse_activations, quantize, quantize_int8,
 };
 use proptest::prelude::*;
 use support::{Net, branches, calibrate, noise, prepared, run, stride_one};
@@ -254,7 +254,10 @@ fn a_rounder_chooses_the_integers_of_weights() {
     let calibration = calibrate(&float, 4);
     let real = float.values::<f32>(id(&float, "w3")).unwrap();
     let rounder = TowardsZero(id(&float, "logits"));
-    let options = QuantizeOptions::default();
+    let options = QuantizeOptions {
+        dense: DenseWeights::PerTensor,
+        ..QuantizeOptions::default()
+    };
     let nearest = quantize_int8(float.clone(), &calibration, &options).unwrap();
     let rounded = quantize(float, &calibration, &options, &rounder)
         .unwrap()

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod advise;
 pub mod bench;
 pub mod card;
 pub mod compare;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use larun::Model;
+use larun::advise::{LayerAdvice, advise};
 use larun::compare::{Comparison, Difference, compare, compare_roundings};
 use larun::zoo::npy::NpyArray;
 use larun::zoo::npz::NpzReader;
@@ -64,10 +65,15 @@ impl Args {
         };
         let b = Model::open(b)?;
         let comparison = compare(&a, &b, &data)?;
+        let layers = advise(&a, &b, &data)?;
         if self.json {
-            print_json(&comparison)?;
+            print_json(&Report {
+                comparison: &comparison,
+                layers_to_look_at: &layers,
+            })?;
         } else {
             self.print(&comparison);
+            print_advice(&layers);
         }
         match same_elements(&a, &b)? && !comparison.is_equal() {
             true => Err(Failure::Finding("the models differ".to_owned())),
@@ -131,6 +137,30 @@ impl Args {
             .into_iter()
             .filter_map(|index| layers.get(index))
             .collect()
+    }
+}
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Report<'r> {
+    #[serde(flatten)]
+    comparison: &'r Comparison,
+    layers_to_look_at: &'r [LayerAdvice],
+}
+
+fn print_advice(layers: &[LayerAdvice]) {
+    if let Some(first) = layers.iter().find(|layer| layer.collapses) {
+        let db = first.sqnr_db.unwrap_or(0.0);
+        anstream::println!(
+            "\nfirst layer that collapses: {} `{}` ({db:.1} dB)",
+            first.op,
+            first.name
+        );
+    }
+    for layer in layers {
+        if let Some(advice) = &layer.advice {
+            anstream::println!("\n{} `{}`: {advice}", layer.op, short(&layer.name));
+        }
     }
 }
 

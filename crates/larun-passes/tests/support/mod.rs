@@ -164,3 +164,13 @@ pub(crate) fn calibrate(graph: &Graph, samples: usize) -> Calibration {
 pub(crate) fn prepared(seed: u32) -> Graph {
     fuse_activations(fold_batch_norm(branches(seed)).unwrap()).unwrap()
 }
+
+/// What a graph of INT8 inputs and outputs computes.
+pub(crate) fn run_int8(graph: &Graph, input: &[i8]) -> Vec<i8> {
+    let model = AlignedBytes::copy_of(&larun_tflite::write(graph).unwrap());
+    let mut arena = arena_for(&model, kernels::ALL).unwrap();
+    let mut interpreter = Interpreter::new(&model, kernels::ALL, &mut arena).unwrap();
+    interpreter.set_input(0, input).unwrap();
+    interpreter.invoke().unwrap();
+    interpreter.output::<i8>(0).unwrap().to_vec()
+}
