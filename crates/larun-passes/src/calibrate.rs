@@ -84,7 +84,7 @@ impl Calibrator {
     }
 
     /// Runs samples, each one slice of values per input of the model. Each begins with the model's state cleared,
-    /// unless the model takes in a stream piece by piece (SVDF, LSTM of one step, resource variables).
+    /// unless the model keeps one (SVDF, LSTM, resource variables): then all are one sequence, as for TensorFlow's calibrator.
     ///
     /// # Errors
     /// When a sample does not fit the model's inputs, or a value is not finite: the error names the tensor.

@@ -67,6 +67,15 @@ pub(crate) fn is_streaming(graph: &Graph) -> bool {
     })
 }
 
+/// Whether samples are run as one sequence: TensorFlow's calibrator keeps the state of an LSTM from sample to sample too.
+fn keeps_state(graph: &Graph) -> bool {
+    let is_lstm = |node: &Node| node.kind() == Some(OpKind::UnidirectionalSequenceLstm);
+    is_streaming(graph)
+        || graph
+            .main()
+            .is_some_and(|main| main.nodes.iter().any(is_lstm))
+}
+
 impl FloatRun {
     /// # Errors
     /// When the interpreter cannot run the graph.
@@ -81,7 +90,7 @@ impl FloatRun {
             graph: graph.clone(),
             arena_bytes: arena.len(),
             model,
-            streaming: is_streaming(graph),
+            streaming: keeps_state(graph),
             samples: 0,
         })
     }
@@ -92,7 +101,7 @@ impl FloatRun {
     }
 
     /// Runs samples, each one slice of values an input, and shows `into` the values of all FLOAT32 tensors that are no
-    /// constants. Every sample begins with the model's state cleared, unless the model takes in a stream. `empty` is an accumulator that has seen nothing.
+    /// constants. Every sample begins with the model's state cleared, unless the model keeps one. `empty` is an accumulator that has seen nothing.
     /// `progress` is told how many samples were run. Results are the same at any number of threads.
     ///
     /// # Errors
