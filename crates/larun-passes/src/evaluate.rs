@@ -67,7 +67,7 @@ fn run_chunk(
 }
 
 /// Signal to quantisation noise in decibels, the mean over outputs; what has no noise counts as 200 dB.
-pub(crate) fn sqnr_db(expected: &Outputs, found: &Outputs) -> f64 {
+pub(crate) fn sqnr_db(expected: &[Vec<Vec<f32>>], found: &[Vec<Vec<f32>>]) -> f64 {
     let count = expected.first().map_or(0, Vec::len);
     let of_output = |output: usize| {
         let mut meter = ErrorMeter::new();

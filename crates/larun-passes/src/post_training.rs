@@ -18,6 +18,10 @@ use crate::{
 const MOST_HELD: usize = 128;
 /// Samples of a large model that are enough by default: its layers have many positions in each.
 const FEW: usize = 32;
+/// Fewer samples than this are too few to judge ways by: the plain one is taken.
+const LEAST_JUDGED: usize = 8;
+/// Parts of the samples, each judged by what was fitted to the others.
+const FOLDS: usize = 4;
 /// A model of more multiplications than this is large.
 const LARGE_MACS: u64 = 1_000_000;
 
@@ -26,12 +30,12 @@ const LARGE_MACS: u64 = 1_000_000;
 pub enum Effort {
     /// Ranges, rounding to the nearest, nothing else: what other converters do.
     Plain,
-    /// Bias correction, where it helps on the samples.
+    /// Bias correction, where it helps.
     #[default]
     Default,
     /// Several ways (channels equalised or not, extremes or the ranges of least error, weights rounded to the nearest or for
     /// the least error of the outputs), all with bias correction; the one is taken whose outputs are nearest to the float
-    /// model's on the samples.
+    /// model's on samples that it was not fitted to.
     Best,
 }
 
@@ -89,29 +93,69 @@ pub fn quantize_after_training(
     let ways = match is_streaming(&graph) {
         // Samples are one stream, which layers cannot be corrected on.
         true => vec![Way::plain(options)],
-        false => ways(options),
+        false => ways(&graph, options)?,
     };
-    let steps = ways.len() * samples.len().max(1);
-    let mut run = Run {
-        samples,
-        options,
-        reference: None,
-        equalized: None,
-        calibrations: Vec::new(),
-    };
-    let mut best: Option<PostTrained> = None;
-    for (index, way) in ways.iter().enumerate() {
-        let tell = |seen: usize| progress(index * samples.len() + seen, steps);
-        let found = run.quantize(&graph, *way, ways.len() > 1, tell)?;
-        if best
-            .as_ref()
-            .is_none_or(|best| found.sqnr_db > best.sqnr_db)
-        {
-            best = Some(found);
+    let (judged, count) = (FOLDS * ways.len(), samples.len());
+    let mut tell = |step: usize, seen: usize| progress(step * count + seen, (judged + 1) * count);
+    let way = best_way(&graph, samples, options, &ways, &mut tell)?;
+    let mut run = Run::new(samples, options);
+    let mut found = run.quantize(&graph, way, |seen| tell(judged, seen))?;
+    if ways.len() > 1 {
+        found.sqnr_db = Some(run.measure(&graph, &found.quantized.graph)?);
+    }
+    tell(judged, count);
+    Ok(found)
+}
+
+/// The way whose outputs are nearest to the float model's, on samples that it was not fitted to.
+///
+/// Every part of the samples is judged by what was fitted to the others ([`FOLDS`]-fold cross-validation): a method that only
+/// learns its samples by heart does not win.
+fn best_way(
+    graph: &Graph,
+    samples: &[Vec<&[f32]>],
+    options: &PostTraining,
+    ways: &[Way],
+    progress: &mut impl FnMut(usize, usize),
+) -> Result<Way, PassError> {
+    let first = ways.first().copied();
+    let first = first.unwrap_or_else(|| Way::plain(options));
+    if ways.len() < 2 || samples.len() < LEAST_JUDGED {
+        return Ok(first);
+    }
+    let mut expected = Outputs::new();
+    let mut found = vec![Outputs::new(); ways.len()];
+    for fold in 0..FOLDS {
+        let part = |judged: bool| -> Vec<_> {
+            let samples = samples.iter().enumerate();
+            let chosen = samples.filter(|(index, _)| (index % FOLDS == fold) == judged);
+            chosen.map(|(_, sample)| sample.clone()).collect()
+        };
+        let (fitted, judged) = (part(false), part(true));
+        expected.extend(outputs(graph, &judged)?);
+        let mut run = Run::new(&fitted, options);
+        for (index, (way, found)) in ways.iter().zip(&mut found).enumerate() {
+            let step = fold * ways.len() + index;
+            let fit = run.quantize(graph, *way, |seen| progress(step, seen))?;
+            found.extend(outputs(&fit.quantized.graph, &judged)?);
         }
     }
-    progress(steps, steps);
-    best.ok_or(PassError::NoSamples)
+    let mut best = (first, f64::NEG_INFINITY);
+    for (&way, found) in ways.iter().zip(&found) {
+        let nearness = nearness_db(&expected, found);
+        if nearness > best.1 {
+            best = (way, nearness);
+        }
+    }
+    Ok(best.0)
+}
+
+/// The mean of two figures in decibels: signal to noise over all samples, which the worst few decide, and the mean of each
+/// sample's own, which is that of the typical one.
+fn nearness_db(expected: &Outputs, found: &Outputs) -> f64 {
+    let each = expected.chunks(1).zip(found.chunks(1));
+    let sum: f64 = each.map(|(expected, found)| sqnr_db(expected, found)).sum();
+    (sqnr_db(expected, found) + sum / expected.len().max(1) as f64) / 2.0
 }
 
 /// One way to quantise.
@@ -123,23 +167,26 @@ struct Way {
     correct: bool,
 }
 
-fn ways(options: &PostTraining) -> Vec<Way> {
+/// The ways to choose from, the simplest first.
+fn ways(graph: &Graph, options: &PostTraining) -> Result<Vec<Way>, PassError> {
     let plain = Way::plain(options);
     let corrected = Way {
         correct: true,
         ..plain
     };
     let integer = options.quantize.scheme.needs_calibration();
-    match options.effort {
+    Ok(match options.effort {
         _ if !integer => vec![plain],
         Effort::Plain => vec![plain],
-        Effort::Default => vec![corrected, plain],
+        // The mean error of a layer is known well from many positions; no sample is needed to judge that.
+        Effort::Default if is_large(graph)? => vec![corrected],
+        Effort::Default => vec![plain, corrected],
         Effort::Best => {
             let mut observers = vec![options.observer];
             if options.observer != ObserverKind::LeastSquares {
                 observers.push(ObserverKind::LeastSquares);
             }
-            let mut ways = Vec::new();
+            let mut ways = vec![plain];
             for equalize in [false, true] {
                 for &observer in &observers {
                     for rounding in [None, Some(RoundingMethod::Descent(Descent::default()))] {
@@ -152,10 +199,26 @@ fn ways(options: &PostTraining) -> Vec<Way> {
                     }
                 }
             }
-            ways.push(plain);
             ways
         }
-    }
+    })
+}
+
+fn is_large(graph: &Graph) -> Result<bool, PassError> {
+    Ok(graph.stats()?.macs > LARGE_MACS)
+}
+
+/// How many samples layers are corrected on and ways compared on.
+fn enough(
+    graph: &Graph,
+    samples: &[Vec<&[f32]>],
+    options: &PostTraining,
+) -> Result<usize, PassError> {
+    let all = samples.len();
+    Ok(match options.effort {
+        Effort::Plain | Effort::Default if is_large(graph)? => all.min(FEW),
+        _ => all,
+    })
 }
 
 impl Way {
@@ -213,13 +276,22 @@ struct Run<'r> {
     calibrations: Vec<((bool, ObserverKind), Calibration)>,
 }
 
-impl Run<'_> {
-    /// Quantises in one way; measures where there are others.
+impl<'r> Run<'r> {
+    fn new(samples: &'r [Vec<&'r [f32]>], options: &'r PostTraining) -> Self {
+        Self {
+            samples,
+            options,
+            reference: None,
+            equalized: None,
+            calibrations: Vec::new(),
+        }
+    }
+
+    /// Quantises in one way.
     fn quantize(
         &mut self,
         graph: &Graph,
         way: Way,
-        measure: bool,
         progress: impl FnMut(usize),
     ) -> Result<PostTrained, PassError> {
         let float = match way.equalize {
@@ -234,7 +306,7 @@ impl Run<'_> {
             &RoundToNearest,
         )?;
         if (way.correct || way.rounding.is_some()) && runs_node_by_node(&quantized.graph) {
-            let held = self.enough(graph)?.min(MOST_HELD);
+            let held = enough(graph, self.samples, self.options)?.min(MOST_HELD);
             let reconstruction = Reconstruction {
                 rounding: way.rounding,
                 keep_biases: !way.correct,
@@ -243,26 +315,12 @@ impl Run<'_> {
             quantized.graph =
                 reconstruct(&float, quantized.graph, held, &reconstruction, |_, _| ())?;
         }
-        let sqnr_db = match measure {
-            true => Some(self.measure(graph, &quantized.graph)?),
-            false => None,
-        };
         Ok(PostTrained {
             quantized,
             float,
             calibration,
             ways: way.name(),
-            sqnr_db,
-        })
-    }
-
-    /// How many samples layers are corrected on and ways compared on.
-    fn enough(&self, graph: &Graph) -> Result<usize, PassError> {
-        let large = graph.stats()?.macs > LARGE_MACS;
-        let all = self.samples.len();
-        Ok(match self.options.effort {
-            Effort::Plain | Effort::Default if large => all.min(FEW),
-            _ => all,
+            sqnr_db: None,
         })
     }
 
@@ -302,7 +360,7 @@ impl Run<'_> {
 
     /// Signal to noise on as many samples as are enough.
     fn measure(&mut self, float: &Graph, quantized: &Graph) -> Result<f64, PassError> {
-        let count = self.enough(float)?;
+        let count = enough(float, self.samples, self.options)?;
         let samples = self.samples.get(..count).unwrap_or_default();
         if self.reference.is_none() {
             self.reference = Some(outputs(float, samples)?);

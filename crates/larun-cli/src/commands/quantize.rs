@@ -73,7 +73,7 @@ pub(crate) struct Args {
     observer: ObserverKind,
 
     /// Try several ways (channels equalised, ranges of least error, weights rounded for the least error of outputs) and keep
-    /// the one whose outputs are nearest to the float model's on the samples
+    /// the one whose outputs are nearest to the float model's on samples that it was not fitted to
     #[arg(long, conflicts_with = "plain")]
     optimize: bool,
 
