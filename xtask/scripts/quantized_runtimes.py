@@ -191,7 +191,7 @@ def check(larun, case, scheme, io, folder):
     np.savez(calibration, **{name: array for name, array in zip(names, case.calibration)})
     refusal = command(
         larun, "quantize", case.model, "--scheme", scheme, "--calib", calibration, "--io", io,
-        "--leave-float", "--per-channel-dense", "-q", "-o", out,
+        "--leave-float", "-q", "-o", out,
     )
     if refusal:
         return f"{case.name} | {scheme} | {io} | refused: {refusal}", ["quantise"]

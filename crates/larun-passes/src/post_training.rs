@@ -16,14 +16,16 @@ use crate::{
 
 /// Samples that layers are corrected on, at most: their inner values are held in memory.
 const MOST_HELD: usize = 128;
-/// Samples of a large model that are enough by default: its layers have many positions in each.
+/// Samples of a large model that layers are corrected on by default, for the time that it takes.
 const FEW: usize = 32;
+/// A model of more multiplications than this is large.
+const LARGE_MACS: u64 = 1_000_000;
 /// Fewer samples than this are too few to judge ways by: the plain one is taken.
 const LEAST_JUDGED: usize = 8;
 /// Parts of the samples, each judged by what was fitted to the others.
 const FOLDS: usize = 4;
-/// A model of more multiplications than this is large.
-const LARGE_MACS: u64 = 1_000_000;
+/// Multiplications of a weight in each sample, above which a model has many positions.
+const MANY_POSITIONS: u64 = 32;
 
 /// How much is done for the quality of the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -179,7 +181,7 @@ fn ways(graph: &Graph, options: &PostTraining) -> Result<Vec<Way>, PassError> {
         _ if !integer => vec![plain],
         Effort::Plain => vec![plain],
         // The mean error of a layer is known well from many positions; no sample is needed to judge that.
-        Effort::Default if is_large(graph)? => vec![corrected],
+        Effort::Default if sees_many_positions(graph)? => vec![corrected],
         Effort::Default => vec![plain, corrected],
         Effort::Best => {
             let mut observers = vec![options.observer];
@@ -204,8 +206,10 @@ fn ways(graph: &Graph, options: &PostTraining) -> Result<Vec<Way>, PassError> {
     })
 }
 
-fn is_large(graph: &Graph) -> Result<bool, PassError> {
-    Ok(graph.stats()?.macs > LARGE_MACS)
+/// Whether a weight meets many values in each sample, as in convolutions: means over some samples are known well then.
+fn sees_many_positions(graph: &Graph) -> Result<bool, PassError> {
+    let stats = graph.stats()?;
+    Ok(stats.macs > MANY_POSITIONS.saturating_mul(stats.parameters))
 }
 
 /// How many samples layers are corrected on and ways compared on.
@@ -216,7 +220,7 @@ fn enough(
 ) -> Result<usize, PassError> {
     let all = samples.len();
     Ok(match options.effort {
-        Effort::Plain | Effort::Default if is_large(graph)? => all.min(FEW),
+        Effort::Plain | Effort::Default if graph.stats()?.macs > LARGE_MACS => all.min(FEW),
         _ => all,
     })
 }
