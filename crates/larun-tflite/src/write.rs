@@ -1,6 +1,7 @@
 //! A graph as a file.
 
 mod error;
+pub(crate) mod flexbuffer;
 mod node;
 mod parts;
 mod size;

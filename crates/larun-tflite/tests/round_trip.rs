@@ -2,10 +2,16 @@
 
 mod support;
 
-use larun_graph::ops::OpKind;
-use larun_graph::{Node, NodeOp, OpaqueOp, OpaqueOptions, OptionsUnion, QuantizationDetails};
+use larun_graph::ops::{
+    IntList, NoOptions, Op, OpKind, OptionsSource, SignalFftOptions, SignalFramerOptions,
+    SignalPcanOptions,
+};
+use larun_graph::{
+    Graph, Node, NodeOp, OpaqueOp, OpaqueOptions, OptionsUnion, QuantizationDetails,
+};
 use larun_tflite::view::Model;
 use larun_tflite::{ReadErrorKind, WriteError, read, write};
+use proptest::prelude::*;
 
 #[test]
 fn a_built_graph_survives() {
@@ -109,6 +115,115 @@ fn field(file: &[u8], table: usize, id: usize) -> Option<usize> {
     present.then(|| table + u16_at(vtable + slot))
 }
 
+/// A graph of one operator of the table, as far as the format cares.
+fn with_operator(op: Op) -> Graph {
+    let mut graph = support::small();
+    graph.subgraphs[0].nodes = vec![Node::new(op, &[], &[])];
+    graph
+}
+
+/// Every custom operator of the table, its options set from numbers.
+fn custom_operators(numbers: &[i32], float: f32) -> Vec<Op> {
+    struct Source<'a>(&'a [i32], f32);
+    impl OptionsSource for Source<'_> {
+        type Error = ();
+
+        fn byte(&self, id: u16) -> Result<Option<i8>, ()> {
+            Ok(Some((self.0[usize::from(id) % self.0.len()] & 1) as i8))
+        }
+
+        fn int(&self, id: u16) -> Result<Option<i32>, ()> {
+            Ok(Some(self.0[usize::from(id) % self.0.len()]))
+        }
+
+        fn float(&self, _: u16) -> Result<Option<f32>, ()> {
+            Ok(Some(self.1))
+        }
+
+        fn ints(&self, _: u16) -> Result<Option<IntList>, ()> {
+            Ok(IntList::new(&self.0[..self.0.len().min(3)]))
+        }
+
+        fn unknown_value(&self, _: u16, _: i8) {}
+    }
+    let custom = OpKind::ALL.iter().filter(|kind| kind.info().is_custom);
+    custom
+        .map(|&kind| Op::read(kind, &Source(numbers, float)).unwrap())
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn custom_operators_survive(
+        numbers in prop::collection::vec(
+            prop_oneof![any::<i32>(), -200i32..200, -40_000i32..40_000], 1..12),
+        float in prop_oneof![prop::num::f32::ANY.prop_filter("not a number", |f| !f.is_nan()), Just(0.5f32)],
+    ) {
+        let operators = custom_operators(&numbers, float);
+        prop_assert!(operators.len() > 15);
+        for op in operators {
+            let graph = with_operator(op);
+            let file = write(&graph).unwrap();
+            prop_assert_eq!(read(&file).unwrap(), graph);
+            let model = Model::new(&file).unwrap();
+            let operator = model.subgraph(0).unwrap().operator(0).unwrap();
+            prop_assert_eq!(operator.op(op.kind()), Ok(op));
+        }
+    }
+}
+
+/// What TensorFlow's own writer makes of the options of two operators.
+#[test]
+fn options_of_custom_operators_are_the_bytes_of_the_format_s_own_library() {
+    let framer = SignalFramerOptions {
+        frame_size: 7,
+        frame_step: 4,
+        prefill: true,
+    };
+    let expected = b"frame_size\0frame_step\0prefill\0\x03\x1f\x15\x0b\x03\x01\x03\x07\x04\x01\x04\x04\x68\x06\x24\x01";
+    assert_eq!(custom_options(Op::SignalFramer(framer)).unwrap(), expected);
+    // Sorted by name, and all of the width of the largest.
+    let fft = SignalFftOptions {
+        fft_length: 128,
+        element_type: 7,
+    };
+    let expected = b"T\0fft_length\0\x02\x0e\x0d\x02\0\x01\0\x02\0\x07\0\x80\0\x05\x05\x06\x25\x01";
+    assert_eq!(custom_options(Op::SignalRfft(fft)).unwrap(), expected);
+    assert_eq!(custom_options(Op::Decode(NoOptions {})), None);
+}
+
+/// The custom options of the only operator.
+fn custom_options(op: Op) -> Option<Vec<u8>> {
+    let file = write(&with_operator(op)).unwrap();
+    let subgraph = Model::new(&file).unwrap().subgraph(0).unwrap();
+    let options = subgraph.operator(0).unwrap().custom_options().unwrap();
+    options.map(<[u8]>::to_vec)
+}
+
+/// Options that another writer stores in another way are kept as they are.
+#[test]
+fn custom_options_in_another_form_are_kept() {
+    let pcan = Op::SignalPcan(SignalPcanOptions { snr_shift: 6 });
+    let bytes = custom_options(pcan).unwrap();
+    let other_forms = [
+        None,
+        Some(vec![]),
+        Some(bytes[..bytes.len() - 1].to_vec()),
+        Some([&[0], bytes.as_slice()].concat()),
+    ];
+    for custom_options in other_forms {
+        let mut graph = with_operator(pcan);
+        graph.subgraphs[0].nodes[0].op = NodeOp::Opaque(Box::new(OpaqueOp {
+            code: 32,
+            custom_code: Some("SignalPCAN".to_owned()),
+            custom_options,
+            ..OpaqueOp::default()
+        }));
+        let file = write(&graph).unwrap();
+        assert_eq!(read(&file).unwrap(), graph);
+    }
+}
+
 #[test]
 fn what_no_file_can_hold_is_refused() {
     let mut graph = support::small();
@@ -162,8 +277,12 @@ fn every_model_of_the_corpus_survives() {
     };
     let models = support::corpus_models(&corpus);
     assert!(models.len() > 2700, "{} models", models.len());
+    let mut custom = 0;
     for (name, file) in models {
         let graph = read(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let nodes = graph.subgraphs.iter().flat_map(|subgraph| &subgraph.nodes);
+        let kinds = nodes.filter_map(Node::kind);
+        custom += kinds.filter(|kind| kind.info().is_custom).count();
         let written = write(&graph).unwrap_or_else(|error| panic!("{name}: {error}"));
         let again = read(&written).unwrap_or_else(|error| panic!("{name}, written: {error}"));
         assert!(again == graph, "{name}: another graph after writing");
@@ -173,6 +292,7 @@ fn every_model_of_the_corpus_survives() {
             "{name}: other bytes the second time"
         );
     }
+    assert!(custom > 50, "{custom} custom operators in typed form");
 }
 
 /// The graph's file with another number for the options of its first operator.

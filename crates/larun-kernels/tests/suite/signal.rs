@@ -62,7 +62,10 @@ impl Stream {
 }
 
 fn fft(inverse: bool, fft_length: i32, input: Tensor, output: Tensor) -> Node {
-    let options = SignalFftOptions { fft_length };
+    let options = SignalFftOptions {
+        fft_length,
+        ..SignalFftOptions::default()
+    };
     Node {
         op: if inverse {
             Op::SignalIrfft(options)
@@ -325,7 +328,10 @@ proptest! {
         values in prop::collection::vec(-4000i16..4000, 8 * 4 * 4),
     ) {
         prop_assume!(step <= size);
-        let options = SignalOverlapAddOptions { frame_step: step as i32 };
+        let options = SignalOverlapAddOptions {
+            frame_step: step as i32,
+            ..SignalOverlapAddOptions::default()
+        };
         let mut stream = Stream::new(Node {
             op: Op::SignalOverlapAdd(options),
             inputs: vec![Some(empty(ElementType::Int16, &[1, frames, size]))],
@@ -349,7 +355,10 @@ proptest! {
 #[test]
 fn sums_of_overlapping_frames_saturate() {
     let mut stream = Stream::new(Node {
-        op: Op::SignalOverlapAdd(SignalOverlapAddOptions { frame_step: 1 }),
+        op: Op::SignalOverlapAdd(SignalOverlapAddOptions {
+            frame_step: 1,
+            ..SignalOverlapAddOptions::default()
+        }),
         inputs: vec![Some(empty(ElementType::Int16, &[2, 2]))],
         outputs: vec![empty(ElementType::Int16, &[2])],
     });

@@ -1,4 +1,8 @@
-//! The options of custom operators. They are stored by name in a flexbuffer: a field here has the name it has there.
+//! The options of custom operators. They are stored by name in a flexbuffer: a field here has the name it has there, or
+//! says which.
+//!
+//! TensorFlow Lite Micro finds the options of the signal operators by their places in the map, which is sorted by name.
+//! So a map must hold all of them, and the type that TensorFlow adds to some.
 
 use super::{Field, Options, OptionsSink, OptionsSource, options};
 use crate::Activation;
@@ -98,14 +102,18 @@ options! {
 
     /// Options of SignalRfft and SignalIrfft.
     SignalFftOptions = 0 "" {
+        /// The number of the element type, which TensorFlow adds and no runtime looks at.
+        element_type ("T"): i32 = 0, 0;
         /// Samples of the transform.
-        fft_length: i32 = 0, 0;
+        fft_length: i32 = 1, 0;
     }
 
     /// Options of SignalOverlapAdd.
     SignalOverlapAddOptions = 0 "" {
+        /// The number of the element type, which TensorFlow adds and no runtime looks at.
+        element_type ("T"): i32 = 0, 0;
         /// Samples from one frame to the next.
-        frame_step: i32 = 0, 0;
+        frame_step: i32 = 1, 0;
     }
 
     /// Options of SignalPCAN.

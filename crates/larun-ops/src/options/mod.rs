@@ -52,6 +52,10 @@ pub struct Unreadable;
 pub trait OptionsSink {
     /// Writes a byte.
     fn byte(&mut self, id: u16, value: i8, default: i8);
+    /// Writes a truth value: a byte, where the sink has no type for it.
+    fn flag(&mut self, id: u16, value: bool, default: bool) {
+        self.byte(id, i8::from(value), i8::from(default));
+    }
     /// Writes a 32-bit integer.
     fn int(&mut self, id: u16, value: i32, default: i32);
     /// Writes a single-precision number.
@@ -138,7 +142,7 @@ impl Field for bool {
     }
 
     fn write<K: OptionsSink>(self, sink: &mut K, id: u16, default: Self) {
-        sink.byte(id, i8::from(self), i8::from(default));
+        sink.flag(id, self, default);
     }
 }
 
@@ -190,12 +194,22 @@ byte_field!(
     }
 );
 
-/// Option structs: `Name = union number { field: type = id, default }`.
+/// The name that a field has in a flexbuffer: its own, or the one beside it.
+macro_rules! stored_name {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $stored:literal) => {
+        $stored
+    };
+}
+
+/// Option structs: `Name = union number { field ("stored name")?: type = id, default }`.
 macro_rules! options {
     ($(
         $(#[$meta:meta])*
         $name:ident = $table:literal $table_name:literal {
-            $($(#[$fmeta:meta])* $field:ident: $type:ty = $id:literal, $default:expr;)*
+            $($(#[$fmeta:meta])* $field:ident $(($stored:literal))?: $type:ty = $id:literal, $default:expr;)*
         }
     )+) => {$(
         $(#[$meta])*
@@ -213,7 +227,7 @@ macro_rules! options {
         impl Options for $name {
             const TABLE: u8 = $table;
             const TABLE_NAME: &'static str = $table_name;
-            const FIELDS: &'static [(u16, &'static str)] = &[$(($id, stringify!($field))),*];
+            const FIELDS: &'static [(u16, &'static str)] = &[$(($id, $crate::options::stored_name!($field $($stored)?))),*];
 
             fn read<S: OptionsSource + ?Sized>(source: &S) -> Result<Self, S::Error> {
                 let _ = source;
@@ -240,7 +254,7 @@ macro_rules! options {
     )+};
 }
 
-use options;
+use {options, stored_name};
 
 /// Options of batch normalisation, which exists during training only.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -10,6 +10,7 @@ use crate::builtin_name;
 use crate::generated::fields::operator;
 use crate::raw::Layout;
 use crate::view::{self, OperatorCode, OptionsTable, ViewError};
+use crate::write::flexbuffer::custom_options;
 
 impl<'a> Reader<'a> {
     /// Where an operator is, by what it is if that can be read.
@@ -65,6 +66,9 @@ impl<'a> Reader<'a> {
         let Some(kind) = code.kind() else {
             return Ok(None);
         };
+        if kind.info().is_custom {
+            return known_custom(view, kind);
+        }
         let has_custom_options = view.custom_options()?.is_some()
             || view.custom_options_format()? != 0
             || view.large_custom_options()? != (0, 0)
@@ -135,6 +139,21 @@ impl<'a> Reader<'a> {
         };
         bytes.map(|bytes| self.bytes(bytes)).transpose()
     }
+}
+
+/// A custom operator in typed form, `None` where its options would be written in another way than they are in the file.
+fn known_custom(view: &view::Operator<'_>, kind: OpKind) -> Result<Option<Op>> {
+    if view.options()?.is_some()
+        || view.custom_options_format()? != 0
+        || view.large_custom_options()? != (0, 0)
+    {
+        return Ok(None);
+    }
+    // Options that make no sense are kept as they are.
+    let op = view.op(kind).ok();
+    let written = op.as_ref().and_then(custom_options);
+    let same = written.as_deref() == view.custom_options()?;
+    Ok(op.filter(|_| same))
 }
 
 fn layout(options: &OptionsTable<'_>) -> Result<&'static Layout> {

@@ -1,13 +1,15 @@
 //! Operators, their options and the codes they have.
 
+use std::borrow::Cow;
+
 use flatbuffers::{UnionWIPOffset, WIPOffset};
 use larun_graph::{Node, NodeOp, OpaqueOp, OpaqueOptions, OptionsUnion};
 use larun_ops::Op;
 
-use super::{Tables, WriteError, Writer};
+use super::{Tables, WriteError, Writer, flexbuffer};
 use crate::generated::schema;
 use crate::raw::{Layout, RawTable};
-use crate::view;
+use crate::view::{self, OperatorCode};
 
 /// The number that stands for all later ones in the field of old.
 const LAST_OLD_CODE: i32 = 127;
@@ -80,12 +82,13 @@ impl Writer {
         node: &Node,
         options: &Options,
     ) -> Result<WIPOffset<schema::Operator<'static>>, WriteError> {
-        let custom = match &node.op {
-            NodeOp::Opaque(op) => Some(op),
-            NodeOp::Known(_) => None,
+        let (custom_options, format) = match &node.op {
+            NodeOp::Opaque(op) => (
+                op.custom_options.as_deref().map(Cow::Borrowed),
+                op.custom_options_format,
+            ),
+            NodeOp::Known(op) => (flexbuffer::custom_options(op).map(Cow::Owned), 0),
         };
-        let custom_options = custom.and_then(|op| op.custom_options.as_ref());
-        let format = custom.map_or(0, |op| op.custom_options_format);
         let intermediates = match node.intermediates.is_empty() {
             true => None,
             false => Some(self.tensor_ids(node.intermediates.iter().copied())?),
@@ -96,7 +99,7 @@ impl Writer {
             outputs: Some(self.tensor_ids(node.outputs.iter().copied().map(Some))?),
             builtin_options_type: schema::BuiltinOptions(number_of(options.first)),
             builtin_options: options.first.map(|(_, table)| table),
-            custom_options: custom_options.map(|bytes| self.fbb.create_vector(bytes)),
+            custom_options: custom_options.map(|bytes| self.fbb.create_vector(bytes.as_ref())),
             custom_options_format: schema::CustomOptionsFormat(format),
             mutating_variable_inputs: self.vector(&node.mutating_variable_inputs),
             intermediates,
@@ -167,9 +170,11 @@ impl Writer {
 
 /// The code of an operator of the table, `None` for one that no file can hold.
 fn code_of(op: &Op, node: &Node) -> Option<Code> {
+    let info = op.kind().info();
+    let custom = info.is_custom.then_some(OperatorCode::CUSTOM);
     Some(Code {
-        code: op.kind().info().code?,
-        custom_name: None,
+        code: info.code.or(custom)?,
+        custom_name: info.is_custom.then(|| info.name.to_owned()),
         version: node.version,
     })
 }

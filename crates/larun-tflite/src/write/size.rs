@@ -4,6 +4,8 @@ use larun_graph::{
     Graph, Node, NodeOp, Quantization, QuantizationDetails, Sparsity, Subgraph, Tensor,
 };
 
+use super::flexbuffer;
+
 /// More than any table takes, its vtable and the heads and padding of its vectors included.
 const TABLE: usize = 384;
 
@@ -71,7 +73,13 @@ fn node(node: &Node) -> usize {
             let custom = op.custom_options.as_ref().map_or(0, Vec::len);
             2 * options + custom + text(op.custom_code.as_ref())
         }
-        NodeOp::Known(_) => 0,
+        NodeOp::Known(op) => {
+            let name = match op.kind().info().is_custom {
+                true => op.kind().info().name.len(),
+                false => 0,
+            };
+            name + flexbuffer::custom_options(op).map_or(0, |bytes| bytes.len())
+        }
     };
     4 * ids + node.mutating_variable_inputs.len() + opaque + 2 * TABLE
 }
