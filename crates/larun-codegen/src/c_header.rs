@@ -2,10 +2,10 @@
 
 use core::fmt::Write;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, context};
+use minijinja::context;
 
 use crate::identifier::resolver_method;
+use crate::text::{comment, render};
 use crate::{CodegenError, c_identifier};
 
 const TEMPLATE: &str = include_str!("templates/model.h.jinja");
@@ -46,13 +46,6 @@ pub fn c_header(name: &str, model: &[u8], options: &HeaderOptions) -> Result<Str
         .map(|operator| resolver_method(operator))
         .collect();
 
-    let mut environment = Environment::new();
-    environment.set_syntax(
-        SyntaxConfig::builder()
-            .keep_trailing_newline(true)
-            .trim_blocks(true)
-            .build()?,
-    );
     let values = context! {
         title => comment(name).join(" "),
         description => comment(&options.description),
@@ -65,25 +58,11 @@ pub fn c_header(name: &str, model: &[u8], options: &HeaderOptions) -> Result<Str
         methods,
         bytes => hexadecimal(model),
     };
-    Ok(environment.render_str(TEMPLATE, values)?)
+    render(TEMPLATE, values)
 }
 
 fn c_int(what: &'static str, value: u64) -> Result<i32, CodegenError> {
     i32::try_from(value).map_err(|_| CodegenError::TooLarge { what, value })
-}
-
-/// Text in lines that can follow `//`: nothing that ends the comment early or draws the next line into it.
-fn comment(text: &str) -> Vec<String> {
-    let harmless = |c: char| match c {
-        '\\' => '/',
-        // Three characters that old compilers read as a backslash begin with two of these.
-        '?' => '.',
-        c if c.is_control() => ' ',
-        c => c,
-    };
-    text.lines()
-        .map(|line| line.trim().chars().map(harmless).collect())
-        .collect()
 }
 
 /// The bytes as C writes them, several on a line.

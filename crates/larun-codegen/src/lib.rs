@@ -1,11 +1,20 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod c;
 mod c_header;
+mod compiled;
+mod config;
 mod identifier;
+mod rust;
+mod text;
 
+pub use c::{CSource, c_source};
 pub use c_header::{HeaderOptions, c_header};
+pub use config::Config;
 pub use identifier::c_identifier;
+pub use larun_kernels::Processor;
+pub use rust::{RustOptions, rust, rust_file_name};
 
 /// Why no source code was written.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +23,20 @@ pub enum CodegenError {
     /// There is no model.
     #[error("the model is empty: expected the bytes of a .tflite file")]
     EmptyModel,
+    /// The model cannot be read, or the interpreter would not run it.
+    #[error("the model cannot be compiled: {0}")]
+    Model(String),
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// There is no folder to write to.
+    #[error("OUT_DIR is not set: run this from build.rs, or name a folder with `out_dir`")]
+    NoFolder,
     /// A number is too large for the type that stands for it in the source.
     #[error("{what} is {value} bytes, more than a C int holds ({})", i32::MAX)]
     TooLarge {

@@ -39,7 +39,7 @@ impl Kernel for op::Conv2D {
         scheme.write(plan);
         geometry.write(plan);
         let scratch = match scheme {
-            Scheme::Int8 => conv2d_i8_scratch_len(&geometry),
+            Scheme::Int8 => plan.processor().conv2d_i8_scratch_len(&geometry),
             Scheme::Mixed(_) => geometry.patch_len(),
             Scheme::Float32 => 0,
         };

@@ -36,7 +36,7 @@ impl Kernel for op::DepthwiseConv2D {
         scheme.write(plan);
         window.write(plan);
         if scheme == Scheme::Int8 {
-            let scratch = depthwise_conv2d_i8_scratch_len(&window);
+            let scratch = plan.processor().depthwise_conv2d_i8_scratch_len(&window);
             plan.request_scratch(scratch.saturating_mul(size_of::<i16>()));
         }
         layer.write_quantization(scheme, plan)

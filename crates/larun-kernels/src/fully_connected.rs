@@ -41,7 +41,7 @@ impl Kernel for op::FullyConnected {
         scheme.write(plan);
         geometry.write(plan);
         let scratch = match scheme {
-            Scheme::Int8 => fully_connected_i8_scratch_len(&geometry),
+            Scheme::Int8 => plan.processor().fully_connected_i8_scratch_len(&geometry),
             Scheme::Mixed(_) => geometry.inputs,
             Scheme::Float32 => 0,
         };

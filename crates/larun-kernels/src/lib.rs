@@ -2,7 +2,8 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-#[cfg(test)]
+// Hosts run the Cortex-M kernels over emulated instructions.
+#[cfg(any(test, feature = "processors"))]
 extern crate std;
 
 mod activation;
@@ -24,6 +25,7 @@ mod detection;
 mod divide;
 mod dot;
 mod exponential;
+mod fixed;
 mod flow;
 mod fully_connected;
 mod hard_swish;
@@ -46,6 +48,7 @@ mod operand;
 mod pieces;
 mod plan;
 mod pool;
+mod processor;
 mod quantize;
 mod real;
 mod reduce;
@@ -74,12 +77,14 @@ pub use conv::{ConvGeometry, conv2d_f32, conv2d_i8, conv2d_i8_scratch_len};
 pub use decode::{Channels, Code, Encoding, decode, fully_connected_encoded};
 pub use depthwise::{depthwise_conv2d_f32, depthwise_conv2d_i8, depthwise_conv2d_i8_scratch_len};
 pub use detection::{DetectionParameters, Detections, detect, detection_scratch_len};
+pub use fixed::{FixedNode, FixedSubgraphs, elements, handle_bytes, set_elements};
 pub use fully_connected::{
     DenseGeometry, fully_connected_f32, fully_connected_i8, fully_connected_i8_scratch_len,
 };
 pub use io::{Element, FrozenIo, Io};
 pub use kernel::{ALL, Kernel, Registration, TakeOver};
 pub use l2_pool::l2_pool_f32;
+pub use larun_ops::op as ops_named;
 pub use larun_quant::fixed_point::Rounding;
 pub use lstm::{
     HybridLstm, LstmGeometry, LstmQuantization, LstmState, LstmWeights, lstm_f32, lstm_hybrid,
@@ -93,6 +98,7 @@ pub use plan::{MAX_CALLS, PlanReader, PlanWriter, Resource};
 pub use pool::{
     average_pool_f32, average_pool_i8, average_pool_i16, max_pool_f32, max_pool_i8, max_pool_i16,
 };
+pub use processor::Processor;
 pub use quantize::{Requantization, dequantize_i8, quantize_i8, quantize_i16, requantize_i8};
 pub use reduction::Reduction;
 pub use refusal::{Reason, Refusal, Site};

@@ -74,6 +74,8 @@ pub enum InvokeError {
     TooManyRegions,
     /// An operand holds an index outside the axis that it picks from, or a dimension other than the model's.
     OutOfRange(Memory),
+    /// Operators that run subgraphs have run more of them than one inference may.
+    TooManyCalls,
     /// No fault: the node waits for more input, and the rest of the inference is to be left out.
     Waiting,
     /// An operand has another number of elements than the plan says.
@@ -148,6 +150,7 @@ impl fmt::Display for InvokeError {
                 )
             }
             Self::OutOfRange(memory) => write!(f, "{memory} holds a value out of range"),
+            Self::TooManyCalls => f.write_str("a loop of subgraphs does not end"),
             Self::Waiting => f.write_str("the node waits for more input"),
             Self::Length {
                 operand,

@@ -3,7 +3,7 @@
 use larun_ops::ElementType;
 use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
-use crate::{Element, InvokeError};
+use crate::{Element, InvokeError, Processor};
 
 /// Writes a plan into memory of the caller.
 ///
@@ -15,6 +15,7 @@ pub struct PlanWriter<'m> {
     written: usize,
     scratch: usize,
     rounding: Rounding,
+    processor: Processor,
     state: usize,
     calls: [Option<u32>; MAX_CALLS],
     resource: Option<Resource>,
@@ -46,6 +47,7 @@ impl<'m> PlanWriter<'m> {
             written: 0,
             scratch: 0,
             rounding: Rounding::TflmDouble,
+            processor: Processor::Own,
             state: 0,
             calls: [None; MAX_CALLS],
             resource: None,
@@ -61,6 +63,17 @@ impl<'m> PlanWriter<'m> {
     /// How requantised values are rounded.
     pub fn rounding(&self) -> Rounding {
         linked(self.rounding)
+    }
+
+    /// The same plan for the kernels of another processor. Only with the feature `processors` has a choice effect.
+    #[must_use]
+    pub fn with_processor(self, processor: Processor) -> Self {
+        Self { processor, ..self }
+    }
+
+    /// The processor that is to run the node.
+    pub(crate) const fn processor(&self) -> Processor {
+        self.processor.linked()
     }
 
     /// The words that the plan takes, whether or not they fit.

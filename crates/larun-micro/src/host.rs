@@ -9,6 +9,7 @@ use larun_kernels::Registration;
 use crate::Interpreter;
 use crate::Options;
 pub use crate::activations::Owner;
+pub use crate::prepared::{Prepared, PreparedNode, PreparedSubgraph, PreparedTensor};
 use crate::error::LoadError;
 use crate::load::{Request, load};
 

@@ -109,6 +109,15 @@ impl Place {
         (self.len & !CONSTANT) as usize
     }
 
+    /// The number of the resource variable that it is a handle of.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn handle_number(self) -> Option<u16> {
+        match self.home() {
+            Home::Handle => Some((self.at >> 2) as u16),
+            _ => None,
+        }
+    }
+
     fn read(words: &[u32], at: usize) -> Option<Self> {
         match words.get(at..)? {
             &[at, len, ..] => Some(Self { at, len }),
@@ -236,13 +245,7 @@ pub(crate) struct Tables<'a> {
 impl<'a> Tables<'a> {
     /// The table of a subgraph that was loaded.
     pub(crate) fn get(&self, subgraph: usize) -> Option<Table<'a>> {
-        let start = match subgraph {
-            0 => self.main,
-            _ if SUBGRAPHS && subgraph < self.directory => {
-                Listed::read(self.words, subgraph)?.start
-            }
-            _ => return None,
-        };
+        let start = self.start(subgraph)?;
         let words = self.words.get(start..)?;
         let &[counts, inputs, outputs, ports, ref entries @ ..] = words else {
             return None;
@@ -261,6 +264,43 @@ impl<'a> Tables<'a> {
             },
             entries,
         })
+    }
+
+    /// Where a subgraph's table begins, for one that was loaded.
+    fn start(&self, subgraph: usize) -> Option<usize> {
+        match subgraph {
+            0 => Some(self.main),
+            _ if SUBGRAPHS && subgraph < self.directory => {
+                Some(Listed::read(self.words, subgraph)?.start)
+            }
+            _ => None,
+        }
+    }
+
+    /// Bytes of the activations of a subgraph other than the main one.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn activation_bytes(&self, subgraph: usize) -> Option<usize> {
+        let listed = Listed::read(self.words, subgraph).filter(|_| subgraph < self.directory)?;
+        Some(listed.activations as usize)
+    }
+
+    /// Where tables, records and resource variables begin, in order: each ends where the next begins.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn starts(&self) -> alloc::vec::Vec<usize> {
+        let mut starts = alloc::vec![self.words.len()];
+        for subgraph in 0..self.directory.max(1) {
+            starts.extend(self.start(subgraph));
+            if let Some(table) = self.get(subgraph) {
+                starts.extend((0..table.nodes).filter_map(|node| table.record_start(node)));
+            }
+        }
+        let mut link = self.resources;
+        while let Some(resource) = Resource::read(self.words, link) {
+            starts.push(link - 1);
+            link = resource.link;
+        }
+        starts.sort_unstable();
+        starts
     }
 
     /// The resource variable with this number.
@@ -355,10 +395,15 @@ impl<'a> Table<'a> {
         Place::read(self.entries, tensor.checked_mul(TENSOR_WORDS)?)
     }
 
+    /// Where the record of a node begins.
+    pub(crate) fn record_start(&self, node: usize) -> Option<usize> {
+        let index = self.tensors.checked_mul(TENSOR_WORDS)?.checked_add(node)?;
+        Some(*self.entries.get(index)? as usize)
+    }
+
     /// The record of a node.
     pub(crate) fn record(&self, node: usize) -> Option<Record<'a>> {
-        let index = self.tensors.checked_mul(TENSOR_WORDS)?.checked_add(node)?;
-        let start = *self.entries.get(index)? as usize;
+        let start = self.record_start(node)?;
         let &[header, ref rest @ ..] = self.tables.words.get(start..)? else {
             return None;
         };
@@ -451,6 +496,20 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// Words from the record's start to its plan.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn words_before_plan(&self) -> usize {
+        1 + self.header.memory_words() + self.header.operand_words()
+    }
+
+    /// The tensor numbers of all inputs and outputs, absent ones included.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn operand_tensors(&self) -> impl Iterator<Item = Option<usize>> + use<'a> {
+        let all = usize::from(self.header.inputs) + usize::from(self.header.outputs);
+        let tensor = |&tensor: &u16| (tensor != ABSENT).then(|| usize::from(tensor));
+        self.operands.iter().take(all).map(tensor)
+    }
+
     fn operand(&self, index: usize) -> Location<'a> {
         match self.operands.get(index) {
             None | Some(&ABSENT) => Location::Absent,

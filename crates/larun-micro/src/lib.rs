@@ -23,6 +23,8 @@ mod node;
 mod observe;
 mod ops;
 mod options;
+#[cfg(feature = "alloc")]
+mod prepared;
 mod resources;
 mod run;
 mod run_error;
@@ -35,7 +37,7 @@ pub use arena::Arena;
 pub use error::{ArenaTooSmall, LoadError, Name};
 pub use interpreter::{Interpreter, Typed};
 pub use larun_kernels as kernels;
-pub use larun_kernels::{Element, Registration, Rounding};
+pub use larun_kernels::{Element, Processor, Registration, Rounding};
 pub use larun_ops::op as ops_named;
 pub use larun_ops::{ElementType, OpKind, Shape};
 pub use larun_tflite::view;

@@ -6,7 +6,7 @@
 use core::cell::Cell;
 
 use larun_arena::Buffer;
-use larun_kernels::{Registration, Rounding};
+use larun_kernels::{Processor, Registration, Rounding};
 use larun_tflite::view::{Model, ViewError};
 
 use crate::activations::{ALIGNMENT, Owner};
@@ -31,6 +31,7 @@ pub(crate) struct Request<'m> {
     pub(crate) model: Model<'m>,
     pub(crate) kernels: &'m [Registration],
     pub(crate) rounding: Rounding,
+    pub(crate) processor: Processor,
     /// Whether nodes may read values as an operator keeps them encoded.
     pub(crate) reads_encoded: bool,
     /// What was found wrong, where that stopped the loading.
@@ -47,6 +48,7 @@ impl<'m> Request<'m> {
             model: Model::new(model)?,
             kernels,
             rounding: options.rounding,
+            processor: options.processor,
             reads_encoded: options.reads_encoded,
             fault: Cell::new(LoadError::NoSubgraph),
         })

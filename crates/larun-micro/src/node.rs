@@ -159,7 +159,9 @@ impl Node<'_, '_, '_> {
         words: &'w mut [u32],
         taker: Option<&Taker<'_, '_, '_>>,
     ) -> Result<PlanWriter<'w>, Stop> {
-        let mut plan = PlanWriter::new(words).with_rounding(self.source.request.rounding);
+        let mut plan = PlanWriter::new(words)
+            .with_rounding(self.source.request.rounding)
+            .with_processor(self.source.request.processor);
         if let Some(taker) = taker {
             taker.write(self, &mut plan);
         }

@@ -1,6 +1,6 @@
 //! What a program may choose when it loads a model.
 
-use larun_kernels::Rounding;
+use larun_kernels::{Processor, Rounding};
 
 /// Choices for loading and running a model. The defaults are those of TensorFlow Lite for Microcontrollers.
 ///
@@ -20,6 +20,9 @@ pub struct Options {
     /// decodes no weight twice: the decoded weights then take no memory of the arena. TFLM_DECODE runs these layers, and its
     /// output stays empty; without, it can be looked at. The results are the same bytes. Needs the feature `encoded`.
     pub reads_encoded: bool,
+    /// Whose kernels the model is prepared for. Only with the feature `processors`, and only for
+    /// [`host::Prepared`](crate::host::Prepared), has a choice other than the program's own a use.
+    pub processor: Processor,
 }
 
 impl Options {
@@ -28,6 +31,7 @@ impl Options {
         rounding: Rounding::TflmDouble,
         max_calls: 1 << 20,
         reads_encoded: true,
+        processor: Processor::Own,
     };
 }
 

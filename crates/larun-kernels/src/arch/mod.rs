@@ -7,10 +7,13 @@
 //! A hook may rely on the lengths of its slices, which are checked. Scratch memory is as the `*_scratch_len` function
 //! of the hook asks, in elements of an INT16; those are asked when a node is prepared.
 
-// Tests run the loops of the Cortex-M files on any processor, over emulated instructions.
-#[cfg(any(larun_arch = "armv7em", test))]
-#[cfg_attr(not(larun_arch = "armv7em"), allow(dead_code))]
-mod armv7em;
+// Tests run the loops of the Cortex-M files on any processor, over emulated instructions; code generators ask what they need.
+#[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
+#[cfg_attr(
+    not(larun_arch = "armv7em"),
+    allow(dead_code, unused_imports, reason = "hosts ask for sizes and tables alone")
+)]
+pub(crate) mod armv7em;
 #[cfg(test)]
 mod cases;
 #[cfg_attr(not(larun_arch = "portable"), allow(dead_code))]
