@@ -21,6 +21,7 @@ pub(super) fn of(node: &PreparedNode) -> Result<&'static str, String> {
         (OpKind::AveragePool2D, Some(Int8)) => Some("average_pool_i8"),
         (OpKind::AveragePool2D, Some(Float32)) => Some("average_pool_f32"),
         (OpKind::MaxPool2D, Some(Int8)) => Some("max_pool_i8"),
+        (OpKind::Mean, Some(Int8)) => Some("mean_i8"),
         (OpKind::Add, Some(Int8)) => Some("add_i8"),
         (OpKind::Add, Some(Int16)) => Some("add_i16"),
         (OpKind::Add, Some(Int32)) => Some("add_i32"),

@@ -367,3 +367,29 @@ static void larun_softmax_f32(const larun_node *node) {
         for (i = 0; i < depth; ++i) output[i] /= sum;
     }
 }
+
+// [mean_i8] needs node alias scale bound wrapping wrapping_sub signed_words
+// MEAN of INT8. Plan: type, kept axes, reduced axes (rank, then length and step of each), offset, multiplier, output stage.
+static uint32_t larun_point(const uint32_t *axes, uint32_t number) {
+    uint32_t axis = axes[0], at = 0;
+    while (axis-- > 0) {
+        at += number % axes[1 + 2 * axis] * axes[2 + 2 * axis];
+        number /= axes[1 + 2 * axis];
+    }
+    return at;
+}
+
+static void larun_mean_i8(const larun_node *node) {
+    const uint32_t *kept = node->plan + 1, *reduced = kept + 1 + 2 * kept[0], *q = reduced + 1 + 2 * reduced[0];
+    const larun_i8 *input = node->in[0];
+    larun_i8 *output = node->out[0];
+    uint32_t count = 1, i, j;
+    for (i = 0; i < reduced[0]; ++i) count *= reduced[1 + 2 * i];
+    for (i = 0; i < node->out_bytes[0]; ++i) {
+        const uint32_t at = larun_point(kept, i);
+        int32_t sum = 0;
+        for (j = 0; j < count; ++j) sum += input[at + larun_point(reduced, j)];
+        sum = larun_scale(larun_sub(sum, larun_i(q[0])), larun_i(q[1]), larun_i(q[2]));
+        output[i] = (int8_t)larun_bound(larun_add(sum, larun_i(q[3])), larun_i(q[4]), larun_i(q[5]));
+    }
+}

@@ -2,7 +2,7 @@
 // Operators that leave the bytes of their input as they are, at another place.
 static void larun_copy(const larun_node *node) { memmove(node->out[0], node->in[0], node->out_bytes[0]); }
 
-// [transfer] needs axes behind_axes
+// [transfer] needs axes
 // Copies runs of bytes. Plan: bytes of a run, where output and input start, axes.
 static void larun_transfer(const uint32_t *plan, void *output, const void *input) {
     larun_walk walk = larun_walk_of(plan + 3);
@@ -11,7 +11,7 @@ static void larun_transfer(const uint32_t *plan, void *output, const void *input
         if (walk.axes[3 * axis] == 0) return;
     }
     do {
-        memcpy((char *)output + (int32_t)plan[1] + walk.at[0], (const char *)input + (int32_t)plan[2] + walk.at[1], plan[0]);
+        memcpy((char *)output + larun_i(plan[1]) + walk.at[0], (const char *)input + larun_i(plan[2]) + walk.at[1], plan[0]);
     } while (larun_walk_on(&walk));
 }
 
