@@ -549,6 +549,33 @@ fn export_and_bench() {
             .unwrap()
             .contains("net_data_len")
     );
+    for (format, files) in [
+        ("rust", &["net.rs"][..]),
+        ("c", &["net.c", "net.h"]),
+        ("arduino", &["net/net.ino", "net/net.h"]),
+    ] {
+        let out = dir.path().join(format);
+        let args = [
+            "export",
+            model(),
+            "--format",
+            format,
+            "--name",
+            "net",
+            "-o",
+            path(&out),
+            "--json",
+        ];
+        let written = json(&succeeds(&args));
+        assert_eq!(written["files"].as_array().unwrap().len(), files.len());
+        for file in files {
+            assert!(out.join(file).is_file(), "{format}: {file}");
+        }
+    }
+    let rust = std::fs::read_to_string(dir.path().join("rust/net.rs")).unwrap();
+    assert!(rust.contains("pub fn predict(&mut self, input: &[i8; "));
+    let sketch = std::fs::read_to_string(dir.path().join("arduino/net/net.ino")).unwrap();
+    assert!(sketch.contains("resolver.AddConv2D()") && sketch.contains("kArenaBytes"));
 
     let timing = json(&succeeds(&[
         "bench",

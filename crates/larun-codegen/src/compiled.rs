@@ -49,6 +49,17 @@ impl Model {
         })
     }
 
+    /// The file's bytes, aligned.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The operators of all subgraphs by their names in the file format, as often as they are used.
+    pub(crate) fn operators(&self) -> impl Iterator<Item = String> {
+        let nodes = self.graph.subgraphs.iter().flat_map(|it| &it.nodes);
+        nodes.map(larun_graph::Node::op_name)
+    }
+
     /// Prepares every node for a processor.
     pub(crate) fn compile(&self, processor: Processor) -> Result<Compiled<'_>, CodegenError> {
         let options = Options {
@@ -145,7 +156,12 @@ impl Port {
     /// A line about the port: its name, type and shape, and what its integers stand for.
     pub(crate) fn describe(&self) -> String {
         let shape: Vec<_> = self.dims.iter().map(usize::to_string).collect();
-        let mut text = format!("`{}`, {} [{}]", self.name, self.element_type, shape.join(", "));
+        let mut text = format!(
+            "`{}`, {} [{}]",
+            self.name,
+            self.element_type,
+            shape.join(", ")
+        );
         if let Some((scale, zero_point)) = self.quantization {
             text.push_str(&format!("; real = {scale:e} * (q - {zero_point})"));
         }

@@ -99,7 +99,9 @@ impl Config {
         let source = rust(name, &model, &options)?;
         let folder = self.out_dir.clone();
         let folder = folder.or_else(|| env::var_os("OUT_DIR").map(PathBuf::from));
-        let file = folder.ok_or(CodegenError::NoFolder)?.join(rust_file_name(name));
+        let file = folder
+            .ok_or(CodegenError::NoFolder)?
+            .join(rust_file_name(name));
         fs::write(&file, source).map_err(|source| io(&file, source))?;
         Ok(file)
     }

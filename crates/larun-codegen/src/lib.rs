@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod arduino;
 mod c;
 mod c_header;
 mod compiled;
@@ -9,6 +10,7 @@ mod identifier;
 mod rust;
 mod text;
 
+pub use arduino::{ArduinoSketch, arduino};
 pub use c::{CSource, c_source};
 pub use c_header::{HeaderOptions, c_header};
 pub use config::Config;

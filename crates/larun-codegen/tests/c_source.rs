@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::fmt::Write;
+use core::fmt::Write;
 use std::fs;
 use std::process::Command;
 
@@ -19,7 +19,9 @@ const REFUSED: [(&str, &str); 2] = [
 /// A C compiler, where there is one.
 fn compiler() -> Option<String> {
     let named = std::env::var("CC").ok();
-    let candidates = named.into_iter().chain(["cc", "gcc", "clang"].map(str::to_owned));
+    let candidates = named
+        .into_iter()
+        .chain(["cc", "gcc", "clang"].map(str::to_owned));
     candidates.into_iter().find(|cc| {
         let version = Command::new(cc).arg("--version").output();
         version.is_ok_and(|output| output.status.success())
@@ -52,7 +54,15 @@ fn outputs_are_the_interpreters() {
     fs::write(path.join("main.c"), program(&compiled)).unwrap();
     let program = path.join("program");
     let mut command = Command::new(cc);
-    command.args(["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic", "-o"]);
+    command.args([
+        "-std=c99",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-pedantic",
+        "-o",
+    ]);
     command.arg(&program).arg("main.c");
     command.args(compiled.iter().map(|sample| format!("{}.c", sample.name)));
     succeed(command.current_dir(path));
@@ -71,12 +81,22 @@ fn program(samples: &[Sample]) -> String {
         writeln!(text, "    if (!strcmp(argv[1], \"{name}\")) {{\n        {name}_reset();\n        for (set = 0; set < {SETS}; ++set) {{").unwrap();
         for (index, (element_type, len)) in sample.inputs.iter().enumerate() {
             let port = numbered("input", index, sample.inputs.len());
-            writeln!(text, "            if (fread({name}_{port}(), {}, {len}, file) != {len}) return 3;", size(*element_type)).unwrap();
+            writeln!(
+                text,
+                "            if (fread({name}_{port}(), {}, {len}, file) != {len}) return 3;",
+                size(*element_type)
+            )
+            .unwrap();
         }
         writeln!(text, "            {name}_invoke();").unwrap();
         for (index, (element_type, len)) in sample.outputs.iter().enumerate() {
             let port = numbered("output", index, sample.outputs.len());
-            writeln!(text, "            if (fwrite({name}_{port}(), {}, {len}, stdout) != {len}) return 4;", size(*element_type)).unwrap();
+            writeln!(
+                text,
+                "            if (fwrite({name}_{port}(), {}, {len}, stdout) != {len}) return 4;",
+                size(*element_type)
+            )
+            .unwrap();
         }
         text.push_str("        }\n    }\n");
     }
@@ -103,5 +123,8 @@ fn only_kernels_of_the_model_are_written() {
     assert!(!source.source.contains("larun_depthwise") && !source.source.contains("_f32("));
     assert!(source.header.contains("int8_t *transit_2_input(void);"));
     assert_eq!(source, c_source("Transit 2", &model).unwrap());
-    assert!(matches!(c_source("x", b"nothing"), Err(CodegenError::Model(_))));
+    assert!(matches!(
+        c_source("x", b"nothing"),
+        Err(CodegenError::Model(_))
+    ));
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::fmt::Write;
+use core::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -35,7 +35,9 @@ fn outputs_are_the_interpreters() {
 
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("generated");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--offline", "--target-dir"]).arg(&target);
+    cargo
+        .args(["build", "--quiet", "--offline", "--target-dir"])
+        .arg(&target);
     succeed(cargo.current_dir(path).env_remove("RUSTFLAGS"));
     check(&target.join("debug/generated"), path, &samples);
 }
@@ -84,15 +86,26 @@ fn glue(sample: &Sample) -> String {
     let mut arguments = Vec::new();
     for (index, &(element_type, len)) in sample.inputs.iter().enumerate() {
         let element = element(element_type);
-        writeln!(text, "        let input_{index} = take::<{element}, {len}>(&mut inputs);").unwrap();
+        writeln!(
+            text,
+            "        let input_{index} = take::<{element}, {len}>(&mut inputs);"
+        )
+        .unwrap();
         arguments.push(format!("&input_{index}"));
     }
-    let names: Vec<_> = (0..sample.outputs.len()).map(|i| format!("output_{i}")).collect();
+    let names: Vec<_> = (0..sample.outputs.len())
+        .map(|i| format!("output_{i}"))
+        .collect();
     let outputs = match &names[..] {
         [only] => only.clone(),
         _ => format!("({})", names.join(", ")),
     };
-    writeln!(text, "        let {outputs} = model.predict({});", arguments.join(", ")).unwrap();
+    writeln!(
+        text,
+        "        let {outputs} = model.predict({});",
+        arguments.join(", ")
+    )
+    .unwrap();
     for output in names {
         writeln!(text, "        put({output});").unwrap();
     }
@@ -114,7 +127,8 @@ fn element(element_type: ElementType) -> &'static str {
 #[test]
 fn equal_models_give_equal_source() {
     let model = fs::read(root().join("crates/larun-micro/fixtures/transit.tflite")).unwrap();
-    let [first, second] = [(), ()].map(|()| rust("transit", &model, &RustOptions::default()).unwrap());
+    let [first, second] =
+        [(), ()].map(|()| rust("transit", &model, &RustOptions::default()).unwrap());
     assert_eq!(first, second);
     assert!(first.contains("pub fn predict(&mut self, input: &[i8; 32]) -> &[i8; 2]"));
     // None of the file's own bytes but those of constants.
@@ -124,9 +138,18 @@ fn equal_models_give_equal_source() {
 #[test]
 fn what_is_no_model_is_refused() {
     let options = RustOptions::default();
-    assert!(matches!(rust("x", &[], &options), Err(CodegenError::EmptyModel)));
-    assert!(matches!(rust("x", b"not a model at all", &options), Err(CodegenError::Model(_))));
+    assert!(matches!(
+        rust("x", &[], &options),
+        Err(CodegenError::EmptyModel)
+    ));
+    assert!(matches!(
+        rust("x", b"not a model at all", &options),
+        Err(CodegenError::Model(_))
+    ));
     let mut model = fs::read(root().join("crates/larun-micro/fixtures/transit.tflite")).unwrap();
     model.truncate(model.len() / 2);
-    assert!(matches!(rust("x", &model, &options), Err(CodegenError::Model(_))));
+    assert!(matches!(
+        rust("x", &model, &options),
+        Err(CodegenError::Model(_))
+    ));
 }

@@ -1,6 +1,8 @@
 //! Nodes whose plan and operands' places are constants of the program: what generated code runs.
 
-use crate::{ControlIo, Element, InvokeError, Io, Locate, Location, Next, PlanReader, Step, Subgraphs};
+use crate::{
+    ControlIo, Element, InvokeError, Io, Locate, Location, Next, PlanReader, Step, Subgraphs,
+};
 
 /// A node of a model that was prepared on another machine.
 #[derive(Clone, Copy, Debug)]

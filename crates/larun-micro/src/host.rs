@@ -9,9 +9,9 @@ use larun_kernels::Registration;
 use crate::Interpreter;
 use crate::Options;
 pub use crate::activations::Owner;
-pub use crate::prepared::{Prepared, PreparedNode, PreparedSubgraph, PreparedTensor};
 use crate::error::LoadError;
 use crate::load::{Request, load};
+pub use crate::prepared::{Prepared, PreparedNode, PreparedSubgraph, PreparedTensor};
 
 /// Bytes on the heap at an address that is a multiple of 16.
 #[derive(Clone, Debug, Default)]

@@ -122,7 +122,13 @@ impl<'m> Prepared<'m> {
                         0 => loaded.activation_bytes(),
                         _ => tables.activation_bytes(number)?,
                     };
-                                    subgraph(&tables.get(number)?, &starts, activation_bytes, model, kernels)
+                    subgraph(
+                        &tables.get(number)?,
+                        &starts,
+                        activation_bytes,
+                        model,
+                        kernels,
+                    )
                 })
                 .collect(),
             state: loaded.state.to_vec(),

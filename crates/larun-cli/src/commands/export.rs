@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use larun::export::{Processor, RustOptions};
 use larun::{Model, export, files};
 use serde::Serialize;
 
@@ -11,7 +12,10 @@ use crate::failure::Failure;
 
 /// Write a model as source code
 #[derive(clap::Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
+  larun export model.tflite --format rust --target thumbv7em-none-eabihf -o src
+  larun export model.tflite --format c -o firmware
+  larun export model.tflite --format arduino --name keywords -o sketchbook
   larun export model.tflite --format c-header --name spectral_model -o firmware")]
 pub(crate) struct Args {
     /// The .tflite file
@@ -24,6 +28,11 @@ pub(crate) struct Args {
     /// What the model is called in the source [default: the file's name]
     #[arg(long)]
     name: Option<String>,
+
+    /// The target that Rust source is for, a triple such as thumbv7em-none-eabihf; what it is made for runs there only.
+    /// Without, the source runs wherever there are no kernels for the processor, on hosts as well
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<String>,
 
     /// The folder to write to; made if missing
     #[arg(short, long, value_name = "DIR")]
@@ -38,31 +47,93 @@ pub(crate) struct Args {
 enum Format {
     /// A C header with the bytes of the file: NAME_data[] and NAME_data_len
     CHeader,
+    /// Rust without std, an allocator or the file: `predict` over statics; needs the crate larun-kernels
+    Rust,
+    /// C99 without any dependency: NAME.c and NAME.h
+    C,
+    /// A sketch for TensorFlow Lite for Microcontrollers, with the operators and the arena that the model needs
+    Arduino,
 }
 
+/// What was written: the first file, and all of them.
 #[derive(Serialize)]
 struct Exported {
+    file: PathBuf,
+    bytes: usize,
+    files: Vec<Written>,
+}
+
+#[derive(Clone, Serialize)]
+struct Written {
     file: PathBuf,
     bytes: usize,
 }
 
 impl Args {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let Format::CHeader = self.format;
         let model = Model::open(&self.model)?;
         let stem = self
             .model
             .file_stem()
             .map(|stem| stem.to_string_lossy().into_owned());
-        let name = self.name.or(stem).unwrap_or_else(|| "model".to_owned());
-        let source = export::c_header(&model, &name)?;
-        let file = self.output.join(format!("{name}.h"));
-        files::write(&file, source.as_bytes())?;
-        if self.json {
+        let name = self
+            .name
+            .clone()
+            .or(stem)
+            .unwrap_or_else(|| "model".to_owned());
+        let mut written = Vec::new();
+        for (file, source) in self.sources(&model, &name)? {
+            let file = self.output.join(file);
+            files::write(&file, source.as_bytes())?;
             let bytes = source.len();
-            return print_json(&Exported { file, bytes });
+            written.push(Written { file, bytes });
         }
-        anstream::println!("{}", file.display());
-        Ok(())
+        if !self.json {
+            for Written { file, .. } in written {
+                anstream::println!("{}", file.display());
+            }
+            return Ok(());
+        }
+        match written.first().cloned() {
+            Some(Written { file, bytes }) => print_json(&Exported {
+                file,
+                bytes,
+                files: written,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The files, as paths in the output folder, and what goes into them.
+    fn sources(&self, model: &Model, name: &str) -> Result<Vec<(PathBuf, String)>, Failure> {
+        Ok(match self.format {
+            Format::CHeader => {
+                let file = format!("{name}.h").into();
+                vec![(file, export::c_header(model, name)?)]
+            }
+            Format::Rust => {
+                let mut options = RustOptions::default();
+                if let Some(target) = &self.target {
+                    options.processor = Processor::of_target(target, "");
+                }
+                let file = export::rust_file_name(name).into();
+                vec![(file, export::rust(model, name, &options)?)]
+            }
+            Format::C => {
+                let c = export::c_source(model, name)?;
+                vec![
+                    (format!("{}.c", c.stem).into(), c.source),
+                    (format!("{}.h", c.stem).into(), c.header),
+                ]
+            }
+            Format::Arduino => {
+                let sketch = export::arduino(model, name)?;
+                let folder = PathBuf::from(&sketch.name);
+                vec![
+                    (folder.join(format!("{}.ino", sketch.name)), sketch.sketch),
+                    (folder.join(format!("{}.h", sketch.name)), sketch.header),
+                ]
+            }
+        })
     }
 }

@@ -16,7 +16,9 @@ pub(super) fn of(node: &PreparedNode) -> Result<&'static str, String> {
         (OpKind::DepthwiseConv2D, _) => {
             Some(["depthwise_i8", "depthwise_f32", "depthwise_mixed"][scheme(first)])
         }
-        (OpKind::FullyConnected, _) => Some(["dense_i8", "dense_f32", "dense_mixed"][scheme(first)]),
+        (OpKind::FullyConnected, _) => {
+            Some(["dense_i8", "dense_f32", "dense_mixed"][scheme(first)])
+        }
         (OpKind::TransposeConv, _) if first != 1 => Some("transpose_conv"),
         (OpKind::AveragePool2D, Some(Int8)) => Some("average_pool_i8"),
         (OpKind::AveragePool2D, Some(Float32)) => Some("average_pool_f32"),

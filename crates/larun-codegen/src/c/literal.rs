@@ -31,9 +31,13 @@ pub(super) fn values(bytes: &[u8], element_type: ElementType) -> (usize, String)
         ElementType::Int16 => list(of::<2>(bytes).map(i16::from_le_bytes)),
         ElementType::UInt16 => list(of::<2>(bytes).map(u16::from_le_bytes)),
         ElementType::Int32 => list(of::<4>(bytes).map(i32::from_le_bytes).map(int32)),
-        ElementType::UInt32 => list(of::<4>(bytes).map(|word| format!("{}u", u32::from_le_bytes(word)))),
+        ElementType::UInt32 => {
+            list(of::<4>(bytes).map(|word| format!("{}u", u32::from_le_bytes(word))))
+        }
         ElementType::Int64 => list(of::<8>(bytes).map(i64::from_le_bytes).map(int64)),
-        ElementType::UInt64 => list(of::<8>(bytes).map(|word| format!("UINT64_C({})", u64::from_le_bytes(word)))),
+        ElementType::UInt64 => {
+            list(of::<8>(bytes).map(|word| format!("UINT64_C({})", u64::from_le_bytes(word))))
+        }
         _ => list(bytes.iter()),
     };
     let size = match element_type.bits() {
@@ -41,7 +45,14 @@ pub(super) fn values(bytes: &[u8], element_type: ElementType) -> (usize, String)
         _ => 1,
     };
     let count = (bytes.len() / size).max(1);
-    (count, if text.is_empty() { "    0,\n".to_owned() } else { text })
+    (
+        count,
+        if text.is_empty() {
+            "    0,\n".to_owned()
+        } else {
+            text
+        },
+    )
 }
 
 fn list<T: Display>(values: impl Iterator<Item = T>) -> String {
@@ -107,7 +118,10 @@ mod tests {
         assert_eq!(real(f32::from_bits(1)), "0x0.000002p-126f");
         assert_eq!(real(f32::NEG_INFINITY), "(-1.0f / 0.0f)");
         assert_eq!(int32(i32::MIN), "INT32_MIN");
-        assert_eq!(values(&[255, 1], ElementType::Int8), (2, "    -1, 1,\n".to_owned()));
+        assert_eq!(
+            values(&[255, 1], ElementType::Int8),
+            (2, "    -1, 1,\n".to_owned())
+        );
         assert_eq!(values(&[], ElementType::Int32).0, 1);
     }
 }

@@ -5,7 +5,7 @@ mod literal;
 mod units;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt::Write;
+use core::fmt::Write;
 
 use larun_kernels::Processor;
 use larun_micro::host::{PreparedNode, PreparedSubgraph, PreparedTensor};
@@ -61,7 +61,9 @@ pub fn c_source(name: &str, model: &[u8]) -> Result<CSource, CodegenError> {
         }
         let about = node.kind.info().name;
         let unit = kernel::of(node).map_err(|what| {
-            CodegenError::Model(format!("operator {index} ({about}): {what}; the Rust source runs it"))
+            CodegenError::Model(format!(
+                "operator {index} ({about}): {what}; the Rust source runs it"
+            ))
         })?;
         kernels.insert(unit);
         body.node(index, node, unit, main, &compiled);
@@ -129,7 +131,10 @@ impl Body {
         let plan = literal::words(&node.plan);
         let words = node.plan.len().max(1);
         let _ = writeln!(text, "/* {index}: {} */", node.kind.info().name);
-        let _ = writeln!(text, "static const uint32_t plan_{index}[{words}] = {{{plan}}};");
+        let _ = writeln!(
+            text,
+            "static const uint32_t plan_{index}[{words}] = {{{plan}}};"
+        );
         // Kernels look for a bias where there is none.
         let absent = |operands: &[Option<usize>]| {
             let mut operands = operands.to_vec();
@@ -152,7 +157,9 @@ impl Body {
                 bytes.join(", ")
             );
         }
-        let scratch = node.scratch.map_or("NULL".to_owned(), |(offset, _)| format!("memory.bytes + {offset}"));
+        let scratch = node.scratch.map_or("NULL".to_owned(), |(offset, _)| {
+            format!("memory.bytes + {offset}")
+        });
         let _ = write!(
             text,
             "static const larun_node node_{index} = {{plan_{index}, in_{index}, in_bytes_{index}, out_{index}, out_bytes_{index}, {scratch}}};"
@@ -203,7 +210,11 @@ const fn c_type(element_type: ElementType) -> &'static str {
 
 fn ports(ports: &[Port], kind: &str, main: &PreparedSubgraph<'_>, body: &mut Body) -> Vec<Value> {
     let mut port_of = |(index, port): (usize, &Port)| {
-        let suffix = if ports.len() == 1 { String::new() } else { format!("_{index}") };
+        let suffix = if ports.len() == 1 {
+            String::new()
+        } else {
+            format!("_{index}")
+        };
         let memory = match place(main, port.tensor) {
             Some(PreparedTensor::Activations { offset, .. }) => format!("memory.bytes + {offset}"),
             Some(PreparedTensor::State { offset, .. }) => format!("state.bytes + {offset}"),

@@ -75,6 +75,10 @@ mod tests {
     #[test]
     fn kernels_bring_what_they_need() {
         let text = with_needs(["copy"]);
-        assert!(text.contains("larun_copy") && text.contains("larun_node") && !text.contains("larun_conv"));
+        assert!(
+            text.contains("larun_copy")
+                && text.contains("larun_node")
+                && !text.contains("larun_conv")
+        );
     }
 }

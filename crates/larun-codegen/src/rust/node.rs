@@ -134,7 +134,9 @@ fn push_node(
 ) {
     items.plan(&format!("PLAN_{id}"), &node.plan);
     let mut places = |operands: &[Option<usize>]| {
-        let places = operands.iter().map(|&tensor| location(tensor, subgraph, items));
+        let places = operands
+            .iter()
+            .map(|&tensor| location(tensor, subgraph, items));
         places.collect::<Vec<_>>().join(", ")
     };
     let (inputs, outputs) = (places(&node.inputs), places(&node.outputs));
@@ -161,11 +163,7 @@ fn push_node(
 }
 
 /// An operand's place as an expression.
-fn location(
-    tensor: Option<usize>,
-    subgraph: &PreparedSubgraph<'_>,
-    items: &mut Items,
-) -> String {
+fn location(tensor: Option<usize>, subgraph: &PreparedSubgraph<'_>, items: &mut Items) -> String {
     match tensor.and_then(|tensor| place(subgraph, tensor)) {
         None => "Location::Absent".to_owned(),
         Some(PreparedTensor::Activations { offset, len }) => {
@@ -178,7 +176,10 @@ fn location(
             format!("Location::Constant(&{}.0)", items.constant(bytes))
         }
         Some(PreparedTensor::Handle(number)) => {
-            format!("Location::Constant(&{}.0)", items.constant(&handle_bytes(number)))
+            format!(
+                "Location::Constant(&{}.0)",
+                items.constant(&handle_bytes(number))
+            )
         }
     }
 }

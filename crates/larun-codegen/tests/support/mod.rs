@@ -32,8 +32,14 @@ pub(crate) struct Sample {
 pub(crate) fn samples() -> Vec<Sample> {
     let root = root();
     let mut files = vec![
-        ("spectral".to_owned(), root.join("fixtures/models/spectral/model.tflite")),
-        ("transit".to_owned(), root.join("crates/larun-micro/fixtures/transit.tflite")),
+        (
+            "spectral".to_owned(),
+            root.join("fixtures/models/spectral/model.tflite"),
+        ),
+        (
+            "transit".to_owned(),
+            root.join("crates/larun-micro/fixtures/transit.tflite"),
+        ),
     ];
     match std::env::var_os("LARUN_CORPUS").map(PathBuf::from) {
         None => println!("skipped: LARUN_CORPUS is not set"),
@@ -55,11 +61,16 @@ pub(crate) fn samples() -> Vec<Sample> {
 
 /// The workspace.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn folders(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     entries.filter(|path| path.is_dir()).collect()
 }
 
@@ -69,9 +80,8 @@ impl Sample {
         let bytes = AlignedBytes::copy_of(model);
         let mut arena = arena_for(&bytes, ALL).unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut interpreter = Interpreter::new(&bytes, ALL, &mut arena).unwrap();
-        let port = |info: larun_micro::TensorInfo<'_>| {
-            (info.element_type, info.shape.elements().unwrap())
-        };
+        let port =
+            |info: larun_micro::TensorInfo<'_>| (info.element_type, info.shape.elements().unwrap());
         let inputs: Vec<_> = (0..interpreter.input_count())
             .map(|index| port(interpreter.input_info(index).unwrap()))
             .collect();
@@ -83,10 +93,15 @@ impl Sample {
         for _ in 0..SETS {
             for (index, &(element_type, len)) in inputs.iter().enumerate() {
                 let values = random.values(element_type, len);
-                interpreter.input_bytes_mut(index).unwrap().copy_from_slice(&values);
+                interpreter
+                    .input_bytes_mut(index)
+                    .unwrap()
+                    .copy_from_slice(&values);
                 input_bytes.extend(values);
             }
-            interpreter.invoke().unwrap_or_else(|e| panic!("{name}: {e}"));
+            interpreter
+                .invoke()
+                .unwrap_or_else(|e| panic!("{name}: {e}"));
             for index in 0..outputs.len() {
                 output_bytes.extend(interpreter.output_bytes(index).unwrap());
             }
@@ -129,7 +144,9 @@ impl Random {
 
 /// Runs a command that must end well; returns what it printed.
 pub(crate) fn succeed(command: &mut Command) -> Vec<u8> {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(
         output.status.success(),
         "{command:?}\n{}",
@@ -145,7 +162,11 @@ pub(crate) fn check(program: &Path, folder: &Path, samples: &[Sample]) {
         fs::write(&inputs, &sample.input_bytes).unwrap();
         let found = succeed(Command::new(program).arg(&sample.name).arg(&inputs));
         assert_eq!(found.len(), sample.output_bytes.len(), "{}", sample.name);
-        let differing = found.iter().zip(&sample.output_bytes).filter(|(a, b)| a != b).count();
+        let differing = found
+            .iter()
+            .zip(&sample.output_bytes)
+            .filter(|(a, b)| a != b)
+            .count();
         assert_eq!(
             differing,
             0,

@@ -11,7 +11,11 @@
 #[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
 #[cfg_attr(
     not(larun_arch = "armv7em"),
-    allow(dead_code, unused_imports, reason = "hosts ask for sizes and tables alone")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "hosts ask for sizes and tables alone"
+    )
 )]
 pub(crate) mod armv7em;
 #[cfg(test)]
