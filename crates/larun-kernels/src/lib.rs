@@ -74,7 +74,7 @@ pub use binary::{AddQuantization, Broadcast, MulQuantization, add_f32, add_i8, m
 pub use circular_buffer::{Ring, circular_buffer, circular_buffer_state_len};
 pub use control::{ControlIo, Next, Port, Step, Subgraphs};
 pub use conv::{ConvGeometry, conv2d_f32, conv2d_i8, conv2d_i8_scratch_len};
-pub use decode::{Channels, Code, Encoding, decode, fully_connected_encoded};
+pub use decode::{Channels, Code, Encoding, HuffmanLayout, decode, fully_connected_encoded};
 pub use depthwise::{depthwise_conv2d_f32, depthwise_conv2d_i8, depthwise_conv2d_i8_scratch_len};
 pub use detection::{DetectionParameters, Detections, detect, detection_scratch_len};
 pub use fixed::{FixedNode, FixedSubgraphs, elements, handle_bytes, set_elements};

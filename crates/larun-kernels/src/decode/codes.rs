@@ -1,5 +1,6 @@
 //! The inner loops of decoding: codes of a few bits each, the most significant bit first, become elements.
 
+use super::huffman::{HuffmanLayout, Symbols};
 use super::{Code, Encoding};
 use crate::plan::record;
 use crate::window::nonzero;
@@ -91,6 +92,7 @@ pub(super) struct Decoder<'a, const N: usize> {
     turns: Turns,
     code: Code<'a>,
     codes: Codes<'a>,
+    symbols: Symbols<'a>,
     /// The tables, or the elements that are there.
     values: &'a [[u8; N]],
 }
@@ -98,14 +100,16 @@ pub(super) struct Decoder<'a, const N: usize> {
 impl<'a, const N: usize> Decoder<'a, N> {
     /// `values` is what the description has behind its header.
     pub(super) fn new(encoding: &Encoding<'a>, encoded: &'a [u8], values: &'a [u8]) -> Self {
-        let width = match encoding.code {
-            Code::Table { width, .. } => width,
-            Code::Pruned { .. } => 1,
+        let (width, layout) = match encoding.code {
+            Code::Table { width, .. } => (width, HuffmanLayout::default()),
+            Code::Pruned { .. } => (1, HuffmanLayout::default()),
+            Code::Huffman(layout) => (1, layout),
         };
         Self {
             turns: Turns::new(encoding.channels),
             code: encoding.code,
             codes: Codes::new(encoded, width),
+            symbols: Symbols::new(encoded, values, layout),
             values: values.as_chunks().0,
         }
     }
@@ -119,6 +123,15 @@ impl<'a, const N: usize> Decoder<'a, N> {
                 // A number without an entry gives zeros.
                 values.get(at).copied().unwrap_or([0; N])
             }),
+            Code::Huffman(_) => {
+                for place in output {
+                    // What does not decode gives zeros; loading has refused it already.
+                    let symbol = self.symbols.next().unwrap_or(0).to_le_bytes();
+                    for (byte, symbol) in place.iter_mut().zip(symbol) {
+                        *byte = symbol;
+                    }
+                }
+            }
             Code::Pruned { zero_points } => self.turns.fill(output, |channel| {
                 let zero_point = zero_points.get(channel).copied().unwrap_or(0);
                 // Only an element of one byte has a zero point other than 0.

@@ -6,6 +6,7 @@
 //! | kind | encoded tensor | description |
 //! |---|---|---|
 //! | 0, by table | a number for each element | byte 5: its bits; byte 6: entries of each channel's table; the tables |
+//! | 1, Huffman | a prefix code for each element | byte 5: the layout of the tables; the tables ([`HuffmanLayout`]) |
 //! | 2, pruned | a bit for each element, set where it is not the zero point | those elements |
 //!
 //! Where a dense layer alone reads what is decoded, as its weights, the decoder takes the layer over
@@ -13,6 +14,7 @@
 
 mod codes;
 mod dense;
+mod huffman;
 mod prepare;
 
 use larun_ops::op;
@@ -25,6 +27,7 @@ use crate::{
 pub use codes::Channels;
 use codes::Decoder;
 pub use dense::fully_connected_encoded;
+pub use huffman::HuffmanLayout;
 
 /// Bytes of a description before its values.
 const HEADER: usize = 16;
@@ -76,6 +79,8 @@ pub enum Code<'a> {
         /// Entries from one channel's table to the next.
         stride: usize,
     },
+    /// A prefix code, the same for all channels.
+    Huffman(HuffmanLayout),
     /// A bit: whether the element is the next of the values, or its channel's zero point.
     Pruned {
         /// The zero point of each channel, all 0 where elements are larger than a byte.
@@ -96,6 +101,7 @@ impl<'a> Encoding<'a> {
                 let zero_points = plan.take_i8s(count)?;
                 Code::Pruned { zero_points }
             }
+            2 => Code::Huffman(HuffmanLayout::new(plan.read_u32()? as u8)),
             _ => return Err(InvokeError::Plan),
         };
         Ok(Self { channels, code })

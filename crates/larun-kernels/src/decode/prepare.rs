@@ -4,6 +4,7 @@ use larun_ops::ElementType;
 
 use super::HEADER;
 use super::codes::{Channels, Codes};
+use super::huffman::{HuffmanLayout, Symbols};
 use crate::operand::Operand;
 use crate::plan::Record;
 use crate::{NodeView, PlanWriter, Reason, Refusal};
@@ -56,6 +57,7 @@ fn with_pair(
 /// What stands for an element.
 enum Kind {
     Table { width: u32, stride: usize },
+    Huffman(HuffmanLayout),
     Pruned,
 }
 
@@ -107,6 +109,10 @@ impl<'a> Pair<'a> {
                 plan.push_u32(width);
                 plan.push_usize(stride);
             }
+            Kind::Huffman(layout) => {
+                plan.push_u32(2);
+                plan.push_u32(u32::from(layout.byte()));
+            }
             Kind::Pruned => self.write_pruned(&channels, plan)?,
         }
         plan.push_usize(self.output.element_len()?);
@@ -124,6 +130,15 @@ impl<'a> Pair<'a> {
                 width: u32::from(width),
                 stride: usize::from(self.header[6]),
             }),
+            (1, _) => {
+                let layout = HuffmanLayout::new(self.header[5]);
+                // Symbols of 16-bit entries have 8 bits.
+                self.output.one_of(match layout.is_wide() {
+                    true => &[ElementType::Int8, ElementType::Int16],
+                    false => &[ElementType::Int8],
+                })?;
+                Ok(Kind::Huffman(layout))
+            }
             (2, _) => Ok(Kind::Pruned),
             (kind, _) => unknown("kind of code", kind),
         }
@@ -138,6 +153,19 @@ impl<'a> Pair<'a> {
                 let largest = (0..elements).map(|_| codes.next()).max().unwrap_or(0);
                 let before = (self.channels()?.count - 1).saturating_mul(stride);
                 self.has_values(before.saturating_add(largest + 1))
+            }
+            Kind::Huffman(layout) => {
+                // Every code has a bit at least.
+                let elements = self.has_codes(1)?;
+                let mut symbols = Symbols::new(self.codes, self.values, layout);
+                let read = (0..elements).map_while(|_| symbols.next()).count();
+                match read == elements {
+                    true => Ok(()),
+                    false => Err(self.encoded.refuse(Reason::ConstantSize {
+                        found: read,
+                        expected: elements,
+                    })),
+                }
             }
             Kind::Pruned => {
                 let elements = self.has_codes(1)?;
