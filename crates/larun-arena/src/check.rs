@@ -165,7 +165,7 @@ fn overlap_with_earlier<P: Problem + ?Sized>(
 }
 
 /// Whether two runs of bytes, each an offset and a size, have a byte in common.
-pub(crate) fn shares_bytes((a, a_size): (u32, u32), (b, b_size): (u32, u32)) -> bool {
+fn shares_bytes((a, a_size): (u32, u32), (b, b_size): (u32, u32)) -> bool {
     let end = |offset, size| u64::from(offset) + u64::from(size);
     u64::from(a.max(b)) < end(a, a_size).min(end(b, b_size))
 }

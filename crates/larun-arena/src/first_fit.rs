@@ -1,7 +1,7 @@
 //! Placing buffers one after another, each at the lowest offset that is free for its lifetime.
 
+use crate::PlanError;
 use crate::problem::{Buffer, Problem, validate};
-use crate::{PlanError, check::shares_bytes};
 
 /// Places the buffers in the order given, each at the lowest multiple of `alignment` where it collides with none already placed.
 ///
@@ -97,8 +97,11 @@ fn clear_of_fixed<P: Problem + ?Sized>(
 ) -> Result<u32, PlanError> {
     let in_the_way = |other: u32| {
         let (theirs, their_offset) = (problem.buffer(other as usize), offset_of(offsets, other));
-        buffer.lives_with(&theirs)
-            && shares_bytes((offset, buffer.size), (their_offset, theirs.size))
+        let above =
+            |low: u32, size: u32, high: u32| u64::from(low) + u64::from(size) <= u64::from(high);
+        let clear =
+            above(offset, buffer.size, their_offset) || above(their_offset, theirs.size, offset);
+        buffer.size > 0 && theirs.size > 0 && buffer.lives_with(&theirs) && !clear
     };
     match placed.iter().find(|&&other| in_the_way(other)) {
         Some(&other) => Err(PlanError::FixedOverlap {

@@ -22,6 +22,15 @@ impl Plan {
     pub const fn is_optimal(&self) -> bool {
         self.peak == self.lower_bound
     }
+
+    /// Takes over a plan with a lower peak.
+    pub(crate) fn improve(&mut self, (peak, offsets): (u64, Vec<u64>)) {
+        let word = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        if peak < u64::from(self.peak) || self.peak == u32::MAX {
+            self.peak = word(peak);
+            self.offsets = offsets.into_iter().map(word).collect();
+        }
+    }
 }
 
 /// A way to find a plan.
