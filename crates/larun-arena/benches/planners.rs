@@ -3,7 +3,8 @@
 //! `LARUN_CORPUS=... cargo bench -p larun-arena`; a name after `--` (`A` to `K`, `10000`) chooses problems, `hill-climb` and `best` add
 //! that planner, and a second of search for less than the capacity.
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use larun_arena::{Budget, Buffer, Exact, HillClimb, Planner, Portfolio, Problem, check, csv};
 
