@@ -22,6 +22,14 @@ pub enum Error {
         /// Why.
         source: larun_tflite::ReadError,
     },
+    /// An ONNX model cannot be imported.
+    #[error("{path}: {source}")]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: larun_onnx::OnnxError,
+    },
     /// A model does not hold together.
     #[error("{path}: {source}")]
     InvalidModel {

@@ -19,12 +19,29 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads a file.
+    /// Reads a file: a `.tflite` model, or an ONNX model by its ending `.onnx`, which is imported, with batch normalisation
+    /// folded, and taken as the `.tflite` model that it becomes.
     ///
     /// # Errors
-    /// When it cannot be read. What it holds is looked at when it is loaded.
+    /// When it cannot be read or imported. What a `.tflite` file holds is looked at when it is loaded.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Self::new(path, &files::read(path)?))
+        match path
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
+        {
+            true => Self::import(path),
+            false => Ok(Self::new(path, &files::read(path)?)),
+        }
+    }
+
+    fn import(path: &Path) -> Result<Self, Error> {
+        let imported = larun_onnx::import_file(path, &larun_onnx::ImportOptions::default());
+        let imported = imported.map_err(|source| Error::Import {
+            path: path.to_owned(),
+            source,
+        })?;
+        let graph = larun_passes::fold_batch_norm(imported.graph)?;
+        Ok(Self::new(path, &larun_tflite::write(&graph)?))
     }
 
     /// A model of these bytes; `path` is what error messages call it.

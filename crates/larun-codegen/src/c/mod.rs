@@ -4,8 +4,8 @@ mod kernel;
 mod literal;
 mod units;
 
-use std::collections::{BTreeSet, HashMap};
 use core::fmt::Write;
+use std::collections::{BTreeSet, HashMap};
 
 use larun_kernels::Processor;
 use larun_micro::host::{PreparedNode, PreparedSubgraph, PreparedTensor};
