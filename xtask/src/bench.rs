@@ -30,6 +30,27 @@ enum Machine {
     Host(HostArgs),
     /// Quantisation: nearness of the outputs to the float model's, and time and memory, beside other converters
     Quantize(QuantizeArgs),
+    /// Training: seconds of an epoch beside Keras, on the same networks, batches and data
+    Train(TrainArgs),
+}
+
+#[derive(clap::Args)]
+struct TrainArgs {
+    /// A Python that has tensorflow
+    #[arg(long, value_name = "PYTHON")]
+    tensorflow: PathBuf,
+    /// Rounds in which both take turns
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Epochs in each round; the first is not counted
+    #[arg(long, default_value_t = 4)]
+    epochs: u32,
+    /// Threads of each
+    #[arg(long, default_value_t = 2)]
+    threads: u32,
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -89,7 +110,27 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     match &args.machine {
         Machine::Host(args) => host(args),
         Machine::Quantize(args) => quantize(args),
+        Machine::Train(args) => train(args),
     }
+}
+
+fn train(args: &TrainArgs) -> Result<ExitCode, Error> {
+    let root = workspace_root();
+    let built = build_with(&root, &["larun-train", "--example", "epoch"])?;
+    if built != ExitCode::SUCCESS {
+        return Ok(built);
+    }
+    let mut script = Command::new(&args.tensorflow);
+    script.arg(root.join("xtask/scripts/bench_train.py"));
+    script.arg(built_program(&root, "examples/epoch"));
+    script.arg("--keras").arg(&args.tensorflow);
+    script.args(["--rounds", &args.rounds.to_string()]);
+    script.args(["--epochs", &args.epochs.to_string()]);
+    script.args(["--threads", &args.threads.to_string()]);
+    if let Some(json) = &args.json {
+        script.arg("--json").arg(json);
+    }
+    status(&mut script)
 }
 
 fn host(args: &HostArgs) -> Result<ExitCode, Error> {
@@ -188,10 +229,14 @@ fn built_program(root: &Path, name: &str) -> PathBuf {
 }
 
 fn build(root: &Path, program: &str) -> Result<ExitCode, Error> {
+    build_with(root, &["larun-testing", "--bin", program])
+}
+
+fn build_with(root: &Path, package: &[&str]) -> Result<ExitCode, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--release", "--package"]);
-    command.args(["larun-testing", "--bin", program]);
+    command.args(package);
     status(command.current_dir(root))
 }
 

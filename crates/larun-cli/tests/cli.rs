@@ -665,3 +665,96 @@ fn damaged_models_are_refused() {
         );
     }
 }
+
+/// The arguments of a short `train` of the student into `out`.
+fn train_args<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["train", "--zoo", "student", "-o", out, "-q", "--seed", "3"];
+    args.extend(["--samples-per-class", "16", "--epochs", "3"]);
+    args.extend(more);
+    args
+}
+
+#[test]
+fn train_writes_a_model_and_a_log() {
+    let dir = TempDir::new().unwrap();
+    let (out, again) = (dir.path().join("a.tflite"), dir.path().join("b.tflite"));
+    let text = succeeds(&train_args(
+        path(&out),
+        &["--optimizer", "sgd", "--schedule", "step"],
+    ));
+    for part in ["before", "after", "written model", "confusion"] {
+        assert!(text.contains(part), "{text}");
+    }
+    // Every line of the log is JSON; epochs hold the figures of both splits.
+    let log = std::fs::read_to_string(dir.path().join("a.tflite.log.jsonl")).unwrap();
+    let lines: Vec<Value> = log.lines().map(json).collect();
+    let epochs = lines.iter().filter(|line| line["event"] == "epoch");
+    assert_eq!(epochs.count(), 3);
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["validation"]["accuracy"].is_number())
+    );
+    // The same seed gives the same bytes, at another number of threads too.
+    let more = ["--optimizer", "sgd", "--schedule", "step", "--threads", "1"];
+    succeeds(&train_args(path(&again), &more));
+    assert_eq!(std::fs::read(&out).unwrap(), std::fs::read(&again).unwrap());
+}
+
+#[test]
+fn train_and_distill_for_integers() {
+    let dir = TempDir::new().unwrap();
+    let (float, int8) = (dir.path().join("t.tflite"), dir.path().join("s.tflite"));
+    succeeds(&train_args(path(&float), &[]));
+    let mut args = vec![
+        "distill",
+        "--teacher",
+        path(&float),
+        "--student",
+        path(&float),
+    ];
+    args.extend(["--data", "unused.npz"]);
+    refuses(
+        &[args.as_slice(), &["-o", path(&int8)]].concat(),
+        &["unused.npz"],
+    );
+    let mut args = vec!["distill", "--teacher", path(&float), "--student", "student"];
+    args.extend(["--qat", "int8", "-o", path(&int8), "-q", "--json"]);
+    args.extend([
+        "--samples-per-class",
+        "16",
+        "--epochs",
+        "2",
+        "--temperature",
+        "3",
+    ]);
+    let report = json(&succeeds(&args));
+    assert_eq!(report["teachers"], 1);
+    assert!(report["agreement"].as_f64().unwrap() > 0.9, "{report}");
+    assert!(dir.path().join("s_float.tflite").exists());
+    let (small, large) = (
+        std::fs::metadata(&int8).unwrap().len(),
+        std::fs::metadata(&float).unwrap().len(),
+    );
+    assert!(small < large);
+    // Nothing to go on with, a teacher of integers, and a student that tells other classes apart.
+    refuses(
+        &train_args(path(&float), &["--resume"]),
+        &["no checkpoint to resume from"],
+    );
+    let mut args = vec!["distill", "--teacher", path(&int8), "--student", "student"];
+    args.extend(["-o", path(&float), "-q", "--samples-per-class", "8"]);
+    refuses(&args, &["teacher cannot be run"]);
+}
+
+#[test]
+fn optimize_trains_for_integers() {
+    let dir = TempDir::new().unwrap();
+    let out = dir.path().join("out");
+    let report = json(&succeeds(&short(
+        path(&out),
+        &["--qat", "--qat-epochs", "2", "--json"],
+    )));
+    assert!(report["int8"]["accuracy"].is_number(), "{report}");
+    assert!(out.join("model.tflite").exists());
+}

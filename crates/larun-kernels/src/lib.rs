@@ -111,6 +111,15 @@ pub use svdf::{
 };
 pub use window::{ImageWindow, WindowAxis};
 
+/// Runs `f` with the vector instructions that this processor has, found when the program runs: loops in `f`, and in what is inlined
+/// into it, are compiled for them too. For code on real numbers that is worth it and has no kernel here, as a trainer's.
+///
+/// No sum is reordered and no product fused: the bits are the same on every processor.
+#[inline]
+pub fn vectorised<R>(f: impl FnOnce() -> R) -> R {
+    arch::vectorised(f)
+}
+
 pub(crate) use io::check_scratch;
 pub(crate) use memory::{check_bias, check_len};
 

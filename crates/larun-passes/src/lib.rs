@@ -47,9 +47,10 @@ pub use negations::negations_to_products;
 pub use pool_to_mean::global_pools_to_means;
 pub use post_training::{Effort, PostTrained, PostTraining, quantize_after_training, simplify};
 pub use quantize::{
-    Activations, Algorithm, Border, Decision, DenseWeights, Granularity, LayerScheme,
-    QuantizeOptions, QuantizedGraph, RealWeights, RoundToNearest, Scheme, Unsupported,
-    WeightRounder, Weights, constant_values, quantize, quantize_int8,
+    Activations, Algorithm, Border, Decision, DenseWeights, Granularity, LayerScheme, PlacedValue,
+    PlacedWeights, Placement, QuantizeOptions, QuantizedGraph, RealWeights, RoundToNearest, Scheme,
+    Unsupported, WeightRounder, Weights, constant_values, quantize, quantize_int8,
 };
 pub use recipe::{Recipe, RecipeError};
 pub use reconstruct::{Reconstruction, correct_biases, reconstruct};
+pub use stage::run_alone;

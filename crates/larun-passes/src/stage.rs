@@ -7,6 +7,15 @@ use larun_micro::{Interpreter, kernels};
 
 use crate::{PassError, edit};
 
+/// Runs one node of the main subgraph on the bytes of those of its inputs that are no constants, each once and in order, and
+/// gives the bytes of its outputs: what the interpreter makes of it.
+///
+/// # Errors
+/// When the interpreter does not take the node, or an input has another size than its tensor.
+pub fn run_alone(graph: &Graph, node: NodeId, inputs: &[&[u8]]) -> Result<Vec<Vec<u8>>, PassError> {
+    Stage::new(graph, node)?.run(inputs)
+}
+
 /// A node as a model of its own: what it reads that is no constant is the model's input.
 pub(crate) struct Stage {
     model: AlignedBytes,

@@ -1,7 +1,7 @@
 //! A training on disk: one safetensors file that holds everything needed to go on.
 //!
 //! The tensors are `parameter/N`, `first_moment/N`, `second_moment/N`, `best_parameter/N` for parameter number
-//! `N` and `statistic/N`, `best_statistic/N` for running average `N`; the state of the loop and the fingerprint
+//! `N`, `statistic/N`, `best_statistic/N` for running average `N`, `callback/C/N` for state `N` of callback `C`; the state of the loop and the fingerprint
 //! are JSON in the file's metadata.
 
 use std::collections::HashMap;
@@ -13,16 +13,15 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use crate::trainer::adam::Adam;
 use crate::trainer::state::State;
-use crate::trainer::{Progress, Snapshot, TrainConfig, TrainingData};
+use crate::trainer::{Optimizer, Progress, Snapshot, TrainConfig, TrainingData};
 use crate::{Executor, TrainError};
 
 /// The key of the metadata.
 const KEY: &str = "larun-train";
 
 /// The version of the layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Which training a checkpoint belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +30,9 @@ pub(crate) struct Fingerprint {
     graph: String,
     data: String,
     config: String,
+    /// Name and settings of each callback.
+    #[serde(default)]
+    callbacks: Vec<String>,
 }
 
 impl Fingerprint {
@@ -52,6 +54,9 @@ impl Fingerprint {
         let mut of_data = Hash::default();
         of_data.numbers(data.x.iter().map(|x| u64::from(x.to_bits())));
         of_data.numbers(data.y.iter().map(|&y| u64::from(y)));
+        if let Some(targets) = data.targets {
+            of_data.numbers(targets.iter().map(|x| u64::from(x.to_bits())));
+        }
         for split in [data.train, data.validation] {
             of_data.numbers(split.iter().map(|&index| index as u64));
         }
@@ -62,7 +67,15 @@ impl Fingerprint {
             graph: of_graph.hex(),
             data: of_data.hex(),
             config: of_config.hex(),
+            callbacks: Vec::new(),
         }
+    }
+
+    /// Adds a callback that takes part.
+    pub(crate) fn add_callback(&mut self, name: &str, settings: &str) {
+        let mut hash = Hash::default();
+        hash.text(settings);
+        self.callbacks.push(format!("{name} {}", hash.hex()));
     }
 
     /// Says what differs, if anything.
@@ -79,14 +92,16 @@ impl Fingerprint {
             ));
         }
         let parts = [
-            ("graph", &self.graph, &other.graph),
-            ("data or its split", &self.data, &other.data),
-            ("configuration", &self.config, &other.config),
+            ("graph", self.graph == other.graph),
+            ("data or its split", self.data == other.data),
+            ("configuration", self.config == other.config),
+            (
+                "list of callbacks or the settings of one",
+                self.callbacks == other.callbacks,
+            ),
         ];
-        parts
-            .into_iter()
-            .find(|(_, own, other)| own != other)
-            .map(|(what, ..)| foreign(what))
+        let different = parts.into_iter().find(|(_, is_same)| !is_same);
+        different.map(|(what, _)| foreign(what))
     }
 }
 
@@ -157,6 +172,13 @@ pub(crate) fn write(
         tensors.extend(named);
     }
     debug_assert!(tensors.len() >= executor.parameters().len());
+    for (callback, state) in progress.callbacks.iter().enumerate() {
+        let named = state.iter().enumerate().map(|(index, values)| {
+            let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            (format!("callback/{callback}/{index}"), bytes)
+        });
+        tensors.extend(named);
+    }
     let views = tensors.iter().map(|(name, bytes)| {
         Ok((
             name.as_str(),
@@ -181,12 +203,14 @@ fn groups(progress: &Progress) -> Vec<(&'static str, bool, &[Vec<f32>])> {
     let mut groups: Vec<(_, _, &[Vec<f32>])> = vec![
         ("parameter", true, &progress.current.parameters),
         ("statistic", false, &progress.current.statistics),
-        ("first_moment", true, &progress.adam.first),
-        ("second_moment", true, &progress.adam.second),
+        ("range", false, &progress.current.ranges),
+        ("first_moment", true, &progress.optimizer.first),
+        ("second_moment", true, &progress.optimizer.second),
     ];
     if let Some(best) = &progress.best {
         groups.push(("best_parameter", true, &best.parameters));
         groups.push(("best_statistic", false, &best.statistics));
+        groups.push(("best_range", false, &best.ranges));
     }
     groups
 }
@@ -237,19 +261,24 @@ pub(crate) fn read(
         current: Snapshot {
             parameters: reader.parameters(&tensors, "parameter")?,
             statistics: reader.statistics(&tensors, "statistic")?,
+            ranges: reader.ranges(&tensors, "range")?,
         },
         best: if has_best {
             Some(Snapshot {
                 parameters: reader.parameters(&tensors, "best_parameter")?,
                 statistics: reader.statistics(&tensors, "best_statistic")?,
+                ranges: reader.ranges(&tensors, "best_range")?,
             })
         } else {
             None
         },
-        adam: Adam {
+        optimizer: Optimizer {
             first: reader.parameters(&tensors, "first_moment")?,
             second: reader.parameters(&tensors, "second_moment")?,
         },
+        callbacks: (0..fingerprint.callbacks.len())
+            .map(|callback| reader.callback(&tensors, callback))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -296,6 +325,27 @@ impl Reader<'_> {
         self.group(file, group, lengths)
     }
 
+    fn ranges(&self, file: &SafeTensors<'_>, group: &str) -> Result<Vec<Vec<f32>>, TrainError> {
+        let lengths = self.executor.ranges().into_iter().map(|range| range.len());
+        self.group(file, group, lengths)
+    }
+
+    /// The state of a callback, of as many tensors as there are.
+    fn callback(
+        &self,
+        file: &SafeTensors<'_>,
+        callback: usize,
+    ) -> Result<Vec<Vec<f32>>, TrainError> {
+        let mut state = Vec::new();
+        while let Ok(tensor) = file.tensor(&format!("callback/{callback}/{}", state.len())) {
+            if tensor.dtype() != Dtype::F32 {
+                return Err(self.damaged(&"the state of a callback holds no floats"));
+            }
+            state.push(floats(tensor.data()));
+        }
+        Ok(state)
+    }
+
     fn group(
         &self,
         file: &SafeTensors<'_>,
@@ -309,11 +359,15 @@ impl Reader<'_> {
                 let problem = format!("tensor `{name}` is no {length} floats");
                 return Err(self.damaged(&problem));
             }
-            let words = tensor.data().chunks_exact(4);
-            Ok(words
-                .filter_map(|word| Some(f32::from_le_bytes(word.try_into().ok()?)))
-                .collect())
+            Ok(floats(tensor.data()))
         });
         tensors.collect()
     }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let words = bytes.chunks_exact(4);
+    words
+        .filter_map(|word| Some(f32::from_le_bytes(word.try_into().ok()?)))
+        .collect()
 }

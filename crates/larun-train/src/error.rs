@@ -53,14 +53,16 @@ pub enum TrainError {
     Data(String),
     /// A loss or weights that are no numbers.
     #[error(
-        "the training diverged in epoch {epoch}, batch {batch}: {problem}; the first value that is no number comes out of \
-         {place}. Try a smaller learning rate than {learning_rate}, or scale the input"
+        "the training diverged in epoch {epoch}, batch {batch} (step {step}): {problem}; the first value that is no number comes out of \
+         {place}. Try a smaller learning rate than {learning_rate}, a warm-up, or scale the input"
     )]
     Diverged {
         /// The epoch, from 1.
         epoch: usize,
         /// The batch, from 1.
         batch: usize,
+        /// Steps that were taken.
+        step: u64,
         /// What is no number.
         problem: String,
         /// The learning rate.
@@ -85,6 +87,9 @@ pub enum TrainError {
         /// Why.
         source: io::Error,
     },
+    /// The converter's refusal, where integers are trained for.
+    #[error(transparent)]
+    Pass(#[from] larun_passes::PassError),
     /// An error of candle's.
     #[error("candle: {0}")]
     Candle(#[from] candle_core::Error),

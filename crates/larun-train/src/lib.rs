@@ -2,11 +2,15 @@
 #![forbid(unsafe_code)]
 
 pub use error::TrainError;
-pub use executor::{Executor, Mode, Parameter, Statistic};
+pub use executor::{
+    ActivationRanges, Executor, Mode, Parameter, ParameterKind, QatConfig, Statistic, WeightScales,
+};
 pub use initialise::initialise;
 pub use trainer::{
-    AdamConfig, Augmentation, BatchEvent, CheckpointConfig, Confusion, EpochMetrics, Monitor,
-    Observer, Outcome, Schedule, Scores, Stop, TrainConfig, Trainer, TrainingData, evaluate,
+    AdamConfig, Augmentation, Batch, BatchEvent, Callback, CheckpointConfig, Confusion,
+    EpochMetrics, JsonLog, Loss, Monitor, Observer, Optimizer, OptimizerConfig, Outcome, Schedule,
+    Scores, Seeds, Step, Stop, TrainConfig, Trainer, TrainingData, evaluate, evaluate_loss,
+    roc_auc,
 };
 
 pub mod ops;

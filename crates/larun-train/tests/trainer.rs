@@ -56,6 +56,7 @@ impl Signals {
             y: &self.y,
             train: &self.train,
             validation: &self.validation,
+            ..TrainingData::default()
         }
     }
 }

@@ -66,6 +66,9 @@ pub enum Error {
     /// Training failed.
     #[error(transparent)]
     Train(#[from] larun_train::TrainError),
+    /// A network cannot learn from another.
+    #[error(transparent)]
+    Distill(#[from] larun_distill::DistillError),
     /// A dataset cannot be used.
     #[error(transparent)]
     Dataset(#[from] larun_zoo::dataset::DatasetError),

@@ -15,6 +15,7 @@ pub mod plan;
 pub mod quantize;
 pub mod report;
 pub mod runtime;
+pub mod training;
 
 pub use error::Error;
 pub use optimize::{OptimizeRequest, Source, optimize};
@@ -23,6 +24,7 @@ pub use runtime::Model;
 pub use larun_arena as arena;
 pub use larun_codegen as codegen;
 pub use larun_device as device;
+pub use larun_distill as distill;
 pub use larun_graph as graph;
 pub use larun_kernels as kernels;
 pub use larun_micro as micro;

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use larun_device::{Board, Budget};
+use larun_distill::logits::Hinton;
+use larun_distill::{Distiller, Teacher};
 use larun_graph::Graph;
-use larun_passes::{Calibrator, QuantizeOptions, quantize_int8};
+use larun_passes::{Calibrator, Placement, QuantizeOptions, fold_constants, quantize_int8};
 use larun_train::{
-    CheckpointConfig, EpochMetrics, Observer, Stop, TrainConfig, Trainer, TrainingData,
+    CheckpointConfig, EpochMetrics, Observer, QatConfig, Schedule, Stop, TrainConfig, Trainer,
+    TrainingData,
 };
 use larun_zoo::dataset::{Dataset, Split};
 use larun_zoo::{networks, simulate};
@@ -16,10 +19,14 @@ use crate::card::ModelCard;
 use crate::evaluate::{Classification, classify};
 use crate::quantize::prepare;
 use crate::report::{DatasetReport, OptimizeReport, TrainingReport};
+use crate::training::{Splits, calibrate};
 use crate::{Error, Model, export, files};
 
 /// The name of the checkpoint in the output folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// The name of the checkpoint of the training for integers.
+pub const QAT_CHECKPOINT: &str = "checkpoint_qat.safetensors";
 
 /// What to optimise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +35,13 @@ pub enum Source {
     Zoo(String),
     /// A float model, quantised as it is, or trained further when epochs are asked for.
     Model(PathBuf),
+}
+
+impl Source {
+    /// What the network is called.
+    pub fn name(&self) -> String {
+        describe(self).0
+    }
 }
 
 /// What [`optimize`] is asked to do.
@@ -53,12 +67,29 @@ pub struct OptimizeRequest {
     pub calibration_samples: usize,
     /// How to quantise.
     pub quantization: QuantizeOptions,
+    /// Train on for the integers, with the float network as the teacher.
+    pub qat: Option<QatRequest>,
     /// What the model is called in generated sources.
     pub name: Option<String>,
     /// The licence that the model card names.
     pub license: String,
     /// The folder to write to.
     pub out: PathBuf,
+}
+
+/// The training for integers after that in real numbers.
+#[derive(Clone, Debug)]
+pub struct QatRequest {
+    /// How to train; seed, batch and augmentation are those of the first training.
+    pub epochs: usize,
+    /// The greatest learning rate.
+    pub learning_rate: f32,
+    /// The share of the labels in the loss, the rest is the float network's answers; 1 for the labels alone.
+    pub alpha: f32,
+    /// How much those answers are softened.
+    pub temperature: f32,
+    /// How ranges and scales are found.
+    pub config: QatConfig,
 }
 
 /// Is told how the pipeline goes.
@@ -99,17 +130,26 @@ pub enum Outcome {
 /// an error leaves none of them half-written.
 pub fn optimize(request: &OptimizeRequest, progress: &mut dyn Progress) -> Result<Outcome, Error> {
     progress.stage("reading data");
-    let data = dataset(request)?;
-    check_splits(&data)?;
-    let graph = network(request, &data)?;
+    let seed = request.training.seed;
+    let data = dataset(request.data.as_deref(), request.samples_per_class, seed)?;
+    let graph = network(&request.source, &data, seed)?;
     let (graph, training) = match train(request, graph, &data, progress)? {
         Trained::Finished(trained) => *trained,
         Trained::Interrupted(checkpoint) => return Ok(Outcome::Interrupted { checkpoint }),
     };
-    let graph = prepare(graph)?;
+    let (graph, quantized) = match &request.qat {
+        Some(qat) => match train_integers(request, qat, graph, &data, progress)? {
+            Trained::Finished(pair) => *pair,
+            Trained::Interrupted(checkpoint) => return Ok(Outcome::Interrupted { checkpoint }),
+        },
+        None => {
+            let graph = prepare(graph)?;
+            progress.stage("calibrating");
+            let quantized = quantize(request, graph.clone(), &data, progress)?;
+            (graph, quantized)
+        }
+    };
     let float = model_of(&graph, request, "model_float.tflite")?;
-    progress.stage("calibrating");
-    let quantized = quantize(request, graph, &data, progress)?;
     let int8 = model_of(&quantized, request, "model.tflite")?;
 
     progress.stage("validating");
@@ -129,14 +169,18 @@ pub fn optimize(request: &OptimizeRequest, progress: &mut dyn Progress) -> Resul
     Ok(Outcome::Finished(Box::new(report)))
 }
 
-fn dataset(request: &OptimizeRequest) -> Result<Dataset, Error> {
-    match &request.data {
-        Some(path) => Ok(Dataset::load_npz(path)?),
-        None => Ok(simulate::light_curves(
-            request.samples_per_class,
-            request.training.seed,
-        )),
-    }
+/// Labelled samples from a file, or simulated ones; every split has some.
+pub(crate) fn dataset(
+    path: Option<&Path>,
+    samples_per_class: usize,
+    seed: u64,
+) -> Result<Dataset, Error> {
+    let data = match path {
+        Some(path) => Dataset::load_npz(path)?,
+        None => simulate::light_curves(samples_per_class, seed),
+    };
+    check_splits(&data)?;
+    Ok(data)
 }
 
 /// Every split is needed: to train, to stop, and to measure.
@@ -152,23 +196,20 @@ fn check_splits(data: &Dataset) -> Result<(), Error> {
     Ok(())
 }
 
-fn network(request: &OptimizeRequest, data: &Dataset) -> Result<Graph, Error> {
-    match &request.source {
+/// The network to train.
+pub(crate) fn network(source: &Source, data: &Dataset, seed: u64) -> Result<Graph, Error> {
+    match source {
         Source::Zoo(name) => {
             let network = networks::find(name)?;
-            Ok(network.build(
-                &data.sample_shape,
-                data.class_names.len(),
-                request.training.seed,
-            )?)
+            Ok(network.build(&data.sample_shape, data.class_names.len(), seed)?)
         }
         Source::Model(path) => Model::open(path)?.graph(),
     }
 }
 
 /// A training that went to its end, or was stopped with its checkpoint written.
-enum Trained {
-    Finished(Box<(Graph, Option<TrainingReport>)>),
+enum Trained<T> {
+    Finished(Box<T>),
     Interrupted(PathBuf),
 }
 
@@ -177,7 +218,7 @@ fn train(
     graph: Graph,
     data: &Dataset,
     progress: &mut dyn Progress,
-) -> Result<Trained, Error> {
+) -> Result<Trained<(Graph, Option<TrainingReport>)>, Error> {
     if request.training.epochs == 0 {
         return Ok(Trained::Finished(Box::new((graph, None))));
     }
@@ -190,6 +231,7 @@ fn train(
         y: &data.y,
         train: &train,
         validation: &validation,
+        ..TrainingData::default()
     };
     let config = TrainConfig {
         checkpoint: Some(CheckpointConfig {
@@ -219,6 +261,55 @@ fn train(
     Ok(Trained::Finished(Box::new((outcome.graph, Some(report)))))
 }
 
+/// Trains the float network on for the integers that it will compute with, as the pupil of itself; the float graph of the weights that
+/// were trained, and the quantised one.
+fn train_integers(
+    request: &OptimizeRequest,
+    qat: &QatRequest,
+    graph: Graph,
+    data: &Dataset,
+    progress: &mut dyn Progress,
+) -> Result<Trained<(Graph, Graph)>, Error> {
+    progress.stage("calibrating");
+    let graph = fold_constants(graph)?;
+    let placement = Placement::new(&graph, &request.quantization)?;
+    let ranges = calibrate(&placement, data, request.calibration_samples, progress)?;
+    progress.stage("training for integers");
+    let splits = Splits::of(data);
+    let checkpoint = request.out.join(QAT_CHECKPOINT);
+    let config = TrainConfig {
+        epochs: qat.epochs,
+        learning_rate: qat.learning_rate,
+        schedule: Schedule::Cosine {
+            least: qat.learning_rate.min(1e-5),
+        },
+        checkpoint: Some(CheckpointConfig {
+            path: checkpoint.clone(),
+            every: None,
+        }),
+        ..request.training.clone()
+    };
+    let samples = splits.samples(data);
+    let mut trainer =
+        Trainer::quantization_aware(&graph, samples, config, &placement, &ranges, qat.config)?;
+    if qat.alpha < 1.0 {
+        let teacher = Teacher::new(&graph)?;
+        let lesson = Hinton {
+            temperature: qat.temperature,
+        };
+        trainer.add_callback(Box::new(Distiller::new(vec![teacher], lesson, qat.alpha)?));
+    }
+    if request.resume && checkpoint.exists() {
+        trainer.resume(&checkpoint)?;
+    }
+    std::fs::create_dir_all(&request.out).map_err(Error::io(&request.out))?;
+    if trainer.run(progress.training())?.stop == Stop::Interrupted {
+        return Ok(Trained::Interrupted(checkpoint));
+    }
+    let (float, quantized) = trainer.convert()?;
+    Ok(Trained::Finished(Box::new((float, quantized.graph))))
+}
+
 fn quantize(
     request: &OptimizeRequest,
     graph: Graph,
@@ -240,7 +331,7 @@ fn quantize(
 }
 
 /// At most `count` of `all`, evenly spaced.
-fn spread(all: &[usize], count: usize) -> Vec<usize> {
+pub(crate) fn spread(all: &[usize], count: usize) -> Vec<usize> {
     let count = count.min(all.len());
     (0..count).map(|i| all[i * all.len() / count]).collect()
 }

@@ -8,6 +8,7 @@ mod optimize;
 mod plan;
 mod quantize;
 mod run;
+mod train;
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Export(export::Args),
     Bench(bench::Args),
     Compare(compare::Args),
+    Train(train::TrainArgs),
+    Distill(train::DistillArgs),
 }
 
 impl Command {
@@ -39,6 +42,8 @@ impl Command {
             Self::Export(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Compare(args) => args.run(),
+            Self::Train(args) => args.run(),
+            Self::Distill(args) => args.run(),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use larun::device::{self, Budget, FitReport};
-use larun::optimize::{OptimizeRequest, Outcome, Source, optimize};
+use larun::optimize::{OptimizeRequest, Outcome, QatRequest, Source, optimize};
 use larun::passes::{Border, DenseWeights, QuantizeOptions};
 use larun::report::OptimizeReport;
-use larun::train::{Augmentation, TrainConfig};
+use larun::train::{Augmentation, QatConfig, TrainConfig};
 
 use super::print_json;
 use crate::failure::Failure;
@@ -23,6 +23,7 @@ use crate::render::{bytes, group, pairs, percent, verdict};
 #[command(after_help = "Examples:
   larun optimize --zoo spectral --device nano33ble -o out
   larun optimize --zoo spectral --data curves.npz --device esp32 --seed 7 -o out
+  larun optimize --zoo spectral --data curves.npz --device esp32 --qat -o out
   larun optimize my_float.tflite --data samples.npz --device pico -o out")]
 pub(crate) struct Args {
     /// A float .tflite model to quantise, in place of a network of the zoo
@@ -69,6 +70,14 @@ pub(crate) struct Args {
     /// Epochs without a better validation loss after which training stops
     #[arg(long, value_name = "EPOCHS", default_value_t = 25)]
     patience: usize,
+
+    /// Train on for the integers, with the float network as the teacher of its own INT8 version
+    #[arg(long)]
+    qat: bool,
+
+    /// Most epochs of --qat
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    qat_epochs: usize,
 
     /// How training samples are changed in every epoch
     #[arg(long, value_enum, value_name = "HOW", value_delimiter = ',', default_values_t = [Augment::Roll, Augment::Reverse])]
@@ -184,6 +193,13 @@ impl Args {
                 },
                 ..defaults
             },
+            qat: self.qat.then_some(QatRequest {
+                epochs: self.qat_epochs,
+                learning_rate: self.learning_rate / 10.0,
+                alpha: 0.5,
+                temperature: 2.0,
+                config: QatConfig::default(),
+            }),
             resume: self.resume,
             calibration_samples: self.calibration_samples,
             quantization: QuantizeOptions {

@@ -31,3 +31,10 @@ pub(crate) use armv7em::*;
 pub(crate) use portable::*;
 #[cfg(larun_arch = "x86_64")]
 pub(crate) use x86_64::*;
+
+/// Runs `f`; there are no other instructions to choose from.
+#[cfg(not(larun_arch = "x86_64"))]
+#[inline]
+pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}

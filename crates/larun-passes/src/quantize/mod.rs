@@ -10,6 +10,7 @@ pub(crate) mod decide;
 mod engine;
 mod half;
 mod layer;
+mod placement;
 mod rounder;
 mod scheme;
 pub(crate) mod state;
@@ -25,6 +26,7 @@ use crate::{Calibration, PassError};
 
 pub(crate) use check::check_float;
 pub use decide::{Decision, Unsupported};
+pub use placement::{PlacedValue, PlacedWeights, Placement};
 pub use rounder::{RealWeights, RoundToNearest, WeightRounder};
 pub use scheme::{Activations, Algorithm, Granularity, LayerScheme, Scheme, Weights};
 pub use warn::constant_values;

@@ -32,6 +32,12 @@ pub trait WeightRounder {
     /// # Errors
     /// What the method cannot do.
     fn round(&self, weights: &RealWeights<'_>) -> Result<Option<Vec<i8>>, PassError>;
+
+    /// Other scales than those found, one for each; `None` to keep them. They take effect before the rounding.
+    fn scales(&self, weights: &RealWeights<'_>) -> Option<Vec<f32>> {
+        let _ = weights;
+        None
+    }
 }
 
 /// Rounds to the nearest integer, ties away from zero.

@@ -48,11 +48,7 @@ impl Request<'_> {
             }
         };
         let channels = channels.map_err(at)?;
-        let integers = self
-            .layer
-            .weights
-            .integers()
-            .unwrap_or(IntegerRange::INT8_NARROW);
+        let integers = self.integers();
         let mut found = match self.layer.weights {
             Weights::Binary => binary::quantize(&values, channels),
             _ => QuantizedWeights::quantize(
@@ -63,23 +59,51 @@ impl Request<'_> {
             ),
         }
         .map_err(at)?;
-        if widen(&mut found.scales, least) {
+        let dims = shape.dims();
+        let given = self
+            .rounder
+            .scales(&self.real(&values, dims, channels, &found.scales));
+        let replaced = given.filter(|given| given.len() == found.scales.len());
+        let is_replaced = replaced.is_some();
+        if let Some(scales) = replaced {
+            found.scales = scales;
+        }
+        if widen(&mut found.scales, least) || is_replaced {
             found = round(&values, channels, found.scales, self.layer.weights).map_err(at)?;
         }
-        let rounded = self.rounder.round(&RealWeights {
-            output: self.output,
-            operand: self.operand,
-            values: &values,
-            shape: shape.dims(),
-            axis: channels,
-            scales: &found.scales,
-            integers,
-        })?;
+        let rounded = self
+            .rounder
+            .round(&self.real(&values, dims, channels, &found.scales))?;
         Ok(Quantized {
             integers: rounded.unwrap_or(found.values),
             scales: found.scales,
             axis,
         })
+    }
+
+    /// The weights as a rounder sees them.
+    fn real<'w>(
+        &self,
+        values: &'w [f32],
+        shape: &'w [usize],
+        axis: ChannelAxis,
+        scales: &'w [f32],
+    ) -> RealWeights<'w> {
+        RealWeights {
+            output: self.output,
+            operand: self.operand,
+            values,
+            shape,
+            axis,
+            scales,
+            integers: self.integers(),
+        }
+    }
+
+    /// The integers that a weight may become.
+    fn integers(&self) -> IntegerRange {
+        let integers = self.layer.weights.integers();
+        integers.unwrap_or(IntegerRange::INT8_NARROW)
     }
 
     fn at(&self, graph: &Graph, source: QuantError) -> PassError {

@@ -2,24 +2,30 @@
 
 use std::sync::Arc;
 
-use larun_graph::ops::{Activation, ElementType, Op, Padding, Pool2DOptions, Role};
-use larun_graph::{Graph, Node, Place, Subgraph, TensorId};
+use larun_graph::ops::{Activation, ElementType, Op, OpKind, Role};
+use larun_graph::{Graph, Node, NodeId, Place, Subgraph, TensorId};
+use larun_quant::fake_quant::LearnedStep;
 
-use super::parameter::Parameter;
+use super::parameter::{Parameter, ParameterKind};
 use super::plan::{Averages, Layer, Operation, Plan, Source, Statistic, Value, ValueId};
 use crate::TrainError;
-use crate::ops::{
-    Add, AveragePool2d, Clamp, Concatenation, Conv2d, DepthwiseConv2d, Differentiable,
-    FullyConnected, Identity, Logistic, MaxPool2d, Mean, Mul, Pad, Softmax, Window2d,
-};
+use crate::ops::{Clamp, Differentiable, Moves, Unary};
 
 /// The making of the layers of one node.
 pub(super) struct Lowering<'a> {
     pub(super) plan: &'a mut Plan,
     pub(super) graph: &'a Graph,
     pub(super) subgraph: &'a Subgraph,
+    pub(super) id: NodeId,
     pub(super) node: &'a Node,
     pub(super) place: Place,
+}
+
+/// What computes a node.
+pub(super) enum Lowered {
+    Computed(Operation),
+    /// One operator for each output, and the operands that they read.
+    Moved(Vec<usize>, Vec<Moves>),
 }
 
 impl Lowering<'_> {
@@ -27,24 +33,45 @@ impl Lowering<'_> {
         let Some(op) = self.node.known() else {
             return Err(self.refuse("there is no gradient for this operator"));
         };
+        self.layers_of(op)?;
+        for &output in &self.node.outputs {
+            self.plan
+                .fake_quantize_home(self.subgraph, output, &self.place)?;
+        }
+        Ok(())
+    }
+
+    fn layers_of(&mut self, op: &Op) -> Result<(), TrainError> {
         match op {
             Op::Relu(_) if self.fuse(Clamp::RELU)? => return Ok(()),
             Op::Relu6(_) if self.fuse(Clamp::RELU6)? => return Ok(()),
             _ => {}
         }
-        let operation = self.operation(op)?;
+        let activation = op.activation().unwrap_or(Activation::None);
+        let operation = match self.operation(op)? {
+            Lowered::Computed(operation) => operation,
+            Lowered::Moved(operands, all) => {
+                let mut inputs = Vec::new();
+                for index in operands {
+                    if let Some(tensor) = self.node.input(index) {
+                        inputs.push(self.activation(index, tensor)?);
+                    }
+                }
+                for (&output, moves) in self.node.outputs.iter().zip(all) {
+                    self.layers(plain(moves), inputs.clone(), activation, output)?;
+                }
+                return Ok(());
+            }
+        };
         let mut inputs = self.inputs()?;
-        if matches!(
-            op,
-            Op::Conv2D(_) | Op::DepthwiseConv2D(_) | Op::FullyConnected(_)
-        ) {
-            self.ensure_bias(op, &mut inputs)?;
-        }
+        self.ensure_bias(op, &mut inputs)?;
         if let Operation::BatchNorm(_) = operation {
             inputs.truncate(3);
         }
-        let activation = op.activation().unwrap_or(Activation::None);
-        self.layers(operation, inputs, activation)
+        let &[output] = self.node.outputs.as_slice() else {
+            return Err(self.refuse("it must have exactly one output"));
+        };
+        self.layers(operation, inputs, activation, output)
     }
 
     /// Joins the node to the batch normalisation that it alone follows. Returns whether there is one.
@@ -78,160 +105,6 @@ impl Lowering<'_> {
         Ok(true)
     }
 
-    /// What the node computes, its activation aside.
-    fn operation(&mut self, op: &Op) -> Result<Operation, TrainError> {
-        Ok(match op {
-            Op::Add(_) => plain(Add),
-            Op::Mul(_) => plain(Mul),
-            Op::AveragePool2D(options) => plain(AveragePool2d {
-                window: self.pool_window(options)?,
-            }),
-            Op::MaxPool2D(options) => plain(MaxPool2d {
-                window: self.pool_window(options)?,
-            }),
-            Op::Conv2D(o) => plain(Conv2d {
-                window: self.kernel_window(
-                    [o.stride_h, o.stride_w],
-                    [o.dilation_h, o.dilation_w],
-                    o.padding,
-                )?,
-            }),
-            Op::DepthwiseConv2D(o) => plain(DepthwiseConv2d {
-                window: self.kernel_window(
-                    [o.stride_h, o.stride_w],
-                    [o.dilation_h, o.dilation_w],
-                    o.padding,
-                )?,
-            }),
-            Op::FullyConnected(options) => plain(FullyConnected {
-                keep_dims: options.keep_num_dims,
-            }),
-            Op::Concatenation(options) => plain(Concatenation {
-                axis: self.axis(options.axis)?,
-            }),
-            Op::Mean(options) => plain(Mean {
-                axes: self.axes()?,
-                keep_dims: options.keep_dims,
-            }),
-            Op::Pad(_) => plain(Pad {
-                padding: self.padding()?,
-            }),
-            Op::Softmax(options) => plain(Softmax { beta: options.beta }),
-            Op::Relu(_) => plain(Clamp::RELU),
-            Op::Relu6(_) => plain(Clamp::RELU6),
-            Op::Logistic(_) => plain(Logistic),
-            Op::Quantize(_) | Op::Dequantize(_) => plain(Identity),
-            Op::Reshape(_) | Op::Squeeze(_) | Op::ExpandDims(_) => Operation::Reshape,
-            Op::DepthToSpace(_)
-            | Op::EmbeddingLookup(_)
-            | Op::Floor(_)
-            | Op::L2Normalization(_)
-            | Op::L2Pool2D(_)
-            | Op::ResizeBilinear(_)
-            | Op::SpaceToDepth(_)
-            | Op::Svdf(_)
-            | Op::Tanh(_)
-            | Op::Gather(_)
-            | Op::BatchToSpaceNd(_)
-            | Op::SpaceToBatchNd(_)
-            | Op::Transpose(_)
-            | Op::Sub(_)
-            | Op::Div(_)
-            | Op::UnidirectionalSequenceLstm(_)
-            | Op::StridedSlice(_)
-            | Op::Exp(_)
-            | Op::Split(_)
-            | Op::LogSoftmax(_)
-            | Op::Cast(_)
-            | Op::Prelu(_)
-            | Op::Maximum(_)
-            | Op::ArgMax(_)
-            | Op::Minimum(_)
-            | Op::Less(_)
-            | Op::Neg(_)
-            | Op::PadV2(_)
-            | Op::Greater(_)
-            | Op::GreaterEqual(_)
-            | Op::LessEqual(_)
-            | Op::Slice(_)
-            | Op::Sin(_)
-            | Op::TransposeConv(_)
-            | Op::Equal(_)
-            | Op::NotEqual(_)
-            | Op::Log(_)
-            | Op::Sum(_)
-            | Op::Sqrt(_)
-            | Op::Rsqrt(_)
-            | Op::Shape(_)
-            | Op::ArgMin(_)
-            | Op::ReduceMax(_)
-            | Op::Pack(_)
-            | Op::LogicalOr(_)
-            | Op::LogicalAnd(_)
-            | Op::LogicalNot(_)
-            | Op::Unpack(_)
-            | Op::ReduceMin(_)
-            | Op::FloorDiv(_)
-            | Op::Square(_)
-            | Op::ZerosLike(_)
-            | Op::Fill(_)
-            | Op::FloorMod(_)
-            | Op::ResizeNearestNeighbor(_)
-            | Op::LeakyRelu(_)
-            | Op::SquaredDifference(_)
-            | Op::MirrorPad(_)
-            | Op::Abs(_)
-            | Op::SplitV(_)
-            | Op::Ceil(_)
-            | Op::ReverseV2(_)
-            | Op::AddN(_)
-            | Op::GatherNd(_)
-            | Op::Cos(_)
-            | Op::Elu(_)
-            | Op::Round(_)
-            | Op::HardSwish(_)
-            | Op::If(_)
-            | Op::While(_)
-            | Op::Select(_)
-            | Op::SelectV2(_)
-            | Op::BatchMatmul(_)
-            | Op::CumSum(_)
-            | Op::CallOnce(_)
-            | Op::BroadcastTo(_)
-            | Op::ReduceAll(_)
-            | Op::VarHandle(_)
-            | Op::ReadVariable(_)
-            | Op::AssignVariable(_)
-            | Op::BroadcastArgs(_)
-            | Op::Gelu(_)
-            | Op::DynamicUpdateSlice(_)
-            | Op::CircularBuffer(_)
-            | Op::Decode(_)
-            | Op::DetectionPostProcess(_)
-            | Op::SignalDelay(_)
-            | Op::SignalEnergy(_)
-            | Op::SignalFftAutoScale(_)
-            | Op::SignalFilterBank(_)
-            | Op::SignalFilterBankLog(_)
-            | Op::SignalFilterBankSpectralSubtraction(_)
-            | Op::SignalFilterBankSquareRoot(_)
-            | Op::SignalFramer(_)
-            | Op::SignalIrfft(_)
-            | Op::SignalOverlapAdd(_)
-            | Op::SignalPcan(_)
-            | Op::SignalRfft(_)
-            | Op::SignalStacker(_)
-            | Op::SignalWindow(_) => return Err(self.refuse("the operator has no gradient yet")),
-            Op::BatchNorm(options) => Operation::BatchNorm(Averages {
-                epsilon: options.epsilon,
-                momentum: options.momentum,
-                activation: None,
-                mean: self.statistic(3)?,
-                variance: self.statistic(4)?,
-            }),
-        })
-    }
-
     /// The values that the layer reads; parameters of the computation itself are not among them.
     fn inputs(&mut self) -> Result<Vec<ValueId>, TrainError> {
         let info = self.node.kind().map(|kind| kind.info());
@@ -244,25 +117,73 @@ impl Lowering<'_> {
                 continue;
             };
             match role {
+                Role::Parameter if self.node.kind() == Some(OpKind::EmbeddingLookup) => {
+                    values.push(self.activation(index, tensor)?);
+                }
                 Role::Parameter | Role::Statistic | Role::State => {}
-                Role::Activation => values.push(self.activation(tensor)?),
-                Role::Weights { .. } | Role::Bias | Role::Scale => {
-                    values.push(self.parameter(tensor, role)?);
+                Role::Activation if self.is_matrix(index) => {
+                    let channel_axis = self.shape(index).len().saturating_sub(1) as u8;
+                    let role = Role::Weights { channel_axis };
+                    let value = self.parameter(tensor, role)?;
+                    values.push(self.read(index, value)?);
+                }
+                Role::Activation => values.push(self.activation(index, tensor)?),
+                Role::Weights { .. } => {
+                    let value = self.parameter(tensor, role)?;
+                    let value =
+                        self.plan
+                            .fake_weights(self.subgraph, tensor, value, &self.place)?;
+                    values.push(self.read(index, value)?);
+                }
+                Role::Bias | Role::Scale => {
+                    let value = self.parameter(tensor, role)?;
+                    values.push(self.read(index, value)?);
                 }
             }
         }
         Ok(values)
     }
 
-    /// A value computed before, or a constant that takes its place.
-    fn activation(&mut self, tensor: TensorId) -> Result<ValueId, TrainError> {
-        if let Some(value) = self.plan.value_of(tensor) {
-            return Ok(value);
+    /// Whether an operand is the constant matrix of a product, which is trained as weights are.
+    fn is_matrix(&self, index: usize) -> bool {
+        self.node.kind() == Some(OpKind::BatchMatmul) && self.is_constant(index)
+    }
+
+    /// A value as the node reads it: in an integer form of its own where the converter gives it one.
+    fn read(&mut self, index: usize, value: ValueId) -> Result<ValueId, TrainError> {
+        let own = self.plan.quantization.as_ref();
+        match own.and_then(|quantization| quantization.read(self.id, index)) {
+            Some(form) => self.plan.fake_quantize(value, form, &self.place),
+            None => Ok(value),
         }
-        let values = self.graph.values(tensor)?;
+    }
+
+    /// A value computed before, or a constant that takes its place.
+    fn activation(&mut self, index: usize, tensor: TensorId) -> Result<ValueId, TrainError> {
+        if let Some(value) = self.plan.value_of(tensor) {
+            return self.read(index, value);
+        }
+        let values = match self.subgraph.tensor(tensor).map(|t| t.element_type) {
+            Some(ElementType::Int32 | ElementType::Int64) => {
+                let integers = self.integers(index)?;
+                integers.iter().map(|&integer| integer as f32).collect()
+            }
+            _ => self.graph.values(tensor)?,
+        };
         let source = Source::Constant(self.plan.constants.len());
         self.plan.constants.push(values);
-        self.plan.computed(self.subgraph, tensor, source, false)
+        let shape = self
+            .subgraph
+            .tensor(tensor)
+            .map_or(Vec::new(), |t| t.shape.dims().to_vec());
+        let value = self.plan.push(Value {
+            source,
+            shape,
+            is_trained: false,
+            per_sample: false,
+        });
+        self.plan.name(tensor, value);
+        self.read(index, value)
     }
 
     fn parameter(&mut self, tensor: TensorId, role: Role) -> Result<ValueId, TrainError> {
@@ -277,7 +198,7 @@ impl Lowering<'_> {
             .subgraph
             .tensor(tensor)
             .map_or(("?", &[][..]), |t| (t.name.as_str(), t.shape.dims()));
-        let parameter = Parameter::new(tensor, name, role, shape, values)?;
+        let parameter = Parameter::new(tensor, name, role, ParameterKind::Constant, shape, values)?;
         let source = Source::Parameter(self.plan.parameters.len());
         self.plan.parameters.push(parameter);
         self.plan.computed(self.subgraph, tensor, source, true)
@@ -285,29 +206,33 @@ impl Lowering<'_> {
 
     /// Puts zeros in the place of a bias that the node does not have.
     fn ensure_bias(&mut self, op: &Op, inputs: &mut Vec<ValueId>) -> Result<(), TrainError> {
-        let &[_, weights] = inputs.as_slice() else {
+        // How many inputs there are without a bias, which of them tells the number of channels, and by which axis.
+        let (count, weights, axis, share) = match op {
+            Op::Conv2D(_) | Op::FullyConnected(_) => (2, 1, 0, 1),
+            Op::DepthwiseConv2D(_) => (2, 1, 3, 1),
+            Op::TransposeConv(_) => (2, 0, 0, 1),
+            Op::Svdf(options) => (3, 1, 0, self.sizes([options.rank.max(1), 1])?[0]),
+            _ => return Ok(()),
+        };
+        if inputs.len() != count {
             return Ok(());
-        };
-        let axis = if matches!(op, Op::DepthwiseConv2D(_)) {
-            3
-        } else {
-            0
-        };
-        let Some(&channels) = self.plan.values[weights].shape.get(axis) else {
+        }
+        let Some(&channels) = self.plan.values[inputs[weights]].shape.get(axis) else {
             return Err(self.refuse("its weights have too few axes"));
         };
+        let channels = channels / share;
         let source = Source::Constant(self.plan.constants.len());
         self.plan.constants.push(vec![0.0; channels]);
-        let shape = vec![channels];
         inputs.push(self.plan.push(Value {
             source,
-            shape,
+            shape: vec![channels],
             is_trained: false,
+            per_sample: false,
         }));
         Ok(())
     }
 
-    fn statistic(&mut self, index: usize) -> Result<usize, TrainError> {
+    pub(super) fn statistic(&mut self, index: usize) -> Result<usize, TrainError> {
         let Some(tensor) = self.node.input(index) else {
             return Err(self.refuse("it lacks its running mean or variance"));
         };
@@ -321,47 +246,44 @@ impl Lowering<'_> {
 
     /// Adds the layer, and one for its activation.
     fn layers(
-        self,
+        &mut self,
         operation: Operation,
         inputs: Vec<ValueId>,
         activation: Activation,
+        tensor: TensorId,
     ) -> Result<(), TrainError> {
-        let clamp = match activation {
+        let after = match activation {
             Activation::None => None,
-            Activation::Relu => Some(Clamp::RELU),
-            Activation::Relu6 => Some(Clamp::RELU6),
-            Activation::ReluN1To1 => Some(Clamp::RELU_N1_TO_1),
-            Activation::Tanh | Activation::SignBit => {
-                return Err(self.refuse(&format!(
-                    "its activation {activation:?} has no gradient here"
-                )));
+            Activation::Relu => Some(plain(Clamp::RELU)),
+            Activation::Relu6 => Some(plain(Clamp::RELU6)),
+            Activation::ReluN1To1 => Some(plain(Clamp::RELU_N1_TO_1)),
+            // The LSTM's own activation, not one of its output.
+            Activation::Tanh if self.node.kind() == Some(OpKind::UnidirectionalSequenceLstm) => {
+                None
+            }
+            Activation::Tanh => Some(plain(Unary::Tanh)),
+            Activation::SignBit => {
+                return Err(self.refuse("its activation SIGN_BIT has no gradient"));
             }
         };
-        let &[tensor] = self.node.outputs.as_slice() else {
-            return Err(self.refuse("it must have exactly one output"));
-        };
-        let Self {
-            plan,
-            subgraph,
-            place,
-            ..
-        } = self;
-        let is_trained = inputs.iter().any(|&input| plan.values[input].is_trained);
+        let stops = self.stops();
+        let plan = &mut *self.plan;
+        let is_trained = !stops && inputs.iter().any(|&input| plan.values[input].is_trained);
         let layer = Source::Layer(plan.layers.len());
-        let mut output = plan.computed(subgraph, tensor, layer, is_trained)?;
+        let mut output = plan.computed(self.subgraph, tensor, layer, is_trained)?;
         plan.layers.push(Layer {
-            place: place.clone(),
+            place: self.place.clone(),
             operation,
             inputs,
             output,
         });
-        if let Some(clamp) = clamp {
+        if let Some(after) = after {
             let inputs = vec![output];
             let layer = Source::Layer(plan.layers.len());
-            output = plan.computed(subgraph, tensor, layer, is_trained)?;
+            output = plan.computed(self.subgraph, tensor, layer, is_trained)?;
             plan.layers.push(Layer {
-                place,
-                operation: plain(clamp),
+                place: self.place.clone(),
+                operation: after,
                 inputs,
                 output,
             });
@@ -369,109 +291,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn pool_window(&self, options: &Pool2DOptions) -> Result<Window2d, TrainError> {
-        let size = self.sizes([options.filter_h, options.filter_w])?;
-        self.window(
-            size,
-            [options.stride_h, options.stride_w],
-            [1, 1],
-            options.padding,
-        )
-    }
-
-    /// The window of a convolution, whose weights have the shape `[_, KH, KW, _]`.
-    fn kernel_window(
-        &self,
-        stride: [i32; 2],
-        dilation: [i32; 2],
-        padding: Padding,
-    ) -> Result<Window2d, TrainError> {
-        let weights = self
-            .node
-            .input(1)
-            .and_then(|weights| self.subgraph.tensor(weights));
-        match weights.map(|weights| weights.shape.dims()) {
-            Some(&[_, height, width, _]) => self.window([height, width], stride, dilation, padding),
-            _ => Err(self.refuse("its weights must have rank 4")),
-        }
-    }
-
-    fn window(
-        &self,
-        size: [usize; 2],
-        stride: [i32; 2],
-        dilation: [i32; 2],
-        padding: Padding,
-    ) -> Result<Window2d, TrainError> {
-        Ok(Window2d {
-            size,
-            stride: self.sizes(stride)?,
-            dilation: self.sizes(dilation)?,
-            padding,
-        })
-    }
-
-    fn sizes(&self, sizes: [i32; 2]) -> Result<[usize; 2], TrainError> {
-        match sizes.map(usize::try_from) {
-            [Ok(height), Ok(width)] => Ok([height, width]),
-            _ => Err(self.refuse("its window, stride or dilation is negative")),
-        }
-    }
-
-    /// An axis of the first input, counted from the end where negative; never the one of the samples.
-    fn axis(&self, axis: i32) -> Result<usize, TrainError> {
-        let first = self
-            .node
-            .input(0)
-            .and_then(|input| self.subgraph.tensor(input));
-        match first.and_then(|input| input.shape.axis(axis)) {
-            Some(0) => {
-                Err(self.refuse("it works across axis 0, which is that of the samples in training"))
-            }
-            Some(axis) => Ok(axis),
-            None => Err(self.refuse(&format!("its input has no axis {axis}"))),
-        }
-    }
-
-    /// The integers of a constant operand.
-    fn integers(&self, index: usize) -> Result<Vec<i32>, TrainError> {
-        let Some(tensor) = self.node.input(index) else {
-            return Err(self.refuse(&format!("input {index} is absent")));
-        };
-        let element_type = self.subgraph.tensor(tensor).map(|t| t.element_type);
-        if element_type == Some(ElementType::Int64) {
-            let values = self.graph.values::<i64>(tensor)?;
-            let narrow = values
-                .into_iter()
-                .map(i32::try_from)
-                .collect::<Result<_, _>>();
-            return narrow.map_err(|_| self.refuse(&format!("input {index} does not fit 32 bits")));
-        }
-        Ok(self.graph.values(tensor)?)
-    }
-
-    fn axes(&self) -> Result<Vec<usize>, TrainError> {
-        self.integers(1)?
-            .into_iter()
-            .map(|axis| self.axis(axis))
-            .collect()
-    }
-
-    fn padding(&self) -> Result<Vec<[usize; 2]>, TrainError> {
-        let integers = self.integers(1)?;
-        let pairs = integers
-            .chunks_exact(2)
-            .map(|pair| self.sizes([pair[0], pair[1]]));
-        let padding: Vec<[usize; 2]> = pairs.collect::<Result<_, _>>()?;
-        match padding.first() {
-            Some(&first) if first != [0, 0] => {
-                Err(self.refuse("it pads axis 0, which is that of the samples in training"))
-            }
-            _ => Ok(padding),
-        }
-    }
-
-    fn refuse(&self, reason: &str) -> TrainError {
+    pub(super) fn refuse(&self, reason: &str) -> TrainError {
         TrainError::Unsupported {
             place: self.place.clone(),
             reason: reason.to_owned(),
@@ -479,6 +299,198 @@ impl Lowering<'_> {
     }
 }
 
-fn plain(operator: impl Differentiable + 'static) -> Operation {
+/// The fake quantisation of a plan.
+impl Plan {
+    /// Puts a tensor that is computed in integers into their form.
+    pub(super) fn fake_quantize_home(
+        &mut self,
+        subgraph: &Subgraph,
+        tensor: TensorId,
+        place: &Place,
+    ) -> Result<(), TrainError> {
+        let form = self.quantization.as_ref().and_then(|q| q.home(tensor));
+        if let (Some(form), Some(value)) = (form, self.value_of(tensor)) {
+            let _ = subgraph;
+            let quantized = self.fake_quantize(value, form, place)?;
+            self.name(tensor, quantized);
+        }
+        Ok(())
+    }
+
+    /// A value in an integer form.
+    fn fake_quantize(
+        &mut self,
+        value: ValueId,
+        form: usize,
+        place: &Place,
+    ) -> Result<ValueId, TrainError> {
+        let mut inputs = vec![value];
+        let threshold = self.quantization.as_ref().and_then(|q| q.threshold(form));
+        if let Some(threshold) = threshold {
+            let kind = ParameterKind::Threshold(form);
+            let tensor = self
+                .quantization
+                .as_ref()
+                .and_then(|q| q.value(form).tensor);
+            let role = Role::Scale;
+            let parameter = Parameter::new(
+                tensor.unwrap_or_default(),
+                "threshold",
+                role,
+                kind,
+                &[1],
+                vec![threshold],
+            )?;
+            inputs.push(self.learned(parameter));
+        }
+        let Value {
+            shape, per_sample, ..
+        } = &self.values[value];
+        let (shape, per_sample) = (shape.clone(), *per_sample);
+        let is_trained = inputs.iter().any(|&input| self.values[input].is_trained);
+        let source = Source::Layer(self.layers.len());
+        let output = self.push(Value {
+            source,
+            shape,
+            is_trained,
+            per_sample,
+        });
+        self.layers.push(Layer {
+            place: place.clone(),
+            operation: Operation::FakeQuantize(form),
+            inputs,
+            output,
+        });
+        Ok(output)
+    }
+
+    /// Weights as their integers, where they become integers.
+    fn fake_weights(
+        &mut self,
+        subgraph: &Subgraph,
+        tensor: TensorId,
+        value: ValueId,
+        place: &Place,
+    ) -> Result<ValueId, TrainError> {
+        let found = self.quantization.as_ref().and_then(|quantization| {
+            let (index, weights) = quantization.weights(tensor)?;
+            Some((index, weights.clone(), quantization.config.learns(weights)))
+        });
+        let Some((index, weights, learns)) = found else {
+            return Ok(value);
+        };
+        let same = |layer: &&Layer| matches!(layer.operation, Operation::FakeWeights { weights, .. } if weights == index);
+        if let Some(layer) = self.layers.iter().find(same) {
+            return Ok(layer.output);
+        }
+        let mut inputs = vec![value];
+        if let (true, Source::Parameter(number)) = (learns, self.values[value].source) {
+            let real = self.parameters[number].values();
+            let axis = weights.per_channel.then_some(weights.channel_axis);
+            let steps = learned_steps(&real, &self.values[value].shape, axis, weights.integers)?;
+            let name = subgraph.tensor(tensor).map_or("?", |t| t.name.as_str());
+            let parameter = Parameter::new(
+                tensor,
+                &format!("{name}/scales"),
+                Role::Scale,
+                ParameterKind::Scales(index),
+                &[steps.len()],
+                steps,
+            )?;
+            inputs.push(self.learned(parameter));
+        }
+        let shape = self.values[value].shape.clone();
+        let source = Source::Layer(self.layers.len());
+        let output = self.push(Value {
+            source,
+            shape,
+            is_trained: true,
+            per_sample: false,
+        });
+        self.layers.push(Layer {
+            place: place.clone(),
+            operation: Operation::FakeWeights {
+                weights: index,
+                norm: None,
+            },
+            inputs,
+            output,
+        });
+        Ok(output)
+    }
+
+    /// Adds a parameter that no constant of the graph holds.
+    fn learned(&mut self, parameter: Parameter) -> ValueId {
+        let shape = parameter.var().dims().to_vec();
+        let source = Source::Parameter(self.parameters.len());
+        self.parameters.push(parameter);
+        self.push(Value {
+            source,
+            shape,
+            is_trained: true,
+            per_sample: false,
+        })
+    }
+
+    /// Tells the weights that share one scale of the batch normalisation that will be folded into them.
+    pub(super) fn link_norms(&mut self) {
+        let reader = |layers: &[Layer], value: ValueId| {
+            layers
+                .iter()
+                .position(|layer| layer.inputs.contains(&value))
+        };
+        for index in 0..self.layers.len() {
+            let Operation::FakeWeights { .. } = self.layers[index].operation else {
+                continue;
+            };
+            let layer = reader(&self.layers, self.layers[index].output);
+            let Some(next) =
+                layer.and_then(|layer| reader(&self.layers, self.layers[layer].output))
+            else {
+                continue;
+            };
+            let Operation::BatchNorm(Averages {
+                epsilon, variance, ..
+            }) = self.layers[next].operation
+            else {
+                continue;
+            };
+            let gamma = self.layers[next].inputs.get(1);
+            let gamma = gamma.map(|&gamma| self.values[gamma].source);
+            if let (Some(Source::Parameter(gamma)), Operation::FakeWeights { norm, .. }) =
+                (gamma, &mut self.layers[index].operation)
+            {
+                *norm = Some((gamma, variance, epsilon));
+            }
+        }
+    }
+}
+
+/// LSQ's first steps, one a channel.
+fn learned_steps(
+    weights: &[f32],
+    shape: &[usize],
+    axis: Option<usize>,
+    integers: larun_quant::IntegerRange,
+) -> Result<Vec<f32>, TrainError> {
+    let inner: usize = axis.map_or(1, |axis| shape.iter().skip(axis + 1).product());
+    let count = axis.map_or(1, |axis| shape.get(axis).copied().unwrap_or(1));
+    (0..count)
+        .map(|channel| {
+            let of_channel =
+                |&(i, _): &(usize, &f32)| count == 1 || i / inner.max(1) % count == channel;
+            let values = weights.iter().enumerate().filter(of_channel);
+            let values: Vec<f32> = values.map(|(_, &w)| w).collect();
+            match LearnedStep::for_weights(&values, integers) {
+                Ok(step) => Ok(step.scale),
+                Err(error) => Err(TrainError::Data(format!(
+                    "weights cannot become integers: {error}"
+                ))),
+            }
+        })
+        .collect()
+}
+
+pub(super) fn plain(operator: impl Differentiable + 'static) -> Operation {
     Operation::Plain(Arc::new(operator))
 }

@@ -2,8 +2,9 @@
 
 use larun_graph::{Graph, Place, TensorId};
 
-pub use parameter::Parameter;
+pub use parameter::{Parameter, ParameterKind};
 pub use plan::Statistic;
+pub use quantization::{ActivationRanges, QatConfig, WeightScales};
 
 use crate::TrainError;
 use crate::ops::BatchNorm;
@@ -13,10 +14,15 @@ use plan::{Operation, Plan, Source, ValueId};
 
 mod buffers;
 mod lower;
+mod moved;
 mod on_tape;
+mod operands;
+mod operation;
 mod parameter;
 mod pass;
 mod plan;
+mod qat;
+mod quantization;
 
 /// What batch normalisation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +68,10 @@ impl Executor {
     /// When the graph does not hold together, is not of float values, or has a node without a gradient or
     /// one that works across samples.
     pub fn new(graph: &Graph) -> Result<Self, TrainError> {
-        let plan = Plan::new(graph)?;
+        Self::of(Plan::new(graph, None)?)
+    }
+
+    fn of(plan: Plan) -> Result<Self, TrainError> {
         let mut executor = Self {
             batch: 0,
             mode: Mode::Inference,
@@ -173,7 +182,10 @@ impl Executor {
             }
         });
         match mode {
-            Mode::Training => self.update_averages(|momentum| 1.0 - momentum),
+            Mode::Training => {
+                self.update_averages(|momentum| 1.0 - momentum);
+                self.observe_ranges()?;
+            }
             Mode::Measuring(before) => self.update_averages(|_| 1.0 / (before as f32 + 1.0)),
             Mode::Inference => {}
         }
@@ -255,13 +267,20 @@ impl Executor {
         &self.gradients
     }
 
+    /// The trained constants, and the gradient of each from the last backward pass, to be changed.
+    pub(crate) fn parameters_and_gradients(&mut self) -> (&[Parameter], &mut [Vec<f32>]) {
+        (&self.plan.parameters, &mut self.gradients)
+    }
+
     /// Copies the trained constants and the running averages into a graph of the same tensors.
     ///
     /// # Errors
     /// When the graph lacks one of the tensors or it has another shape.
     pub fn write_to(&self, graph: &mut Graph) -> Result<(), TrainError> {
         for parameter in &self.plan.parameters {
-            graph.set_values(parameter.tensor(), &parameter.values())?;
+            if parameter.kind() == ParameterKind::Constant {
+                graph.set_values(parameter.tensor(), &parameter.values())?;
+            }
         }
         for statistic in &self.plan.statistics {
             graph.set_values(statistic.tensor, &statistic.values)?;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use super::pass::{Resolved, resolve};
 use super::plan::{Operation, Plan, Source};
 use super::{Executor, Mode};
 use crate::TrainError;
 use crate::ops::candle::apply;
-use crate::ops::{BatchNorm, Differentiable, Reshape, Statistics};
+use crate::ops::{Differentiable, ShapeError, Tape, View};
 
 impl Executor {
     /// Runs a batch of `batch` samples on candle's tape and returns the outputs: for losses, penalties or
@@ -64,39 +65,99 @@ fn layer_on_tape(
 ) -> Result<Tensor, TrainError> {
     let layer = &plan.layers[index];
     let inputs: Vec<&Tensor> = layer.inputs.iter().map(|&input| &values[input]).collect();
-    Ok(match &layer.operation {
-        Operation::Plain(operator) => apply_to_all(operator, &inputs)?,
-        Operation::Reshape => {
-            let shape = plan.values[layer.output].batched(batch);
-            apply(Reshape { shape }, &inputs)?
+    let shape = plan.values[layer.output].batched(batch);
+    if let Operation::Plain(operator) = &layer.operation {
+        return Ok(apply_to_all(operator, &inputs)?);
+    }
+    let values: Vec<Vec<f32>> = plan
+        .parameters
+        .iter()
+        .map(super::Parameter::values)
+        .collect();
+    let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
+    Ok(match resolve(plan, layer, &shape, mode, Some(&values)) {
+        Resolved::Plain(_) => {
+            return Err(TrainError::Data("a layer without an operator".to_owned()));
         }
-        Operation::BatchNorm(averages) => {
-            let statistics = match mode {
-                Mode::Training | Mode::Measuring(_) => Statistics::Batch,
-                Mode::Inference => plan.fixed_statistics(averages),
-            };
-            let operator = BatchNorm {
-                epsilon: averages.epsilon,
-                statistics,
-                activation: averages.activation,
-            };
-            apply(operator, &inputs)?
-        }
+        Resolved::Reshape(operator) => apply(operator, &inputs)?,
+        Resolved::BatchNorm(operator) => apply(operator, &inputs)?,
+        Resolved::FakeQuantize(operator) => apply(operator, &inputs)?,
+        Resolved::FakeWeights(operator) => apply(operator, &inputs)?,
     })
 }
 
-/// Candle records three inputs at most. The one operator that takes more is CONCATENATION, which can join
-/// them one by one.
+/// Candle records three inputs at most. More are joined into one, which the operator takes apart again.
 fn apply_to_all(
     operator: &Arc<dyn Differentiable>,
     inputs: &[&Tensor],
 ) -> candle_core::Result<Tensor> {
-    match inputs {
-        [first, rest @ ..] if rest.len() > 2 => {
-            rest.iter().try_fold((*first).clone(), |joined, next| {
-                apply(Arc::clone(operator), &[&joined, next])
-            })
+    if inputs.len() <= 3 {
+        return apply(Arc::clone(operator), inputs);
+    }
+    let flat: Vec<Tensor> = inputs
+        .iter()
+        .map(|input| input.flatten_all())
+        .collect::<Result<_, _>>()?;
+    let joined = Tensor::cat(&flat, 0)?;
+    let shapes = inputs.iter().map(|input| input.dims().to_vec()).collect();
+    let operator = Joined {
+        operator: Arc::clone(operator),
+        shapes,
+    };
+    apply(operator, &[&joined])
+}
+
+/// An operator whose inputs lie one after the other.
+#[derive(Debug)]
+struct Joined {
+    operator: Arc<dyn Differentiable>,
+    shapes: Vec<Vec<usize>>,
+}
+
+impl Joined {
+    fn apart<'a>(&'a self, joined: &'a [f32]) -> Vec<View<'a>> {
+        let mut rest = joined;
+        let view = |shape: &'a Vec<usize>| {
+            let (data, after) = rest.split_at(shape.iter().product());
+            rest = after;
+            View { data, shape }
+        };
+        self.shapes.iter().map(view).collect()
+    }
+}
+
+impl Differentiable for Joined {
+    fn name(&self) -> &'static str {
+        self.operator.name()
+    }
+
+    fn output_shape(&self, _inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
+        let shapes: Vec<&[usize]> = self.shapes.iter().map(Vec::as_slice).collect();
+        self.operator.output_shape(&shapes)
+    }
+
+    fn forward(&self, inputs: &[View<'_>], output: &mut [f32], saved: &mut Vec<f32>) {
+        let [joined] = inputs else { return };
+        self.operator
+            .forward(&self.apart(joined.data), output, saved);
+    }
+
+    fn backward(&self, tape: Tape<'_>, gradients: &mut [Option<&mut [f32]>]) {
+        let ([joined], [Some(gradient)]) = (tape.inputs, gradients) else {
+            return;
+        };
+        let mut rest = &mut **gradient;
+        let mut parts = Vec::new();
+        for shape in &self.shapes {
+            let (part, after) = rest.split_at_mut(shape.iter().product());
+            parts.push(Some(part));
+            rest = after;
         }
-        _ => apply(Arc::clone(operator), inputs),
+        let inputs = self.apart(joined.data);
+        let tape = Tape {
+            inputs: &inputs,
+            ..tape
+        };
+        self.operator.backward(tape, &mut parts);
     }
 }

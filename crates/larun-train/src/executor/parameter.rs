@@ -8,12 +8,24 @@ use larun_graph::ops::Role;
 
 use crate::TrainError;
 
-/// A trained constant of a graph: weights, bias or scale.
+/// What a parameter is in the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterKind {
+    /// One of its constants.
+    Constant,
+    /// The learnt scales of placed weights, by their number.
+    Scales(usize),
+    /// The learnt upper end of a placed value, by its number.
+    Threshold(usize),
+}
+
+/// What is trained: a constant of a graph (weights, bias or scale), or a parameter of its quantisation.
 #[derive(Clone, Debug)]
 pub struct Parameter {
     tensor: TensorId,
     name: String,
     role: Role,
+    kind: ParameterKind,
     var: Var,
 }
 
@@ -22,6 +34,7 @@ impl Parameter {
         tensor: TensorId,
         name: &str,
         role: Role,
+        kind: ParameterKind,
         shape: &[usize],
         values: Vec<f32>,
     ) -> Result<Self, TrainError> {
@@ -29,11 +42,17 @@ impl Parameter {
             tensor,
             name: name.to_owned(),
             role,
+            kind,
             var: Var::from_vec(values, shape, &Device::Cpu)?,
         })
     }
 
-    /// The constant in the graph.
+    /// What it is in the graph.
+    pub fn kind(&self) -> ParameterKind {
+        self.kind
+    }
+
+    /// The constant in the graph; for a parameter of quantisation, the tensor that it is about.
     pub fn tensor(&self) -> TensorId {
         self.tensor
     }

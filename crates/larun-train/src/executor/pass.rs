@@ -2,9 +2,12 @@
 
 use super::Mode;
 use super::buffers::FreeList;
-use super::plan::{Averages, Layer, Operation, Plan, Source, ValueId};
+use super::plan::{Layer, Operation, Plan, Source, ValueId};
 use crate::TrainError;
-use crate::ops::{BatchNorm, Differentiable, Reshape, Statistics, Tape, View, accumulate};
+use crate::ops::{
+    BatchNorm, Differentiable, FakeQuantize, FakeQuantizeWeights, Reshape, Statistics, Tape, View,
+    accumulate,
+};
 
 /// Elements of a tensor, or `None` where there are more than a machine word can count.
 pub(super) fn elements(shape: &[usize]) -> Option<usize> {
@@ -25,7 +28,7 @@ pub(super) fn check_layer(
         .map(|&input| shapes[input].as_slice())
         .collect();
     let declared = &shapes[layer.output];
-    let operator = resolve(layer, declared, |averages| plan.fixed_statistics(averages));
+    let operator = resolve(plan, layer, declared, Mode::Inference, None);
     let shape_error = |source| TrainError::Shape {
         place: layer.place.clone(),
         source,
@@ -61,6 +64,8 @@ pub(super) enum Resolved<'a> {
     Plain(&'a dyn Differentiable),
     Reshape(Reshape),
     BatchNorm(BatchNorm),
+    FakeQuantize(FakeQuantize),
+    FakeWeights(FakeQuantizeWeights),
 }
 
 impl Resolved<'_> {
@@ -69,14 +74,19 @@ impl Resolved<'_> {
             Self::Plain(operator) => *operator,
             Self::Reshape(operator) => operator,
             Self::BatchNorm(operator) => operator,
+            Self::FakeQuantize(operator) => operator,
+            Self::FakeWeights(operator) => operator,
         }
     }
 }
 
-fn resolve<'a>(
+/// The operator of a layer. `parameters` hold the values of all parameters; without them, what depends on them is left out.
+pub(super) fn resolve<'a>(
+    plan: &Plan,
     layer: &'a Layer,
     output: &[usize],
-    statistics: impl FnOnce(&Averages) -> Statistics,
+    mode: Mode,
+    parameters: Option<&[&[f32]]>,
 ) -> Resolved<'a> {
     match &layer.operation {
         Operation::Plain(operator) => Resolved::Plain(operator.as_ref()),
@@ -85,9 +95,24 @@ fn resolve<'a>(
         }),
         Operation::BatchNorm(averages) => Resolved::BatchNorm(BatchNorm {
             epsilon: averages.epsilon,
-            statistics: statistics(averages),
+            statistics: match mode {
+                Mode::Training | Mode::Measuring(_) => Statistics::Batch,
+                Mode::Inference => plan.fixed_statistics(averages),
+            },
             activation: averages.activation,
         }),
+        &Operation::FakeQuantize(form) => Resolved::FakeQuantize(plan.fake_quantize_operator(form)),
+        Operation::FakeWeights { weights, norm } => {
+            let factors = match (norm, parameters) {
+                (Some((gamma, variance, epsilon)), Some(parameters)) => {
+                    let variance = &plan.statistics[*variance].values;
+                    let pairs = parameters[*gamma].iter().zip(variance);
+                    pairs.map(|(g, v)| g / (v + epsilon).sqrt()).collect()
+                }
+                _ => Vec::new(),
+            };
+            Resolved::FakeWeights(plan.fake_weights_operator(*weights, factors))
+        }
     }
 }
 
@@ -120,10 +145,8 @@ impl<'a> Values<'a> {
     }
 
     pub(super) fn operator(&self, layer: &'a Layer, mode: Mode) -> Resolved<'a> {
-        resolve(layer, &self.shapes[layer.output], |averages| match mode {
-            Mode::Training | Mode::Measuring(_) => Statistics::Batch,
-            Mode::Inference => self.plan.fixed_statistics(averages),
-        })
+        let output = &self.shapes[layer.output];
+        resolve(self.plan, layer, output, mode, Some(self.parameters))
     }
 
     /// Adds the gradients of a layer's inputs to those that are there.

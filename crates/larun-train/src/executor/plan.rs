@@ -7,6 +7,7 @@ use larun_graph::{Graph, GraphError, Place, Subgraph, TensorId};
 
 use super::lower::Lowering;
 use super::parameter::Parameter;
+use super::quantization::Quantization;
 use crate::TrainError;
 use crate::ops::{Clamp, Differentiable, Statistics};
 
@@ -35,15 +36,15 @@ pub(super) struct Value {
     pub(super) shape: Vec<usize>,
     /// Whether some trained constant stands behind it.
     pub(super) is_trained: bool,
+    /// Whether every sample has its own.
+    pub(super) per_sample: bool,
 }
 
 impl Value {
     /// The shape for a batch.
     pub(super) fn batched(&self, batch: usize) -> Vec<usize> {
         let mut shape = self.shape.clone();
-        if let (Source::Input(_) | Source::Layer(_), Some(leading)) =
-            (self.source, shape.first_mut())
-        {
+        if let (true, Some(leading)) = (self.per_sample, shape.first_mut()) {
             *leading = leading.saturating_mul(batch);
         }
         shape
@@ -59,6 +60,15 @@ pub(super) enum Operation {
     Reshape,
     /// Batch normalisation with its running averages.
     BatchNorm(Averages),
+    /// A value in the integer form of this number.
+    FakeQuantize(usize),
+    /// Weights as their integers.
+    FakeWeights {
+        /// The number of the weights.
+        weights: usize,
+        /// The batch normalisation that will be folded into them: numbers of its factors and its running variance, and epsilon.
+        norm: Option<(usize, usize, f32)>,
+    },
 }
 
 /// The running averages of a batch normalisation.
@@ -101,21 +111,29 @@ pub(super) struct Plan {
     pub(super) constants: Vec<Vec<f32>>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) statistics: Vec<Statistic>,
+    /// The integers that the network will compute with; `None` where it is trained in real numbers.
+    pub(super) quantization: Option<Quantization>,
     /// The value of each tensor.
     by_tensor: Vec<Option<ValueId>>,
 }
 
 impl Plan {
-    pub(super) fn new(graph: &Graph) -> Result<Self, TrainError> {
+    pub(super) fn new(
+        graph: &Graph,
+        quantization: Option<Quantization>,
+    ) -> Result<Self, TrainError> {
         graph.validate()?;
         let subgraph = graph.main().ok_or(GraphError::NoSubgraph)?;
         let mut plan = Self {
             by_tensor: vec![None; subgraph.tensors.len()],
+            quantization,
             ..Self::default()
         };
         for (number, &tensor) in subgraph.inputs.iter().enumerate() {
             let value = plan.computed(subgraph, tensor, Source::Input(number), false)?;
             plan.inputs.push(value);
+            let place = Place::tensor(subgraph, tensor);
+            plan.fake_quantize_home(subgraph, tensor, &place)?;
         }
         for (id, node) in subgraph.iter_nodes() {
             let place = Place::node(subgraph, id);
@@ -123,6 +141,7 @@ impl Plan {
                 plan: &mut plan,
                 graph,
                 subgraph,
+                id,
                 node,
                 place,
             }
@@ -136,6 +155,7 @@ impl Plan {
                 })?;
             plan.outputs.push(value);
         }
+        plan.link_norms();
         Ok(plan)
     }
 
@@ -149,6 +169,13 @@ impl Plan {
         Statistics::Fixed {
             mean: self.statistics[averages.mean].values.clone(),
             variance: self.statistics[averages.variance].values.clone(),
+        }
+    }
+
+    /// Makes a value that of a tensor.
+    pub(super) fn name(&mut self, tensor: TensorId, value: ValueId) {
+        if let Some(slot) = self.by_tensor.get_mut(tensor.index()) {
+            *slot = Some(value);
         }
     }
 
@@ -177,7 +204,12 @@ impl Plan {
             .ok_or_else(|| GraphError::NoSuchTensor {
                 place: Place::tensor(subgraph, tensor),
             })?;
-        if info.element_type != ElementType::Float32 {
+        // Truth values are kept as 0 and 1, numbers of rows that come in as whole floats.
+        let is_number = match source {
+            Source::Input(_) => info.element_type == ElementType::Int32,
+            _ => info.element_type == ElementType::Bool,
+        };
+        if info.element_type != ElementType::Float32 && !is_number {
             return Err(TrainError::Graph(GraphError::ElementType {
                 place: Place::tensor(subgraph, tensor),
                 expected: ElementType::Float32,
@@ -189,10 +221,9 @@ impl Plan {
             source,
             shape,
             is_trained,
+            per_sample: matches!(source, Source::Input(_) | Source::Layer(_)),
         });
-        if let Some(slot) = self.by_tensor.get_mut(tensor.index()) {
-            *slot = Some(value);
-        }
+        self.name(tensor, value);
         Ok(value)
     }
 }

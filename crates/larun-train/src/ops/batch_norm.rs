@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::lanes::{block, fold, part, repeat};
+use super::parallel::vectorised;
 use super::{Clamp, Differentiable, ShapeError, Tape, View, arity};
 
 const NAME: &str = "BATCH_NORM";
@@ -158,7 +159,7 @@ fn input_correction(
 fn moments(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
     let parts: Vec<_> = x
         .par_chunks(part(channels))
-        .map(|x| part_moments(x, channels))
+        .map(|x| vectorised(|| part_moments(x, channels)))
         .collect();
     let mut count = 0.0;
     let mut mean = vec![0.0; channels];
@@ -177,6 +178,7 @@ fn moments(x: &[f32], channels: usize) -> (Vec<f32>, Vec<f32>) {
 }
 
 /// Rows, mean and sum of squared deviations of each channel of one part.
+#[inline(always)]
 fn part_moments(x: &[f32], channels: usize) -> (f64, Vec<f32>, Vec<f32>) {
     let rows = (x.len() / channels) as f64;
     let mut sums = vec![0.0; block(channels)];
@@ -210,12 +212,15 @@ fn normalise(x: &[f32], output: &mut [f32], [mean, gain, beta]: [&[f32]; 3], cla
         .par_chunks_mut(part)
         .zip(x.par_chunks(part))
         .for_each(|(output, x)| {
-            for (output, x) in output.chunks_mut(mean.len()).zip(x.chunks(mean.len())) {
-                let channels = mean.iter().zip(&gain).zip(&beta);
-                for ((y, &x), ((&mean, &gain), &beta)) in output.iter_mut().zip(x).zip(channels) {
-                    *y = clamp.apply((x - mean) * gain + beta);
+            vectorised(|| {
+                for (output, x) in output.chunks_mut(mean.len()).zip(x.chunks(mean.len())) {
+                    let channels = mean.iter().zip(&gain).zip(&beta);
+                    let pairs = output.iter_mut().zip(x);
+                    for ((y, &x), ((&mean, &gain), &beta)) in pairs.zip(channels) {
+                        *y = clamp.apply((x - mean) * gain + beta);
+                    }
                 }
-            }
+            });
         });
 }
 
@@ -244,7 +249,7 @@ impl Pass<'_> {
                     gradient,
                     ..*self
                 };
-                pass.part_sums(channels, &repeated)
+                vectorised(|| pass.part_sums(channels, &repeated))
             })
             .collect();
         let mut totals = vec![0.0; 2 * channels];
@@ -256,6 +261,7 @@ impl Pass<'_> {
         totals
     }
 
+    #[inline(always)]
     fn part_sums(&self, channels: usize, mean: &[f32]) -> Vec<f32> {
         let mut sums = vec![0.0; mean.len()];
         let mut products = vec![0.0; mean.len()];
@@ -292,10 +298,11 @@ impl Pass<'_> {
                     gradient,
                     ..*self
                 };
-                pass.part_input_gradient(dx, &repeated);
+                vectorised(|| pass.part_input_gradient(dx, &repeated));
             });
     }
 
+    #[inline(always)]
     fn part_input_gradient(&self, dx: &mut [f32], [mean, gain, shift, slope]: &[Vec<f32>; 4]) {
         let block = mean.len();
         let blocks = self

@@ -50,7 +50,10 @@ impl Differentiable for Mul {
     }
 }
 
-fn broadcast_shape(operator: &'static str, inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
+pub(super) fn broadcast_shape(
+    operator: &'static str,
+    inputs: &[&[usize]],
+) -> Result<Vec<usize>, ShapeError> {
     let [a, b] = arity(operator, inputs)?;
     let rank = a.len().max(b.len());
     let size = |shape: &[usize], axis: usize| match (axis + shape.len()).checked_sub(rank) {
@@ -109,7 +112,7 @@ impl Broadcast {
     }
 }
 
-fn forward(inputs: &[View<'_>], output: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+pub(super) fn forward(inputs: &[View<'_>], output: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
     let [a, b] = inputs else { return };
     if a.shape == b.shape {
         return zip_map(a.data, b.data, output, f);
@@ -166,27 +169,54 @@ fn backward(
             zip_map(tape.gradient, other.data, gradient, slope);
         } else {
             let space = Broadcast::new(own.shape, other.shape, tape.output.shape);
-            operand_gradient(&space, tape.gradient, other.data, gradient, slope);
+            let operands = [own.data, other.data];
+            operand_gradient(&space, tape.gradient, operands, gradient, |g, _, other| {
+                slope(g, other)
+            });
         }
     }
 }
 
-/// The gradient of the first operand of `space`.
+/// `slope_a(gradient, a, b)` and `slope_b(gradient, a, b)` are the gradients of the operands before they are summed over repeats.
+pub(super) fn backward_of_both(
+    tape: Tape<'_>,
+    gradients: &mut [Option<&mut [f32]>],
+    slope_a: impl Fn(f32, f32, f32) -> f32 + Sync,
+    slope_b: impl Fn(f32, f32, f32) -> f32 + Sync,
+) {
+    let ([a, b], [da, db]) = (tape.inputs, gradients) else {
+        return;
+    };
+    if let Some(da) = da {
+        let space = Broadcast::new(a.shape, b.shape, tape.output.shape);
+        operand_gradient(&space, tape.gradient, [a.data, b.data], da, slope_a);
+    }
+    if let Some(db) = db {
+        let space = Broadcast::new(b.shape, a.shape, tape.output.shape);
+        operand_gradient(&space, tape.gradient, [b.data, a.data], db, |g, b, a| {
+            slope_b(g, a, b)
+        });
+    }
+}
+
+/// The gradient of the first operand of `space`; `slope(gradient, own, other)`.
 fn operand_gradient(
     space: &Broadcast,
     gradient: &[f32],
-    other: &[f32],
+    [own, other]: [&[f32]; 2],
     result: &mut [f32],
-    slope: impl Fn(f32, f32) -> f32 + Sync,
+    slope: impl Fn(f32, f32, f32) -> f32 + Sync,
 ) {
     let add = |index: usize, result: &mut [f32]| {
         let gradient = &gradient[index * space.steps[0]..];
+        let own = &own[index * space.steps[1]..];
         let other = &other[index * space.steps[2]..];
         space.walk.runs(
             |[at, at_own, at_other], length, [_, step_own, step_other]| {
                 let gradient = &gradient[at..][..length];
                 for (i, &g) in gradient.iter().enumerate() {
-                    result[at_own + i * step_own] += slope(g, other[at_other + i * step_other]);
+                    let (mine, theirs) = (at_own + i * step_own, at_other + i * step_other);
+                    result[mine] += slope(g, own[mine], other[theirs]);
                 }
             },
         );

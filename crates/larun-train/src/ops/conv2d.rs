@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::gemm::{Panels, Rows, gemm, gemm_transposed};
 use super::lanes::{fill_rows, repeat, sum_rows};
-use super::parallel::{group_size, sum_in_order, task_size};
+use super::parallel::{group_size, sum_in_order, task_size, vectorised};
 use super::window::{Placement, Window2d};
 use super::{Differentiable, ShapeError, Tape, View, arity, rank4};
 
@@ -51,20 +51,7 @@ impl Differentiable for Conv2d {
 
     fn forward(&self, inputs: &[View<'_>], output: &mut [f32], _saved: &mut Vec<f32>) {
         let [x, w, b] = inputs else { return };
-        let conv = Lowered::new(self.window, x.shape, w.shape);
-        let taps = conv.weights_by_tap(w.data);
-        let bias = repeat(b.data);
-        let samples = task_size(conv.output_len());
-        output
-            .par_chunks_mut((samples * conv.output_len()).max(1))
-            .zip(x.data.par_chunks((samples * conv.input_len()).max(1)))
-            .for_each_init(Vec::new, |padded, (output, input)| {
-                let outputs = output.chunks_exact_mut(conv.output_len());
-                for (output, input) in outputs.zip(input.chunks_exact(conv.input_len())) {
-                    fill_rows(output, &bias);
-                    conv.forward(conv.pad(input, padded), &taps, output);
-                }
-            });
+        Lowered::new(self.window, x.shape, w.shape).run(x.data, w.data, b.data, output);
     }
 
     fn backward(&self, tape: Tape<'_>, gradients: &mut [Option<&mut [f32]>]) {
@@ -86,7 +73,7 @@ impl Differentiable for Conv2d {
 
 /// The convolution in terms of matrix products.
 #[derive(Debug)]
-struct Lowered {
+pub(super) struct Lowered {
     place: Placement,
     filters: usize,
     /// Elements of a padded input row.
@@ -98,7 +85,7 @@ struct Lowered {
 }
 
 impl Lowered {
-    fn new(window: Window2d, input: &[usize], weights: &[usize]) -> Self {
+    pub(super) fn new(window: Window2d, input: &[usize], weights: &[usize]) -> Self {
         let place = as_one_row(Placement::checked(window, NAME, input));
         let filters = weights.first().copied().unwrap_or(0);
         let [_, kernel] = window.size;
@@ -112,6 +99,23 @@ impl Lowered {
             row_start: place.before[1] * place.channels,
             run: if window.dilation[1] == 1 { kernel } else { 1 },
         }
+    }
+
+    /// The convolution of all samples.
+    pub(super) fn run(&self, x: &[f32], weights: &[f32], bias: &[f32], output: &mut [f32]) {
+        let taps = self.weights_by_tap(weights);
+        let bias = repeat(bias);
+        let samples = task_size(self.output_len());
+        output
+            .par_chunks_mut((samples * self.output_len()).max(1))
+            .zip(x.par_chunks((samples * self.input_len()).max(1)))
+            .for_each_init(Vec::new, |padded, (output, input)| {
+                let outputs = output.chunks_exact_mut(self.output_len());
+                for (output, input) in outputs.zip(input.chunks_exact(self.input_len())) {
+                    fill_rows(output, &bias);
+                    self.forward(self.pad(input, padded), &taps, output);
+                }
+            });
     }
 
     fn input_len(&self) -> usize {
@@ -192,17 +196,12 @@ impl Lowered {
 
     fn forward(&self, padded: &[f32], taps: &[Panels], output: &mut [f32]) {
         for (y, patch, run) in self.products() {
-            gemm(
-                &padded[patch..],
-                self.patches(),
-                &taps[run],
-                &mut output[y..],
-                self.filters,
-            );
+            let (patch, output) = (&padded[patch..], &mut output[y..]);
+            vectorised(|| gemm(patch, self.patches(), &taps[run], output, self.filters));
         }
     }
 
-    fn input_gradient(&self, weights: &[f32], gradient: &[f32], dx: &mut [f32]) {
+    pub(super) fn input_gradient(&self, weights: &[f32], gradient: &[f32], dx: &mut [f32]) {
         let per_filter = weights.len() / self.filters.max(1);
         let taps: Vec<_> = (0..self.place.window.size[0] * self.runs())
             .map(|run| {
@@ -236,26 +235,16 @@ impl Lowered {
         if self.is_unpadded() {
             dx.fill(0.0);
             for (y, patch, run) in self.products() {
-                gemm(
-                    &gradient[y..],
-                    rows,
-                    &taps[run],
-                    &mut dx[patch..],
-                    self.patches().stride,
-                );
+                let (gradient, dx) = (&gradient[y..], &mut dx[patch..]);
+                vectorised(|| gemm(gradient, rows, &taps[run], dx, self.patches().stride));
             }
             return;
         }
         padded.clear();
         padded.resize(self.place.input[0] * self.row, 0.0);
         for (y, patch, run) in self.products() {
-            gemm(
-                &gradient[y..],
-                rows,
-                &taps[run],
-                &mut padded[patch..],
-                self.patches().stride,
-            );
+            let (gradient, dx) = (&gradient[y..], &mut padded[patch..]);
+            vectorised(|| gemm(gradient, rows, &taps[run], dx, self.patches().stride));
         }
         let width = self.place.input[1] * self.place.channels;
         for (dx, row) in dx
@@ -266,7 +255,7 @@ impl Lowered {
         }
     }
 
-    fn weight_gradient(&self, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
+    pub(super) fn weight_gradient(&self, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
         let samples = group_size(self.place.batch);
         let parts = x
             .par_chunks((samples * self.input_len()).max(1))
@@ -288,14 +277,11 @@ impl Lowered {
     fn sample_weight_gradient(&self, padded: &[f32], gradient: &[f32], sums: &mut [f32]) {
         let depth = self.depth();
         for (y, patch, run) in self.products() {
-            gemm_transposed(
-                &padded[patch..],
-                self.patches(),
-                depth,
-                &gradient[y..],
-                self.filters,
-                &mut sums[run * depth * self.filters..],
-            );
+            let (patch, gradient) = (&padded[patch..], &gradient[y..]);
+            let sums = &mut sums[run * depth * self.filters..];
+            vectorised(|| {
+                gemm_transposed(patch, self.patches(), depth, gradient, self.filters, sums);
+            });
         }
     }
 }

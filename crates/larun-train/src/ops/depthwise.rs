@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::lanes::{block, fill_rows, fold, repeat, sum_rows};
-use super::parallel::{group_size, sum_in_order, task_size};
+use super::parallel::{group_size, sum_in_order, task_size, vectorised};
 use super::window::{Placement, Window2d};
 use super::{Differentiable, ShapeError, Tape, View, arity, rank4};
 
@@ -64,7 +64,7 @@ impl Differentiable for DepthwiseConv2d {
                     let x = conv.expand(x, expanded);
                     for run in conv.runs() {
                         let (output, x) = (&mut output[run.output.clone()], &x[run.input..]);
-                        conv.multiply_add(output, x, &taps[run.tap]);
+                        vectorised(|| conv.multiply_add(output, x, &taps[run.tap]));
                     }
                 }
             });
@@ -178,6 +178,7 @@ impl Channels {
     }
 
     /// `output += x * weights` along a run.
+    #[inline(always)]
     fn multiply_add(&self, output: &mut [f32], x: &[f32], weights: &[f32]) {
         let [to, from] = self.steps;
         for (output, x) in output.chunks_mut(to).zip(x.chunks(from)) {
@@ -188,6 +189,7 @@ impl Channels {
     }
 
     /// `dx += gradient * weights` along a run.
+    #[inline(always)]
     fn scatter_add(&self, dx: &mut [f32], gradient: &[f32], weights: &[f32]) {
         let [to, from] = self.steps;
         for (gradient, dx) in gradient.chunks(to).zip(dx.chunks_mut(from)) {
@@ -198,6 +200,7 @@ impl Channels {
     }
 
     /// `sums += gradient * x` along a run.
+    #[inline(always)]
     fn correlate(&self, sums: &mut [f32], gradient: &[f32], x: &[f32]) {
         let [to, from] = self.steps;
         for (gradient, x) in gradient.chunks(to).zip(x.chunks(from)) {
@@ -230,18 +233,16 @@ impl Channels {
         if self.multiplier == 1 {
             dx.fill(0.0);
             for run in self.runs() {
-                self.scatter_add(&mut dx[run.input..], &gradient[run.output], &taps[run.tap]);
+                let (dx, gradient) = (&mut dx[run.input..], &gradient[run.output]);
+                vectorised(|| self.scatter_add(dx, gradient, &taps[run.tap]));
             }
             return;
         }
         expanded.clear();
         expanded.resize(self.input_len() * self.multiplier, 0.0);
         for run in self.runs() {
-            self.scatter_add(
-                &mut expanded[run.input..],
-                &gradient[run.output],
-                &taps[run.tap],
-            );
+            let (dx, gradient) = (&mut expanded[run.input..], &gradient[run.output]);
+            vectorised(|| self.scatter_add(dx, gradient, &taps[run.tap]));
         }
         for (dx, repeated) in dx.iter_mut().zip(expanded.chunks_exact(self.multiplier)) {
             *dx = repeated.iter().sum();
@@ -262,7 +263,8 @@ impl Channels {
                     let x = self.expand(x, &mut expanded);
                     for run in self.runs() {
                         let sums = &mut sums[run.tap * step..][..step];
-                        self.correlate(sums, &gradient[run.output], &x[run.input..]);
+                        let (gradient, x) = (&gradient[run.output], &x[run.input..]);
+                        vectorised(|| self.correlate(sums, gradient, x));
                     }
                 }
                 sums

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::conv2d::transpose;
 use super::gemm::{Panels, Rows, gemm, gemm_transposed};
 use super::lanes::{fill_rows, repeat, sum_rows};
-use super::parallel::{group_size, sum_in_order, task_size};
+use super::parallel::{group_size, sum_in_order, task_size, vectorised};
 use super::{Differentiable, ShapeError, Tape, View, arity};
 
 const NAME: &str = "FULLY_CONNECTED";
@@ -57,7 +57,7 @@ impl Differentiable for FullyConnected {
             .zip(x.data.par_chunks(rows * depth))
             .for_each(|(output, x)| {
                 fill_rows(output, &bias);
-                gemm(x, dense(x, depth), &weights, output, outputs);
+                vectorised(|| gemm(x, dense(x, depth), &weights, output, outputs));
             });
     }
 
@@ -73,7 +73,8 @@ impl Differentiable for FullyConnected {
                 .zip(tape.gradient.par_chunks(rows * outputs))
                 .for_each(|(dx, gradient)| {
                     dx.fill(0.0);
-                    gemm(gradient, dense(gradient, outputs), &weights, dx, depth);
+                    let rows = dense(gradient, outputs);
+                    vectorised(|| gemm(gradient, rows, &weights, dx, depth));
                 });
         }
         if let Some(dw) = dw {
@@ -101,7 +102,8 @@ fn weight_gradient(x: &[f32], gradient: &[f32], shape: [usize; 2], dw: &mut [f32
         .zip(gradient.par_chunks(rows * outputs))
         .map(|(x, gradient)| {
             let mut sums = vec![0.0; outputs * depth];
-            gemm_transposed(x, dense(x, depth), depth, gradient, outputs, &mut sums);
+            let rows = dense(x, depth);
+            vectorised(|| gemm_transposed(x, rows, depth, gradient, outputs, &mut sums));
             sums
         })
         .collect();

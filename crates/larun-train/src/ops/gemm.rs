@@ -45,6 +45,7 @@ pub(super) struct Rows {
 /// `c += a * b`: `a` is `[M, K]`, `b` is `[K, N]`, `c` is `[M, N]`; `M` is `a_rows.rows`.
 ///
 /// Rows of `c` may overlap (`c_stride < N`); they are added one after the other.
+#[inline(always)]
 pub(super) fn gemm(a: &[f32], a_rows: Rows, b: &Panels, c: &mut [f32], c_stride: usize) {
     if b.k == 0 {
         return;
@@ -105,6 +106,7 @@ fn add(c: &mut [f32], sums: &[f32]) {
 }
 
 /// `c += transpose(a) * g`: `a` is `[M, K]`, `g` is `[M, N]`, `c` is `[K, N]`; `g` and `c` are dense.
+#[inline(always)]
 pub(super) fn gemm_transposed(
     a: &[f32],
     a_rows: Rows,

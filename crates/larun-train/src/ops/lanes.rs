@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::parallel::sum_in_order;
+use super::parallel::{sum_in_order, vectorised};
 
 /// The least length of a block of rows: enough accumulators to hide the latency of an addition.
 const BLOCK: usize = 128;
@@ -53,11 +53,13 @@ pub(super) fn sum_rows(rows: &[f32], totals: &mut [f32]) {
         .par_chunks(part(columns))
         .map(|rows| {
             let mut accumulators = vec![0.0; block(columns)];
-            for row in rows.chunks(accumulators.len().max(1)) {
-                for (sum, value) in accumulators.iter_mut().zip(row) {
-                    *sum += value;
+            vectorised(|| {
+                for row in rows.chunks(accumulators.len().max(1)) {
+                    for (sum, value) in accumulators.iter_mut().zip(row) {
+                        *sum += value;
+                    }
                 }
-            }
+            });
             let mut sums = vec![0.0; columns];
             fold(&accumulators, &mut sums);
             sums

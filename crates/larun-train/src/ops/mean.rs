@@ -45,6 +45,24 @@ impl Mean {
     }
 }
 
+impl Mean {
+    /// Calls `f` with the index of every element, in order, and that of the output which it goes into.
+    pub(super) fn pairs(&self, input: &[usize], f: &mut impl FnMut(usize, usize)) {
+        let plan = self.plan(input);
+        let tasks = input.iter().product::<usize>() / plan.input.max(1);
+        for task in 0..tasks {
+            plan.walk.runs(|[from, to], length, [_, step]| {
+                for i in 0..length {
+                    f(
+                        task * plan.input + from + i,
+                        task * plan.output + to + i * step,
+                    );
+                }
+            });
+        }
+    }
+}
+
 /// How one task maps its input to its output.
 struct Plan {
     walk: Walk<2>,

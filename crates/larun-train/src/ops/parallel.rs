@@ -2,6 +2,14 @@
 
 use rayon::prelude::*;
 
+/// Runs `f` with the vector instructions that the processor has, found when the program runs: loops inside it, and in what is
+/// inlined into it, are compiled for each kind. The order of additions is that of the source, so that the bits are the same with
+/// any of them.
+#[inline(always)]
+pub(super) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
+    larun_kernels::vectorised(f)
+}
+
 /// Elements that one task of an elementwise pass handles: large beside the cost of a task.
 pub(super) const TASK: usize = 1 << 14;
 
@@ -24,9 +32,11 @@ pub(super) fn map(input: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32 + Sy
         .par_chunks_mut(TASK)
         .zip(input.par_chunks(TASK))
         .for_each(|(output, input)| {
-            for (o, &x) in output.iter_mut().zip(input) {
-                *o = f(x);
-            }
+            vectorised(|| {
+                for (o, &x) in output.iter_mut().zip(input) {
+                    *o = f(x);
+                }
+            });
         });
 }
 
@@ -42,9 +52,11 @@ pub(super) fn zip_map(
         .zip(a.par_chunks(TASK))
         .zip(b.par_chunks(TASK))
         .for_each(|((output, a), b)| {
-            for ((o, &a), &b) in output.iter_mut().zip(a).zip(b) {
-                *o = f(a, b);
-            }
+            vectorised(|| {
+                for ((o, &a), &b) in output.iter_mut().zip(a).zip(b) {
+                    *o = f(a, b);
+                }
+            });
         });
 }
 
@@ -62,9 +74,11 @@ pub(crate) fn accumulate(total: &mut [f32], part: &[f32]) {
         .par_chunks_mut(TASK)
         .zip(part.par_chunks(TASK))
         .for_each(|(total, part)| {
-            for (t, &p) in total.iter_mut().zip(part) {
-                *t += p;
-            }
+            vectorised(|| {
+                for (t, &p) in total.iter_mut().zip(part) {
+                    *t += p;
+                }
+            });
         });
 }
 

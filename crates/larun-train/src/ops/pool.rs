@@ -1,8 +1,8 @@
-//! Average and maximum pooling, windows that overlap included.
+//! Average, maximum and root-mean-square pooling, windows that overlap included.
 
 use rayon::prelude::*;
 
-use super::parallel::task_size;
+use super::parallel::{task_size, vectorised};
 use super::window::{Placement, Window2d};
 use super::{Differentiable, ShapeError, Tape, View, arity};
 
@@ -109,6 +109,69 @@ impl Differentiable for MaxPool2d {
                     open.clear();
                     open.extend_from_slice(gradient);
                     pool.give_to_first(dx, x, y, open);
+                }
+            });
+    }
+}
+
+/// L2_POOL_2D: the root of the mean square of each window. Input `[N, H, W, C]`, output `[N, OH, OW, C]`; the border does not
+/// count.
+#[derive(Clone, Copy, Debug)]
+pub struct L2Pool2d {
+    /// The sliding window.
+    pub window: Window2d,
+}
+
+impl Differentiable for L2Pool2d {
+    fn name(&self) -> &'static str {
+        "L2_POOL_2D"
+    }
+
+    fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
+        output_shape(self.name(), self.window, inputs)
+    }
+
+    fn forward(&self, inputs: &[View<'_>], output: &mut [f32], _saved: &mut Vec<f32>) {
+        let [x] = inputs else { return };
+        let pool = Pool::new(self.name(), self.window, x.shape);
+        let shares = pool.shares();
+        pool.tasks(output, x.data, |output, x| {
+            output.fill(0.0);
+            for run in pool.runs() {
+                pool.zip(&mut output[run.output], &x[run.input..], |sum, &x| {
+                    *sum += x * x;
+                });
+            }
+            scale(output, &shares);
+            output.iter_mut().for_each(|y| *y = y.sqrt());
+        });
+    }
+
+    fn backward(&self, tape: Tape<'_>, gradients: &mut [Option<&mut [f32]>]) {
+        let ([x], [Some(dx)]) = (tape.inputs, gradients) else {
+            return;
+        };
+        let pool = Pool::new(self.name(), self.window, x.shape);
+        let shares = pool.shares();
+        let samples = task_size(pool.output_len());
+        let (inputs, outputs) = (samples * pool.input_len(), samples * pool.output_len());
+        dx.par_chunks_mut(inputs)
+            .zip(x.data.par_chunks(inputs))
+            .zip(tape.output.data.par_chunks(outputs))
+            .zip(tape.gradient.par_chunks(outputs))
+            .for_each_init(Vec::new, |scaled, (((dx, x), y), gradient)| {
+                let dx = dx.chunks_exact_mut(pool.input_len());
+                let x = x.chunks_exact(pool.input_len());
+                let y = y.chunks_exact(pool.output_len());
+                let gradient = gradient.chunks_exact(pool.output_len());
+                for (((dx, x), y), gradient) in dx.zip(x).zip(y).zip(gradient) {
+                    scaled.clear();
+                    // Where all of a window is 0 the root has no slope; 0 is one of its subgradients.
+                    let slope = |(&g, &y): (&f32, &f32)| if y > 0.0 { g / y } else { 0.0 };
+                    scaled.extend(gradient.iter().zip(y).map(slope));
+                    scale(scaled, &shares);
+                    pool.spread(dx, scaled);
+                    dx.iter_mut().zip(x).for_each(|(dx, x)| *dx *= x);
                 }
             });
     }
@@ -231,12 +294,13 @@ impl Pool {
     /// Calls `f` with every output element of a run and the input element under it.
     fn zip(&self, output: &mut [f32], x: &[f32], f: impl Fn(&mut f32, &f32)) {
         let [to, from] = self.steps;
-        for (output, x) in output.chunks_mut(to).zip(x.chunks(from)) {
-            output
-                .iter_mut()
-                .zip(x)
-                .for_each(|(output, x)| f(output, x));
-        }
+        vectorised(|| {
+            for (output, x) in output.chunks_mut(to).zip(x.chunks(from)) {
+                for (output, x) in output.iter_mut().zip(x) {
+                    f(output, x);
+                }
+            }
+        });
     }
 
     /// Adds the gradient of every position to all elements under it.
@@ -263,13 +327,16 @@ impl Pool {
                 x[run.input..].chunks(from),
             );
             let y = y[run.output.clone()].chunks(to);
-            for (((dx, x), y), open) in dx.zip(x).zip(y).zip(open[run.output].chunks_mut(to)) {
-                for (((dx, x), y), open) in dx.iter_mut().zip(x).zip(y).zip(open) {
-                    let given = if x == y { *open } else { 0.0 };
-                    *dx += given;
-                    *open -= given;
+            let open = open[run.output].chunks_mut(to);
+            vectorised(|| {
+                for (((dx, x), y), open) in dx.zip(x).zip(y).zip(open) {
+                    for (((dx, x), y), open) in dx.iter_mut().zip(x).zip(y).zip(open) {
+                        let given = if x == y { *open } else { 0.0 };
+                        *dx += given;
+                        *open -= given;
+                    }
                 }
-            }
+            });
         }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Augmentation;
+use super::optimizer::OptimizerConfig;
+use super::schedule::Schedule;
 use crate::TrainError;
 
 /// The settings of a training.
@@ -21,8 +23,22 @@ pub struct TrainConfig {
     pub learning_rate: f32,
     /// How the learning rate changes.
     pub schedule: Schedule,
-    /// The optimiser's constants.
-    pub adam: AdamConfig,
+    /// Steps at the beginning over which the learning rate rises in a straight line to that of the schedule.
+    #[serde(default)]
+    pub warmup_steps: u64,
+    /// How a gradient becomes a step.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// What is minimised.
+    #[serde(default)]
+    pub loss: Loss,
+    /// The share of each target that is spread evenly over all classes (Szegedy et al. 2016); 0 for none.
+    #[serde(default)]
+    pub label_smoothing: f32,
+    /// What a sample of each class counts in the loss; empty where all count alike. As in Keras, the mean is still over the
+    /// number of samples.
+    #[serde(default)]
+    pub class_weights: Vec<f32>,
     /// How training samples are changed.
     #[serde(default)]
     pub augmentation: Augmentation,
@@ -49,7 +65,11 @@ impl Default for TrainConfig {
             batch_size: 64,
             learning_rate: 1e-2,
             schedule: Schedule::default(),
-            adam: AdamConfig::default(),
+            warmup_steps: 0,
+            optimizer: OptimizerConfig::default(),
+            loss: Loss::default(),
+            label_smoothing: 0.0,
+            class_weights: Vec::new(),
             augmentation: Augmentation::default(),
             patience: Some(15),
             measured_batches: 32,
@@ -59,52 +79,17 @@ impl Default for TrainConfig {
     }
 }
 
-/// How the learning rate changes over the epochs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Schedule {
-    /// Not at all.
-    Constant,
-    /// Multiplied by `factor` after `patience` epochs without a smaller validation loss, down to `least`.
-    Plateau {
-        /// Between 0 and 1.
-        factor: f32,
-        /// Epochs.
-        patience: usize,
-        /// The least learning rate.
-        least: f32,
-    },
-    /// Half a cosine from the greatest learning rate to `least` at the last epoch (Loshchilov and Hutter 2017).
-    Cosine {
-        /// The least learning rate.
-        least: f32,
-    },
-}
-
-impl Default for Schedule {
-    fn default() -> Self {
-        Self::Cosine { least: 1e-5 }
-    }
-}
-
-/// The constants of Adam (Kingma and Ba 2015).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AdamConfig {
-    /// Decay of the first moment.
-    pub beta1: f32,
-    /// Decay of the second moment.
-    pub beta2: f32,
-    /// Added to the root of the second moment.
-    pub epsilon: f32,
-}
-
-impl Default for AdamConfig {
-    fn default() -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-7,
-        }
-    }
+/// What is minimised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Loss {
+    /// Softmax cross-entropy on logits, for one class of several. A final SOFTMAX or LOG_SOFTMAX is left out.
+    #[default]
+    CrossEntropy,
+    /// Binary cross-entropy on logits, a mean over all outputs: for two classes in one output, or for targets between 0 and 1. A
+    /// final LOGISTIC is left out.
+    BinaryCrossEntropy,
+    /// The mean of squared differences from the targets; where there are none, from the input itself, as an autoencoder wants.
+    MeanSquaredError,
 }
 
 /// The figure on the validation split by which epochs are compared.
@@ -133,7 +118,6 @@ impl TrainConfig {
             let problem = problem.to_owned();
             Err(TrainError::Config { name, problem })
         };
-        let fraction = |x: f32| (0.0..1.0).contains(&x);
         if self.epochs == 0 {
             return wrong("epochs", "must be at least 1");
         }
@@ -143,26 +127,19 @@ impl TrainConfig {
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
             return wrong("learning_rate", "must be greater than 0 and finite");
         }
-        if !fraction(self.adam.beta1) || !fraction(self.adam.beta2) {
-            return wrong("adam", "beta1 and beta2 must be at least 0 and less than 1");
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return wrong("label_smoothing", "must be at least 0 and less than 1");
         }
-        if !(self.adam.epsilon > 0.0 && self.adam.epsilon.is_finite()) {
-            return wrong("adam", "epsilon must be greater than 0 and finite");
+        let is_weight = |&weight: &f32| weight >= 0.0 && weight.is_finite();
+        if !self.class_weights.iter().all(is_weight) {
+            return wrong("class_weights", "must be finite and at least 0");
         }
-        let (Schedule::Plateau { least, .. } | Schedule::Cosine { least }) = self.schedule else {
-            return Ok(());
-        };
-        if !(0.0..=self.learning_rate).contains(&least) {
-            return wrong(
-                "schedule",
-                "the least learning rate must lie between 0 and the greatest",
-            );
+        if let Err(problem) = self.optimizer.check() {
+            return wrong("optimizer", problem);
         }
-        match self.schedule {
-            Schedule::Plateau { factor, .. } if !(factor > 0.0 && factor < 1.0) => {
-                wrong("schedule", "the factor must lie between 0 and 1")
-            }
-            _ => Ok(()),
+        match self.schedule.check(self.learning_rate) {
+            Err(problem) => wrong("schedule", problem),
+            Ok(()) => Ok(()),
         }
     }
 }

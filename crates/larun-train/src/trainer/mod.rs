@@ -1,33 +1,40 @@
-//! The loop: shuffled mini-batches, Adam, validation, early stopping, checkpoints.
+//! The loop: shuffled mini-batches, callbacks, an optimiser, validation, early stopping, checkpoints.
 
 use core::ops::ControlFlow;
 use std::path::Path;
 
 use larun_graph::{Graph, Place};
+use larun_passes::{Calibration, Placement, QuantizedGraph};
 
 pub use augment::Augmentation;
-pub use config::{AdamConfig, CheckpointConfig, Monitor, Schedule, TrainConfig};
+pub use callback::{Batch, Callback, Seeds, Step};
+pub use config::{CheckpointConfig, Loss, Monitor, TrainConfig};
 pub use data::TrainingData;
-pub use metrics::{Confusion, EpochMetrics, Scores};
+pub use log::JsonLog;
+pub use metrics::{Confusion, EpochMetrics, Scores, roc_auc};
 pub use observer::{BatchEvent, Observer};
+pub use optimizer::{AdamConfig, Optimizer, OptimizerConfig};
+pub use schedule::Schedule;
 
 use crate::checkpoint::{self, Fingerprint};
-use crate::{Executor, TrainError};
-use adam::Adam;
-use classifier::Classifier;
+use crate::{Executor, ParameterKind, QatConfig, TrainError};
 use metrics::Tally;
 use state::State;
+use task::{LossSettings, StepNumbers, Task};
 
-pub(crate) mod adam;
 pub(crate) mod state;
 
 mod augment;
-mod classifier;
+mod callback;
 mod config;
 mod data;
+mod log;
 mod metrics;
 mod observer;
+mod optimizer;
 mod order;
+mod schedule;
+mod task;
 
 /// Why a training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +65,8 @@ pub struct Outcome {
 pub(crate) struct Snapshot {
     pub(crate) parameters: Vec<Vec<f32>>,
     pub(crate) statistics: Vec<Vec<f32>>,
+    /// Ranges of the values that become integers.
+    pub(crate) ranges: Vec<Vec<f32>>,
 }
 
 impl Snapshot {
@@ -73,6 +82,7 @@ impl Snapshot {
                 .iter()
                 .map(|s| s.values.clone())
                 .collect(),
+            ranges: executor.ranges(),
         }
     }
 
@@ -83,12 +93,14 @@ impl Snapshot {
         for (index, values) in self.statistics.iter().enumerate() {
             executor.set_statistic(index, values)?;
         }
-        Ok(())
+        executor.set_ranges(&self.ranges)
     }
 
     fn write_to(&self, executor: &Executor, graph: &mut Graph) -> Result<(), TrainError> {
         for (parameter, values) in executor.parameters().iter().zip(&self.parameters) {
-            graph.set_values(parameter.tensor(), values)?;
+            if parameter.kind() == ParameterKind::Constant {
+                graph.set_values(parameter.tensor(), values)?;
+            }
         }
         for (statistic, values) in executor.statistics().iter().zip(&self.statistics) {
             graph.set_values(statistic.tensor, values)?;
@@ -103,26 +115,29 @@ pub(crate) struct Progress {
     pub(crate) state: State,
     pub(crate) current: Snapshot,
     pub(crate) best: Option<Snapshot>,
-    pub(crate) adam: Adam,
+    pub(crate) optimizer: Optimizer,
+    /// The state of each callback.
+    pub(crate) callbacks: Vec<Vec<Vec<f32>>>,
 }
 
-/// Trains a classifier.
+/// Trains a network.
 #[derive(Debug)]
 pub struct Trainer<'d> {
     graph: Graph,
     data: TrainingData<'d>,
     config: TrainConfig,
     fingerprint: Fingerprint,
-    classifier: Classifier,
-    adam: Adam,
+    task: Task,
+    optimizer: Optimizer,
     state: State,
     best: Option<Snapshot>,
+    callbacks: Vec<Box<dyn Callback + 'd>>,
 }
 
 impl<'d> Trainer<'d> {
-    /// Prepares the training of a float graph with one input and the output `[1, classes]`.
+    /// Prepares the training of a float graph with one input and one output; that of a classifier is `[1, classes]`.
     ///
-    /// A SOFTMAX at the end is left out of the loss, which works on logits.
+    /// A SOFTMAX at the end is left out of cross-entropy, which works on logits, as is a LOGISTIC of binary cross-entropy.
     ///
     /// # Errors
     /// When a setting is out of range, the graph cannot be trained, or the data do not suit it: wrong sizes, an
@@ -132,23 +147,113 @@ impl<'d> Trainer<'d> {
         data: TrainingData<'d>,
         config: TrainConfig,
     ) -> Result<Self, TrainError> {
+        Self::with_executor(graph, Executor::new(graph)?, data, config)
+    }
+
+    /// As [`new`](Self::new), for the integers that the graph will compute with: see [`Executor::quantization_aware`].
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and when a range is missing.
+    pub fn quantization_aware(
+        graph: &Graph,
+        data: TrainingData<'d>,
+        config: TrainConfig,
+        placement: &Placement,
+        ranges: &Calibration,
+        qat: QatConfig,
+    ) -> Result<Self, TrainError> {
+        let executor = Executor::quantization_aware(graph, placement, ranges, qat)?;
+        let settings = format!("{qat:?} {:?} {:?}", placement.weights(), executor.ranges());
+        let mut trainer = Self::with_executor(graph, executor, data, config)?;
+        trainer.fingerprint.add_callback("integers", &settings);
+        Ok(trainer)
+    }
+
+    fn with_executor(
+        graph: &Graph,
+        executor: Executor,
+        data: TrainingData<'d>,
+        config: TrainConfig,
+    ) -> Result<Self, TrainError> {
         config.check()?;
-        let classifier = Classifier::new(graph)?;
-        let sample_len = classifier.executor.input_len(0).unwrap_or(0);
-        data.check(sample_len, classifier.classes)?;
-        if classifier.executor.parameters().is_empty() {
-            return Err(classifier.refuse("nothing before it has weights to train"));
+        let task = Task::with_executor(graph, executor, LossSettings::from(&config))?;
+        data.check(&task.shape(data.targets.is_some()))?;
+        if task.executor.parameters().is_empty() {
+            return Err(task.refuse("nothing before it has weights to train"));
         }
+        let lengths = task.executor.parameters().iter().map(crate::Parameter::len);
         Ok(Self {
             fingerprint: Fingerprint::new(graph, &data, &config),
-            adam: Adam::new(classifier.executor.parameters()),
-            state: State::new(classifier.classes),
+            optimizer: Optimizer::new(lengths),
+            state: State::new(task.confusion_classes()),
             best: None,
             graph: graph.clone(),
             data,
             config,
-            classifier,
+            task,
+            callbacks: Vec::new(),
         })
+    }
+
+    /// Lets a callback take part. Callbacks are called in the order in which they are added; `Box::new(&mut callback)` keeps
+    /// one for the time after the training.
+    ///
+    /// Add them before [`resume`](Self::resume): a checkpoint belongs to the same callbacks with the same settings.
+    pub fn add_callback(&mut self, callback: Box<dyn Callback + 'd>) {
+        self.fingerprint
+            .add_callback(callback.name(), &callback.settings());
+        self.callbacks.push(callback);
+    }
+
+    /// Quantises the network of the best epoch, or as it stands where there is none, with the ranges and scales that were trained
+    /// with it. Gives the simplified float graph and the quantised one.
+    ///
+    /// # Errors
+    /// Those of the converter, and when the training was not [for integers](Self::quantization_aware).
+    pub fn convert(&mut self) -> Result<(Graph, QuantizedGraph), TrainError> {
+        let graph = self.graph.clone();
+        self.with_best(|task| task.executor.convert(&graph))
+    }
+
+    /// Figures of the best epoch's network, or of the network as it stands where there is none, on some samples of the data.
+    ///
+    /// # Errors
+    /// When a sample does not suit the network.
+    pub fn evaluate_best(&mut self, samples: &[usize]) -> Result<(Scores, Confusion), TrainError> {
+        let shape = self.task.shape(self.data.targets.is_some());
+        self.data.check_split(&shape, "evaluated", samples)?;
+        let data = self.data;
+        self.with_best(|task| task.evaluate(&data, samples))
+    }
+
+    /// The outputs of the best epoch's network for some samples, one after the other.
+    ///
+    /// # Errors
+    /// When a sample does not suit the network.
+    pub fn outputs_of_best(&mut self, samples: &[usize]) -> Result<Vec<f32>, TrainError> {
+        let shape = self.task.shape(self.data.targets.is_some());
+        self.data.check_split(&shape, "evaluated", samples)?;
+        let data = self.data;
+        self.with_best(|task| task.outputs(&data, samples))
+    }
+
+    /// Calls `f` with the network of the best epoch, and puts things back.
+    fn with_best<R>(
+        &mut self,
+        f: impl FnOnce(&mut Task) -> Result<R, TrainError>,
+    ) -> Result<R, TrainError> {
+        let before = Snapshot::of(&self.task.executor);
+        if let Some(best) = &self.best {
+            best.restore(&mut self.task.executor)?;
+        }
+        let result = f(&mut self.task);
+        before.restore(&mut self.task.executor)?;
+        result
+    }
+
+    /// The network as it stands, for those who want to look at its parameters before the training.
+    pub fn executor(&self) -> &Executor {
+        &self.task.executor
     }
 
     /// Goes on from a checkpoint of the same graph, data and settings; the result is the same, bit for bit,
@@ -161,12 +266,22 @@ impl<'d> Trainer<'d> {
             state,
             current,
             best,
-            adam,
-        } = checkpoint::read(path, &self.fingerprint, &self.classifier.executor)?;
-        current.restore(&mut self.classifier.executor)?;
+            optimizer,
+            callbacks,
+        } = checkpoint::read(path, &self.fingerprint, &self.task.executor)?;
+        for (callback, state) in self.callbacks.iter_mut().zip(callbacks) {
+            let name = callback.name();
+            callback
+                .restore(state)
+                .map_err(|problem| TrainError::Checkpoint {
+                    path: path.to_owned(),
+                    problem: format!("the state of `{name}` is not to be used: {problem}"),
+                })?;
+        }
+        current.restore(&mut self.task.executor)?;
         self.state = state;
         self.best = best;
-        self.adam = adam;
+        self.optimizer = optimizer;
         Ok(())
     }
 
@@ -206,7 +321,7 @@ impl<'d> Trainer<'d> {
                 batch: self.state.batch,
                 batches,
                 loss,
-                executor: &self.classifier.executor,
+                executor: &self.task.executor,
             };
             if observer.batch_finished(event).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -225,6 +340,7 @@ impl<'d> Trainer<'d> {
         TrainError::Diverged {
             epoch: self.state.epoch + 1,
             batch,
+            step: self.state.step,
             problem,
             learning_rate: self.state.learning_rate(&self.config, self.batches()),
             place,
@@ -233,34 +349,50 @@ impl<'d> Trainer<'d> {
 
     fn run_batch(&mut self, samples: &[usize], batches: usize) -> Result<f32, TrainError> {
         let Self {
-            classifier,
-            adam,
+            task,
+            optimizer,
             state,
             config,
             data,
+            callbacks,
             ..
         } = self;
-        let learning_rate = state.learning_rate(config, batches);
-        let (seed, epoch, channels) = (config.seed, state.epoch, classifier.channels);
-        let augment = |sample, values: &mut [f32]| {
-            let augmentation = config.augmentation;
-            augmentation.apply(seed, epoch, sample, channels, values);
+        let step = StepNumbers {
+            step: state.step,
+            epoch: state.epoch,
+            epochs: config.epochs,
+            batch: state.batch,
+            batches,
+            learning_rate: state.learning_rate(config, batches),
         };
-        let loss = classifier.train_batch(data, samples, &mut state.tally, augment)?;
+        let augmentation = (config.augmentation, config.seed);
+        let loss = task.train_batch(
+            data,
+            samples,
+            &mut state.tally,
+            step,
+            augmentation,
+            callbacks,
+        )?;
         if !loss.is_finite() {
-            let place = classifier.culprit();
+            let place = task.culprit();
             return Err(self.diverged(self.state.batch + 1, format!("the loss is {loss}"), place));
         }
+        task.executor.penalise_thresholds();
+        task.change_gradients(step, callbacks)?;
         state.step += 1;
         state.batch += 1;
-        let executor = &classifier.executor;
-        adam.step(
-            config.adam,
-            learning_rate,
+        let executor = &task.executor;
+        optimizer.step(
+            config.optimizer,
+            step.learning_rate,
             state.step,
             executor.parameters(),
             executor.gradients(),
         )?;
+        for callback in callbacks {
+            callback.after_step(&step.of(executor))?;
+        }
         Ok(loss)
     }
 
@@ -270,21 +402,25 @@ impl<'d> Trainer<'d> {
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         self.measure_moments(order)?;
-        let (validation, _) = self.classifier.evaluate(&self.data, self.data.validation)?;
+        let (validation, _) = self.task.evaluate(&self.data, self.data.validation)?;
         if !validation.loss.is_finite() {
             let problem = format!("the validation loss is {}", validation.loss);
-            return Err(self.diverged(self.state.batch, problem, self.classifier.culprit()));
+            return Err(self.diverged(self.state.batch, problem, self.task.culprit()));
         }
-        let tally = core::mem::replace(&mut self.state.tally, Tally::new(self.classifier.classes));
+        let tally = core::mem::replace(
+            &mut self.state.tally,
+            Tally::new(self.task.confusion_classes()),
+        );
         let metrics = EpochMetrics {
             epoch: self.state.epoch + 1,
             learning_rate: self.state.learning_rate(&self.config, self.batches()),
             train: tally.scores(),
             validation,
         };
-        let is_best = self.state.finish_epoch(metrics, &self.config);
+        let is_settled = self.callbacks.iter().all(|callback| callback.is_settled());
+        let is_best = self.state.finish_epoch(metrics, &self.config, is_settled);
         if is_best {
-            self.best = Some(Snapshot::of(&self.classifier.executor));
+            self.best = Some(Snapshot::of(&self.task.executor));
         }
         observer.epoch_finished(&metrics, is_best);
         self.write_checkpoint(observer)
@@ -302,7 +438,7 @@ impl<'d> Trainer<'d> {
         } else {
             most - most % batch
         };
-        self.classifier
+        self.task
             .measure(&self.data, order[..samples].chunks(batch))
     }
 
@@ -332,15 +468,16 @@ impl<'d> Trainer<'d> {
             return Ok(());
         };
         // A checkpoint from which no training can go on must not replace one from which it can.
-        if let Some(place) = self.classifier.lost_parameter() {
+        if let Some(place) = self.task.lost_parameter() {
             return Err(self.diverged(self.state.batch, "weights are lost".to_owned(), place));
         }
-        let executor = &self.classifier.executor;
+        let executor = &self.task.executor;
         let progress = Progress {
             state: self.state.clone(),
             current: Snapshot::of(executor),
             best: self.best.clone(),
-            adam: self.adam.clone(),
+            optimizer: self.optimizer.clone(),
+            callbacks: self.callbacks.iter().map(|c| c.state()).collect(),
         };
         checkpoint::write(path, &self.fingerprint, executor, &progress)?;
         observer.checkpoint_written(path);
@@ -348,7 +485,7 @@ impl<'d> Trainer<'d> {
     }
 
     fn outcome(&self, stop: Stop) -> Result<Outcome, TrainError> {
-        let executor = &self.classifier.executor;
+        let executor = &self.task.executor;
         let mut graph = self.graph.clone();
         match &self.best {
             Some(best) => best.write_to(executor, &mut graph)?,
@@ -372,8 +509,24 @@ pub fn evaluate(
     data: &TrainingData<'_>,
     samples: &[usize],
 ) -> Result<(Scores, Confusion), TrainError> {
-    let mut classifier = Classifier::new(graph)?;
-    let sample_len = classifier.executor.input_len(0).unwrap_or(0);
-    data.check_split(sample_len, "evaluated", samples, classifier.classes)?;
-    classifier.evaluate(data, samples)
+    evaluate_loss(graph, data, samples, Loss::CrossEntropy)
+}
+
+/// As [`evaluate`], of a network with any loss.
+///
+/// # Errors
+/// When the graph does not suit the loss or the samples do not suit the graph.
+pub fn evaluate_loss(
+    graph: &Graph,
+    data: &TrainingData<'_>,
+    samples: &[usize],
+    loss: Loss,
+) -> Result<(Scores, Confusion), TrainError> {
+    let config = TrainConfig {
+        loss,
+        ..TrainConfig::default()
+    };
+    let mut task = Task::new(graph, LossSettings::from(&config))?;
+    data.check_split(&task.shape(data.targets.is_some()), "evaluated", samples)?;
+    task.evaluate(data, samples)
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::metrics::Tally;
-use super::{EpochMetrics, Monitor, Schedule, TrainConfig};
+use super::schedule::{Done, Schedule};
+use super::{EpochMetrics, Monitor, TrainConfig};
 
 /// Where a training stands, apart from the weights and the optimiser's moments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,24 +43,31 @@ impl State {
 
     /// The learning rate of the step after `batch` of `batches`.
     pub(super) fn learning_rate(&self, config: &TrainConfig, batches: usize) -> f32 {
-        let greatest = config.learning_rate;
-        match config.schedule {
-            Schedule::Constant => greatest,
-            Schedule::Plateau { least, .. } => (greatest * self.reduction).max(least),
-            Schedule::Cosine { least } => {
-                let steps = (config.epochs * batches) as f64;
-                let done = (self.epoch * batches + self.batch) as f64 / steps;
-                let height = 0.5 * (1.0 + libm::cos(core::f64::consts::PI * done));
-                least + (greatest - least) * height as f32
-            }
+        let done = Done {
+            steps: (self.epoch * batches + self.batch) as u64,
+            steps_per_epoch: batches as u64,
+            all_steps: (config.epochs * batches) as u64,
+        };
+        let rate = config
+            .schedule
+            .rate(config.learning_rate, done, self.reduction);
+        match config.warmup_steps {
+            warmup if done.steps < warmup => rate * ((done.steps + 1) as f32 / warmup as f32),
+            _ => rate,
         }
     }
 
-    /// Ends an epoch. Returns whether it is the best so far.
-    pub(super) fn finish_epoch(&mut self, metrics: EpochMetrics, config: &TrainConfig) -> bool {
-        let is_best = self
-            .best()
-            .is_none_or(|best| is_better(&metrics, best, config.monitor));
+    /// Ends an epoch. Returns whether it is the best so far; only a network that is settled can be.
+    pub(super) fn finish_epoch(
+        &mut self,
+        metrics: EpochMetrics,
+        config: &TrainConfig,
+        is_settled: bool,
+    ) -> bool {
+        let is_best = is_settled
+            && self
+                .best()
+                .is_none_or(|best| is_better(&metrics, best, config.monitor));
         if is_best {
             self.best = Some(self.history.len());
         }
@@ -124,7 +132,7 @@ mod tests {
         let mut state = State::new(2);
         let mut rates = Vec::new();
         for &loss in losses {
-            state.finish_epoch(metrics(state.epoch + 1, loss, 0.5), &config);
+            state.finish_epoch(metrics(state.epoch + 1, loss, 0.5), &config, true);
             rates.push(state.learning_rate(&config, 4));
         }
         rates
@@ -144,6 +152,7 @@ mod tests {
             loss,
             accuracy,
             macro_f1: 0.5,
+            auc: None,
         };
         EpochMetrics {
             epoch,
@@ -183,7 +192,7 @@ mod tests {
             };
             let mut state = State::new(2);
             for (loss, accuracy) in [(1.0, 0.5), (0.5, 0.6), (0.6, 0.7), (0.7, 0.7)] {
-                state.finish_epoch(metrics(state.epoch + 1, loss, accuracy), &config);
+                state.finish_epoch(metrics(state.epoch + 1, loss, accuracy), &config, true);
             }
             assert_eq!(state.best().map(|best| best.epoch), Some(best));
             assert!(state.has_lost_patience(&config));

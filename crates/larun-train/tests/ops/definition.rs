@@ -147,6 +147,7 @@ fn cross_entropy_of_extremes() {
         forward(
             &SoftmaxCrossEntropy {
                 labels: vec![label],
+                ..Default::default()
             },
             core::slice::from_ref(&logits),
         )
@@ -179,7 +180,10 @@ fn refusals() {
             .to_string()
             .contains("does not fit")
     );
-    let loss = SoftmaxCrossEntropy { labels: vec![3] };
+    let loss = SoftmaxCrossEntropy {
+        labels: vec![3],
+        ..Default::default()
+    };
     assert!(
         loss.output_shape(&[&[1, 3]])
             .unwrap_err()

@@ -2,6 +2,7 @@
 
 mod definition;
 mod gradient;
+mod more;
 mod threads;
 
 /// Helpers that the test files share.

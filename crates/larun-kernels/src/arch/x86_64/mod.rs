@@ -11,9 +11,12 @@ mod positions;
 #[cfg(test)]
 mod tests;
 mod vnni;
+mod wide;
 
 use self::detect::Level;
+
 use crate::{AddQuantization, ConvGeometry, DenseGeometry, ImageWindow, WeightedQuantization};
+pub(crate) use wide::vectorised;
 
 pub(crate) use super::portable::{
     average_pool_i8, conv2d_i8_scratch_len, depthwise_conv2d_i8_scratch_len,

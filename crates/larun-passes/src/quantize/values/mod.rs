@@ -33,9 +33,34 @@ pub(crate) struct Values {
     inputs: HashMap<(NodeId, usize), usize>,
     /// The integer form in which a tensor is computed, or comes in: the others are converted from it.
     homes: HashMap<TensorId, usize>,
+    /// Which values have parameters that no range changes.
+    fixed: Vec<bool>,
 }
 
 impl Values {
+    /// Every value.
+    pub(crate) fn all(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// Whether the parameters of a value are the same whatever its range.
+    pub(crate) fn is_fixed(&self, at: usize) -> bool {
+        self.fixed.get(at) == Some(&true)
+    }
+
+    /// The numbers of values that are the home of their tensor.
+    pub(crate) fn home_numbers(&self) -> impl Iterator<Item = (usize, TensorId)> + '_ {
+        self.homes.iter().map(|(&tensor, &at)| (at, tensor))
+    }
+
+    /// The nodes that read a value, each with the number of the input, in order.
+    pub(crate) fn readers(&self, at: usize) -> impl Iterator<Item = (NodeId, usize)> {
+        let inputs = self.inputs.iter().filter(|&(_, &value)| value == at);
+        let mut readers: Vec<_> = inputs.map(|(&reader, _)| reader).collect();
+        readers.sort_unstable();
+        readers.into_iter()
+    }
+
     pub(crate) fn new(
         graph: &Graph,
         calibration: &Calibration,
@@ -328,10 +353,14 @@ impl<'g> Builder<'g> {
         self.widen_results(&mut values, &unions, &mut sharing)?;
         let home = |&tensor: &TensorId| Some((tensor, self.home(tensor)?));
         let homes = self.homes.keys().filter_map(home).collect();
+        let fixed = (0..values.len())
+            .map(|value| sharing.fixed(value).is_some())
+            .collect();
         Ok(Values {
             values,
             homes,
             inputs: self.inputs,
+            fixed,
         })
     }
 
