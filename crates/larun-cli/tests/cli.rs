@@ -758,3 +758,130 @@ fn optimize_trains_for_integers() {
     assert!(report["int8"]["accuracy"].is_number(), "{report}");
     assert!(out.join("model.tflite").exists());
 }
+
+#[test]
+fn prune_removes_channels_and_trains_what_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let float = trained().join("model_float.tflite");
+    let (out, samples) = (dir.path().join("pruned.tflite"), data(dir.path(), |_| ()));
+    let (float, samples) = (path(&float), path(&samples));
+    let more = ["--fine-tune", "1", "--sensitivity", "--json", "-q"];
+    let mut args = vec![
+        "prune",
+        float,
+        "--channels",
+        "0.5",
+        "--data",
+        samples,
+        "-o",
+        path(&out),
+    ];
+    args.extend(more);
+    let report = json(&succeeds(&args));
+    let figure = |when: &str, what: &str| report[when][what].as_u64().unwrap();
+    assert!(
+        2 * figure("after", "macs") <= figure("before", "macs"),
+        "{report}"
+    );
+    assert!(figure("after", "int8_bytes") < figure("before", "int8_bytes"));
+    assert!(report["after"]["accuracy"].as_f64().is_some());
+    let groups = report["groups"].as_array().unwrap();
+    let kept = groups.iter().filter(|group| group["kept_by"].is_string());
+    // Only the scores have to stay.
+    assert_eq!(kept.count(), 1, "{groups:?}");
+    assert!(!report["sensitivity"].as_array().unwrap().is_empty());
+    assert_eq!(report["file_bytes"], std::fs::metadata(&out).unwrap().len());
+    // The same seed, from the checkpoint of a training that is over: the same bytes.
+    let first = std::fs::read(&out).unwrap();
+    args.push("--resume");
+    succeeds(&args);
+    assert_eq!(std::fs::read(&out).unwrap(), first);
+    // The result is a model like any other.
+    let scheme = ["--scheme", "int8", "--calib", samples, "-q"];
+    let int8 = dir.path().join("int8.tflite");
+    let mut args = vec!["quantize", path(&out), "-o", path(&int8)];
+    args.extend(scheme);
+    succeeds(&args);
+}
+
+#[test]
+fn pruned_weights_are_stored_smaller_and_compute_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| path(&dir.path().join(name)).to_owned();
+    let (dense, small) = (file("dense.tflite"), file("small.tflite"));
+    let text = succeeds(&["prune", model(), "--sparsity", "0.9", "-q", "-o", &dense]);
+    assert!(
+        text.contains("% of the weights are zero, but a zero takes as many bytes"),
+        "{text}"
+    );
+    let report = json(&succeeds(&[
+        "prune", &dense, "--store", "decode", "--json", "-q", "-o", &small,
+    ]));
+    let ways = report["sizes"]["ways"].as_array().unwrap();
+    let bytes = |name: &str| {
+        let mut way = ways.iter().filter(|way| way["storage"] == name);
+        way.next().unwrap()["file_bytes"].as_u64().unwrap()
+    };
+    assert!(bytes("decode") <= bytes("dense") && bytes("decode") <= bytes("pruning"));
+    assert_eq!(report["file_bytes"].as_u64().unwrap(), bytes("decode"));
+    let input = file("in.npy");
+    let values = vec![0.25f32; 1024];
+    let array = larun::zoo::npy::NpyArray::from_values(&[1, 1, 1024, 1], &values).unwrap();
+    array.write(Path::new(&input)).unwrap();
+    let outputs = [&dense, &small].map(|model| {
+        let folder = tempfile::tempdir().unwrap();
+        let out = path(folder.path());
+        succeeds(&[
+            "run",
+            model,
+            "--float",
+            "--input",
+            &input,
+            "--output-dir",
+            out,
+        ]);
+        std::fs::read(folder.path().join("out0.npy")).unwrap()
+    });
+    assert_eq!(outputs[0], outputs[1]);
+    let text = succeeds(&["inspect", "--sizes", &dense]);
+    assert!(
+        text.contains("huffman") && text.contains("LiteRT"),
+        "{text}"
+    );
+}
+
+#[test]
+fn prune_explains_what_cannot_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = path(&dir.path().join("out.tflite")).to_owned();
+    let prune = |more: &[&'static str]| {
+        let mut args = vec!["prune", model(), "-q", "-o"];
+        args.push(&out);
+        args.extend(more);
+        args.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (more, parts) in [
+        (&[][..], &["--sparsity", "--store"][..]),
+        (&["--sparsity", "1.5"], &["0 <= s < 1"]),
+        (
+            &["--sparsity", "0.5", "--channels", "0.5"],
+            &["cannot be used with"],
+        ),
+        (&["--channels", "0.5", "--fine-tune", "1"], &["--data"]),
+        (
+            &["--channels", "0.5", "--importance", "size"],
+            &["fpgm", "taylor"],
+        ),
+        (
+            &["--channels", "0.5", "--importance", "taylor"],
+            &["--data"],
+        ),
+        (&["--sparsity", "0.5", "--pattern", "3"], &["1x4"]),
+        (&["--macs", "10"], &["budget of 10 MACs", "still"]),
+    ] {
+        let args = prune(more);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        refuses(&args, parts);
+        assert!(!Path::new(&out).exists());
+    }
+}

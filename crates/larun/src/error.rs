@@ -69,6 +69,9 @@ pub enum Error {
     /// A network cannot learn from another.
     #[error(transparent)]
     Distill(#[from] larun_distill::DistillError),
+    /// Weights or channels cannot be pruned, clustered or stored.
+    #[error(transparent)]
+    Prune(#[from] larun_prune::PruneError),
     /// A dataset cannot be used.
     #[error(transparent)]
     Dataset(#[from] larun_zoo::dataset::DatasetError),

@@ -8,6 +8,7 @@ use larun_distill::logits::Hinton;
 use larun_distill::{Distiller, Teacher};
 use larun_graph::Graph;
 use larun_passes::{Calibrator, Placement, QuantizeOptions, fold_constants, quantize_int8};
+use larun_prune::{Evidence, Importance, Keep, MagnitudePruning, PruneError, apply_masks};
 use larun_train::{
     CheckpointConfig, EpochMetrics, Observer, QatConfig, Schedule, Stop, TrainConfig, Trainer,
     TrainingData,
@@ -17,8 +18,10 @@ use larun_zoo::{networks, simulate};
 
 use crate::card::ModelCard;
 use crate::evaluate::{Classification, classify};
+use crate::prune::tune::{self, Tuning};
+use crate::prune::{Constraints, Goal, Measure, int8_bytes, prune_channels, seed_sparsity};
 use crate::quantize::prepare;
-use crate::report::{DatasetReport, OptimizeReport, TrainingReport};
+use crate::report::{DatasetReport, OptimizeReport, PruningReport, TrainingReport};
 use crate::training::{Splits, calibrate};
 use crate::{Error, Model, export, files};
 
@@ -27,6 +30,9 @@ pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// The name of the checkpoint of the training for integers.
 pub const QAT_CHECKPOINT: &str = "checkpoint_qat.safetensors";
+
+/// The name of the checkpoint of the training after pruning.
+pub const PRUNING_CHECKPOINT: &str = "pruning.safetensors";
 
 /// What to optimise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +77,10 @@ pub struct OptimizeRequest {
     pub qat: Option<QatRequest>,
     /// What the model is called in generated sources.
     pub name: Option<String>,
+    /// Whether channels are removed where the float model is larger than four times the target.
+    pub prune: bool,
+    /// Epochs of training after pruning.
+    pub fine_tune_epochs: usize,
     /// The licence that the model card names.
     pub license: String,
     /// The folder to write to.
@@ -137,6 +147,13 @@ pub fn optimize(request: &OptimizeRequest, progress: &mut dyn Progress) -> Resul
         Trained::Finished(trained) => *trained,
         Trained::Interrupted(checkpoint) => return Ok(Outcome::Interrupted { checkpoint }),
     };
+    let (graph, pruning) = match prune(request, graph, &data, progress)? {
+        Some(pruned) => pruned,
+        None => {
+            let checkpoint = request.out.join(PRUNING_CHECKPOINT);
+            return Ok(Outcome::Interrupted { checkpoint });
+        }
+    };
     let (graph, quantized) = match &request.qat {
         Some(qat) => match train_integers(request, qat, graph, &data, progress)? {
             Trained::Finished(pair) => *pair,
@@ -163,7 +180,7 @@ pub fn optimize(request: &OptimizeRequest, progress: &mut dyn Progress) -> Resul
         int8_scores,
         quantized: &quantized,
     };
-    let report = measured.report(request, &data, training)?;
+    let report = measured.report(request, &data, training, pruning)?;
     progress.stage("writing files");
     write_files(request, &report, &measured)?;
     Ok(Outcome::Finished(Box::new(report)))
@@ -310,6 +327,72 @@ fn train_integers(
     Ok(Trained::Finished(Box::new((float, quantized.graph))))
 }
 
+/// The most that the file may have.
+fn target_bytes(request: &OptimizeRequest) -> u64 {
+    let asked = request
+        .target_size_kb
+        .map(|target| (target * 1024.0) as u64);
+    asked.unwrap_or(request.budget.flash_bytes)
+}
+
+/// Removes channels where the float model is larger than four times the target, so many that the INT8 file shrinks by
+/// [`seed_sparsity`], and trains what is left. Where layers cannot lose so many, single weights go.
+///
+/// `None` where the training was stopped.
+fn prune(
+    request: &OptimizeRequest,
+    graph: Graph,
+    data: &Dataset,
+    progress: &mut dyn Progress,
+) -> Result<Option<(Graph, Option<PruningReport>)>, Error> {
+    let float_bytes = larun_tflite::write(&prepare(graph.clone())?)?.len() as u64;
+    let sparsity = seed_sparsity(float_bytes, target_bytes(request)).filter(|_| request.prune);
+    let Some(sparsity) = sparsity else {
+        return Ok(Some((graph, None)));
+    };
+    progress.stage("pruning");
+    let before = graph.stats()?;
+    let budget = (int8_bytes(&graph)? as f64 * (1.0 - f64::from(sparsity))) as u64;
+    let goal = Goal::Within(Measure::FileBytes, budget);
+    let (importance, evidence) = (Importance::L1, Evidence::default());
+    let mut masks = Vec::new();
+    let mut pruned = graph.clone();
+    match prune_channels(&graph, goal, importance, &evidence, Keep::default()) {
+        Ok((smaller, _)) => pruned = smaller,
+        Err(Error::Prune(PruneError::Budget { .. })) => {
+            masks = MagnitudePruning::default().masks(&graph, sparsity)?;
+            apply_masks(&mut pruned, &masks)?;
+        }
+        Err(error) => return Err(error),
+    }
+    let by_channels = masks.is_empty();
+    progress.stage("fine-tuning");
+    let tuning = Tuning {
+        config: &request.training,
+        epochs: request.fine_tune_epochs,
+        checkpoint: request.out.join(PRUNING_CHECKPOINT),
+        resume: request.resume,
+    };
+    let constraints = Constraints {
+        masks,
+        ..Constraints::default()
+    };
+    let Some(tuned) = tune::train(pruned, &tuning, data, &constraints, progress)? else {
+        return Ok(None);
+    };
+    let after = tuned.stats()?;
+    let report = PruningReport {
+        sparsity,
+        by_channels,
+        fine_tune_epochs: request.fine_tune_epochs,
+        parameters_before: before.parameters,
+        parameters_after: after.parameters,
+        macs_before: before.macs,
+        macs_after: after.macs,
+    };
+    Ok(Some((tuned, Some(report))))
+}
+
 fn quantize(
     request: &OptimizeRequest,
     graph: Graph,
@@ -356,6 +439,7 @@ impl Measured<'_> {
         request: &OptimizeRequest,
         data: &Dataset,
         training: Option<TrainingReport>,
+        pruning: Option<PruningReport>,
     ) -> Result<OptimizeReport, Error> {
         let stats = self.quantized.stats()?;
         let mut arena = self.int8.arena()?;
@@ -370,10 +454,10 @@ impl Measured<'_> {
             parameters: stats.parameters,
             operations: stats.macs,
         };
-        let mut budget = request.budget;
-        if let Some(target) = request.target_size_kb {
-            budget.flash_bytes = (target * 1024.0) as u64;
-        }
+        let budget = Budget {
+            flash_bytes: target_bytes(request),
+            ..request.budget
+        };
         let fit = larun_device::fit(&usage, &request.board, &budget);
         let float_bytes = self.float.bytes().len() as u64;
         let (network, architecture) = describe(&request.source);
@@ -384,6 +468,7 @@ impl Measured<'_> {
             layers: weighted_layers(self.quantized),
             dataset: DatasetReport::new(data, request.data.is_none()),
             training,
+            pruning,
             parameters: stats.parameters,
             macs: stats.macs,
             float_bytes,

@@ -23,6 +23,8 @@ pub struct OptimizeReport {
     pub dataset: DatasetReport,
     /// The training, `null` where there was none.
     pub training: Option<TrainingReport>,
+    /// The pruning, `null` where the model was small enough.
+    pub pruning: Option<PruningReport>,
     /// Trained values of the deployed model.
     pub parameters: u64,
     /// Multiply-accumulates of one inference.
@@ -60,6 +62,25 @@ impl OptimizeReport {
         json.push('\n');
         json
     }
+}
+
+/// How a model was pruned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PruningReport {
+    /// The share that had to go.
+    pub sparsity: f32,
+    /// Whether whole channels went; single weights otherwise, which leaves the file as large.
+    pub by_channels: bool,
+    /// Epochs of training after it.
+    pub fine_tune_epochs: usize,
+    /// Trained values before.
+    pub parameters_before: u64,
+    /// Trained values after.
+    pub parameters_after: u64,
+    /// Multiply-accumulates before.
+    pub macs_before: u64,
+    /// Multiply-accumulates after.
+    pub macs_after: u64,
 }
 
 /// The data of a run.

@@ -8,6 +8,7 @@ use larun::inspect::{
 };
 
 use super::print_json;
+use super::sizes::print_sizes;
 use crate::failure::Failure;
 use crate::render::{bytes, group, pairs, shape, table};
 
@@ -16,6 +17,7 @@ use crate::render::{bytes, group, pairs, shape, table};
 #[command(after_help = "Examples:
   larun inspect model.tflite
   larun inspect --tensors model.tflite
+  larun inspect --sizes model.tflite      # what its weights would take sparse, encoded or deflated, and why
   larun inspect --ops model.tflite        # the operators to link, for the source of a firmware
   larun inspect --json model.tflite")]
 pub(crate) struct Args {
@@ -30,6 +32,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "json")]
     ops: bool,
 
+    /// Show what the file would take with its weights stored in other ways, and why it takes no less
+    #[arg(long, conflicts_with = "ops")]
+    sizes: bool,
+
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
@@ -37,7 +43,16 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let inspection = inspect(&Model::open(&self.model)?)?;
+        let model = Model::open(&self.model)?;
+        if self.sizes {
+            let report = larun::sizes::sizes(&model)?;
+            if self.json {
+                return print_json(&report);
+            }
+            print_sizes(&report, true);
+            return Ok(());
+        }
+        let inspection = inspect(&model)?;
         if self.json {
             return print_json(&inspection);
         }

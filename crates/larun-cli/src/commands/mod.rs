@@ -6,8 +6,10 @@ mod export;
 mod inspect;
 mod optimize;
 mod plan;
+mod prune;
 mod quantize;
 mod run;
+mod sizes;
 mod train;
 
 use clap::Subcommand;
@@ -21,6 +23,7 @@ pub(crate) enum Command {
     Optimize(optimize::Args),
     Inspect(inspect::Args),
     Run(run::Args),
+    Prune(prune::Args),
     Quantize(quantize::Args),
     Plan(plan::Args),
     Export(export::Args),
@@ -37,6 +40,7 @@ impl Command {
             Self::Optimize(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Run(args) => args.run(),
+            Self::Prune(args) => args.run(),
             Self::Quantize(args) => args.run(),
             Self::Plan(args) => args.run(),
             Self::Export(args) => args.run(),

@@ -95,6 +95,14 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 500, value_name = "N")]
     calibration_samples: usize,
 
+    /// Leave the network as it is where its float file is larger than four times the target
+    #[arg(long)]
+    no_prune: bool,
+
+    /// Epochs of training after pruning, where it is needed
+    #[arg(long, default_value_t = 10, value_name = "EPOCHS")]
+    fine_tune: usize,
+
     /// One weight scale per output of dense layers too; runtimes from before 2024 misread such files
     #[arg(long)]
     per_channel_dense: bool,
@@ -201,6 +209,8 @@ impl Args {
                 config: QatConfig::default(),
             }),
             resume: self.resume,
+            prune: !self.no_prune,
+            fine_tune_epochs: self.fine_tune,
             calibration_samples: self.calibration_samples,
             quantization: QuantizeOptions {
                 border: Border::Integer,
@@ -252,6 +262,7 @@ fn print(request: &OptimizeRequest, report: &OptimizeReport) {
                 "compression",
                 format!("{:.2} times", report.compression_ratio)
             ),
+            ("pruned", pruned_line(report)),
             ("target size", target),
             (
                 "accuracy",
@@ -289,6 +300,23 @@ fn print(request: &OptimizeRequest, report: &OptimizeReport) {
             ("files", request.out.display().to_string()),
         ])
     );
+}
+
+fn pruned_line(report: &OptimizeReport) -> String {
+    let Some(pruning) = &report.pruning else {
+        return "no: the float file is within four times the target".to_owned();
+    };
+    let what = match pruning.by_channels {
+        true => "channels",
+        false => "single weights, which makes no dense file smaller",
+    };
+    format!(
+        "{what}: {} to {} parameters, {} to {} MACs",
+        group(pruning.parameters_before),
+        group(pruning.parameters_after),
+        group(pruning.macs_before),
+        group(pruning.macs_after)
+    )
 }
 
 fn board_line(fit: &FitReport) -> String {
