@@ -61,6 +61,9 @@ proptest! {
         // Something went, and the costs say so.
         if selection.count() > 0 {
             prop_assert!(removed.stats().unwrap().parameters < graph.stats().unwrap().parameters);
+            // The bytes that were cut are gone, not kept beside.
+            let bytes = |graph: &Graph| graph.buffers.iter().map(|buffer| buffer.data.len()).sum::<usize>();
+            prop_assert!(bytes(&removed) < bytes(&graph) + 1024);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::parts::place_of;
 use super::trace::ints_of;
 use super::{ChannelGroups, Selection};
 use crate::PruneError;
+use crate::storage::release;
 use crate::values::{main, main_mut, tensor, tensor_mut, zero_out};
 
 /// For each axis that gets shorter, which of its indices stay.
@@ -36,6 +37,9 @@ impl ChannelGroups {
             cut_tensor(&mut pruned, id, &kept, &mut buffers)?;
         }
         fix_shape_operands(graph, &mut pruned, &kept)?;
+        for (old, _) in buffers.into_keys() {
+            release(&mut pruned, old);
+        }
         pruned.validate()?;
         Ok(pruned)
     }

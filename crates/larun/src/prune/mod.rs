@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use larun_graph::ops::OpKind;
 use larun_graph::{Graph, Node};
+use larun_passes::remove_unused;
 use larun_prune::{
     ChannelGroups, ClusterOptions, Importance, Keep, MagnitudePruning, Storage, expand, sparsities,
     strip, weight_sensitivity,
@@ -151,16 +152,19 @@ pub fn prune(request: &PruneRequest, progress: &mut dyn Progress) -> Result<Outc
     Ok(Outcome::Finished(Box::new(report)))
 }
 
-/// A graph that a file holds: batch normalisation folded. One without is taken as it is: it may be quantised already.
+/// A graph as a file holds it: batch normalisation folded, and nothing that no node uses. What has none is not simplified: it may be
+/// quantised already.
 pub(crate) fn writable(graph: &Graph) -> Result<Graph, Error> {
     let mut kinds = graph
         .main()
         .into_iter()
         .flat_map(|subgraph| subgraph.nodes.iter().filter_map(Node::kind));
-    match kinds.any(|kind| kind == OpKind::BatchNorm) {
-        true => prepare(graph.clone()),
-        false => Ok(graph.clone()),
-    }
+    let mut writable = match kinds.any(|kind| kind == OpKind::BatchNorm) {
+        true => prepare(graph.clone())?,
+        false => graph.clone(),
+    };
+    remove_unused(&mut writable);
+    Ok(writable)
 }
 
 /// The network to prune: a file's, its weights dense, or one of the zoo, trained. `None` where training was stopped.
