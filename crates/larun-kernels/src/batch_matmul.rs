@@ -434,11 +434,9 @@ fn hybrid(
 ) -> Result<(), InvokeError> {
     geometry.check(left, right, output)?;
     let (depth, found) = (geometry.depth, row.len());
-    let row = row.get_mut(..depth).ok_or(InvokeError::Length {
-        operand: Memory::Scratch,
-        expected: depth,
-        found,
-    })?;
+    let row = row
+        .get_mut(..depth)
+        .ok_or(InvokeError::length(Memory::Scratch, depth, found))?;
     let (_, stride) = geometry.left_strides();
     let mut outputs = output.iter_mut();
     geometry.for_each_row(|at, matrix| {

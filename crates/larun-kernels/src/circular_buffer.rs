@@ -78,11 +78,10 @@ pub fn circular_buffer(
     check_len(Memory::input(0), input.len(), ring.slice_len)?;
     check_len(Memory::output(0), output.len(), slices)?;
     let (expected, found) = (circular_buffer_state_len(ring), state.len());
-    let state = state.get_mut(..expected).ok_or(InvokeError::Length {
-        operand: Memory::State,
-        expected,
-        found,
-    })?;
+    let state =
+        state
+            .get_mut(..expected)
+            .ok_or(InvokeError::length(Memory::State, expected, found))?;
     let (head, kept) = state
         .split_at_mut_checked(HEAD * size_of::<u32>())
         .unwrap_or_default();

@@ -43,8 +43,8 @@ pub enum Port {
 impl Port {
     const fn memory(self) -> Memory {
         Memory::Operand(match self {
-            Self::Input(index) | Self::SubgraphOutput(_, index) => Site::Input(index),
-            Self::Output(index) | Self::SubgraphInput(_, index) => Site::Output(index),
+            Self::Input(index) | Self::SubgraphOutput(_, index) => Site::input(index),
+            Self::Output(index) | Self::SubgraphInput(_, index) => Site::output(index),
         })
     }
 }

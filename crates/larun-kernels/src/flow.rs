@@ -22,7 +22,7 @@ impl Kernel for op::If {
         let Op::If(options) = node.op() else {
             return Err(wrong_op::<Self>(node));
         };
-        is_condition(node.input(0), Site::Input(0))?;
+        is_condition(node.input(0), Site::input(0))?;
         let (inputs, outputs) = (node.input_count().saturating_sub(1), node.output_count());
         plan.push_usize(inputs);
         plan.push_usize(outputs);
@@ -31,8 +31,8 @@ impl Kernel for op::If {
             subgraph.has_inputs(inputs)?;
             subgraph.has_outputs(outputs)?;
             for i in 0..inputs {
-                let value = node.input(1 + i).ok_or(missing(Site::Input(1 + i)))?;
-                subgraph.takes(i, &value, Site::Input(1 + i))?;
+                let value = node.input(1 + i).ok_or(missing(Site::input(1 + i)))?;
+                subgraph.takes(i, &value, Site::input(1 + i))?;
             }
             subgraph.gives_outputs()?;
             subgraph.call(plan);
@@ -90,13 +90,13 @@ impl Kernel for op::While {
         for subgraph in [&condition, &body] {
             subgraph.has_inputs(count)?;
             for i in 0..count {
-                let value = node.input(i).ok_or(missing(Site::Input(i)))?;
-                subgraph.takes(i, &value, Site::Input(i))?;
+                let value = node.input(i).ok_or(missing(Site::input(i)))?;
+                subgraph.takes(i, &value, Site::input(i))?;
             }
         }
         for i in 0..count {
-            let value = node.input(i).ok_or(missing(Site::Input(i)))?;
-            fits(node.output(i), &value, Site::Output(i))?;
+            let value = node.input(i).ok_or(missing(Site::input(i)))?;
+            fits(node.output(i), &value, Site::output(i))?;
         }
         body.gives_outputs()?;
         condition.call(plan);
@@ -235,7 +235,7 @@ impl<'n> Callee<'n> {
     /// Checks that the outputs can become those of the node.
     fn gives_outputs(&self) -> Result<(), Refusal> {
         (0..self.outputs).try_for_each(|i| {
-            let site = Site::Output(i);
+            let site = Site::output(i);
             let value = self.node.output(i).ok_or(missing(site))?;
             fits(self.output(i), &value, site)
         })
@@ -276,9 +276,8 @@ fn is_condition(tensor: Option<TensorInfo<'_>>, site: Site) -> Result<(), Refusa
     }
 }
 
-#[cold]
 const fn refuse(at: Site, reason: Reason) -> Refusal {
-    Refusal { at, reason }
+    Refusal::new(at, reason)
 }
 
 #[cold]

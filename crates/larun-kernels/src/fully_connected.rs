@@ -257,8 +257,7 @@ pub(crate) mod portable {
         // Most layers have one multiplier: it is looked up once.
         let multipliers = &quantization.multipliers;
         let common = multipliers.are_common().then(|| multipliers.get(0));
-        let finish = |unit: usize, sum: i32| {
-            let bias = bias.get(unit).copied().unwrap_or(0);
+        let finish = |unit: usize, sum: i32, bias: i32| {
             let multiplier = common.unwrap_or_else(|| multipliers.get(unit));
             quantization.finish_by(multiplier, sum.wrapping_add(bias))
         };
@@ -267,10 +266,15 @@ pub(crate) mod portable {
             let mut rest = weights;
             if !SMALL_DEFINITIONS {
                 let mut blocks = weights.chunks_exact(nonzero(input.len().saturating_mul(4)));
+                // The biases of four units are looked up at once.
+                let mut biases = bias.as_chunks::<4>().0.iter();
                 for block in &mut blocks {
                     let sums = dot_rows_i8(input, zero_point, quarters(block));
-                    for (&sum, (unit, output)) in sums.iter().zip(&mut outputs) {
-                        *output = finish(unit, sum);
+                    let biases = biases.next().copied().unwrap_or_default();
+                    for ((sum, bias), (unit, output)) in
+                        sums.into_iter().zip(biases).zip(&mut outputs)
+                    {
+                        *output = finish(unit, sum, bias);
                     }
                 }
                 rest = blocks.remainder();
@@ -278,7 +282,8 @@ pub(crate) mod portable {
             let mut rows = rest.chunks_exact(nonzero(input.len()));
             for (unit, output) in outputs {
                 let row = rows.next().unwrap_or_default();
-                *output = finish(unit, dot_row(input, zero_point, row));
+                let bias = bias.get(unit).copied().unwrap_or(0);
+                *output = finish(unit, dot_row(input, zero_point, row), bias);
             }
         }
         Ok(())

@@ -12,11 +12,9 @@ pub(crate) fn check_scratch<T>(
     expected: usize,
 ) -> Result<&mut [T], InvokeError> {
     let found = scratch.len();
-    scratch.get_mut(..expected).ok_or(InvokeError::Length {
-        operand: Memory::Scratch,
-        expected,
-        found,
-    })
+    scratch
+        .get_mut(..expected)
+        .ok_or(InvokeError::length(Memory::Scratch, expected, found))
 }
 
 /// An element that memory can be viewed as.

@@ -1,12 +1,14 @@
 //! What a kernel is, and the table of all of them.
 
+use core::convert::Infallible;
+
 use larun_ops::{
-    Op, OpInfo, OpKind, Operands, Operator, Options, OptionsSource, Shape, ShapeError, Unreadable,
-    op,
+    Op, OpInfo, OpKind, Operands, Operator, Options, OptionsSource, Shape, ShapeError, op,
 };
 
 use crate::node::ShapeView;
 use crate::operand::of_another;
+use crate::reason::{KeptShapeError, keep_shape_error, shape_error};
 use crate::types::left_out;
 use crate::{
     InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal, Site, Step, TensorInfo,
@@ -56,10 +58,10 @@ pub struct Registration {
     pub kind: OpKind,
     /// Its row of the operator table.
     pub info: &'static OpInfo,
-    /// Reads its options; default ones where there is no source.
-    pub read: fn(Option<&dyn OptionsSource<Error = Unreadable>>) -> Result<Op, Unreadable>,
+    /// Reads its options. The source remembers what was wrong.
+    pub read: fn(&dyn OptionsSource<Error = Infallible>) -> Op,
     /// The shape of an output, from those of the inputs.
-    infer_shape: fn(&Op, &dyn Operands, usize) -> Result<Shape, ShapeError>,
+    infer_shape: fn(&Op, &dyn Operands, usize) -> Result<Shape, NoShape>,
     /// What is the kernel's own of preparing a node.
     prepare: fn(&dyn NodeView, &mut PlanWriter<'_>) -> Result<(), Refusal>,
     /// Runs a node from its plan.
@@ -105,11 +107,12 @@ impl Registration {
             let output = node.output(index);
             let output = output.ok_or(Refusal::output(index, Reason::Missing))?;
             match (self.infer_shape)(node.op(), &ShapeView(node), index) {
-                Ok(expected) => check_shape(&output.shape, &expected)
-                    .map_err(|reason| Refusal::output(index, reason))?,
+                Ok(expected) => check_shape(Site::output(index), &output.shape, &expected)?,
                 // A shape that depends on values: the file's is taken, and the kernel checks what it relies on.
-                Err(ShapeError::Unknown { .. }) => {}
-                Err(error) => return Err(Refusal::options(Reason::Shape(error))),
+                Err(NoShape::Unknown) => {}
+                Err(NoShape::Unfit(error)) => {
+                    return Err(Refusal::options(Reason::Shape(shape_error(error))));
+                }
             }
         }
         Ok(())
@@ -134,25 +137,32 @@ macro_rules! register {
 
 larun_ops::for_each_op!(register);
 
-fn read<K: Kernel>(
-    source: Option<&dyn OptionsSource<Error = Unreadable>>,
-) -> Result<Op, Unreadable> {
-    let options = match source {
-        Some(source) => K::Options::read(source)?,
-        None => K::Options::default(),
-    };
-    Ok(K::with_options(options))
+fn read<K: Kernel>(source: &dyn OptionsSource<Error = Infallible>) -> Op {
+    let Ok(options) = K::Options::read(source);
+    K::with_options(options)
+}
+
+/// Why a shape rule gave no shape.
+enum NoShape {
+    /// It depends on values.
+    Unknown,
+    /// The operands do not fit.
+    Unfit(KeptShapeError),
 }
 
 fn infer_shape<K: Kernel>(
     op: &Op,
     operands: &dyn Operands,
     index: usize,
-) -> Result<Shape, ShapeError> {
-    match K::options(op) {
+) -> Result<Shape, NoShape> {
+    let inferred = match K::options(op) {
         Some(options) => K::infer_shape(options, operands, index),
         None => Err(ShapeError::NoSuchOutput { output: index }),
-    }
+    };
+    inferred.map_err(|error| match error {
+        ShapeError::Unknown { .. } => NoShape::Unknown,
+        error => NoShape::Unfit(keep_shape_error(error)),
+    })
 }
 
 /// Checks that a node has its operands, and their sizes.
@@ -166,51 +176,51 @@ fn check_operands(node: &dyn NodeView, info: &OpInfo) -> Result<(), Refusal> {
     }
     for slot in 0..inputs.saturating_add(outputs) {
         let (operand, at) = match slot.checked_sub(inputs) {
-            None => (node.input(slot), Site::Input(slot)),
-            Some(index) => (node.output(index), Site::Output(index)),
+            None => (node.input(slot), Site::input(slot)),
+            Some(index) => (node.output(index), Site::output(index)),
         };
         let optional = slot < inputs && info.input(slot).is_some_and(|input| input.optional);
-        let checked = match operand {
-            Some(tensor) => check_tensor(&tensor),
-            None if optional => Ok(()),
-            None => Err(Reason::Missing),
-        };
-        checked.map_err(|reason| Refusal { at, reason })?;
+        match operand {
+            Some(tensor) => check_tensor(at, &tensor)?,
+            None if optional => {}
+            None => return Err(Refusal::new(at, Reason::Missing)),
+        }
     }
     Ok(())
 }
 
 /// Every tensor is of a type that is linked, and below 2 GiB, so that any index into it fits an `i32`; constants are
 /// whole.
-fn check_tensor(tensor: &TensorInfo<'_>) -> Result<(), Reason> {
+fn check_tensor(at: Site, tensor: &TensorInfo<'_>) -> Result<(), Refusal> {
     if let Some(feature) = left_out(tensor.element_type) {
-        return Err(Reason::LeftOut { feature });
+        return Err(Refusal::new(at, Reason::LeftOut { feature }));
     }
     let expected = tensor
         .byte_len()
         .filter(|&len| i32::try_from(len).is_ok())
-        .ok_or(Reason::TooLarge)?;
+        .ok_or(Refusal::new(at, Reason::TooLarge))?;
     match tensor.constant.map(<[u8]>::len) {
-        Some(found) if found != expected => Err(Reason::ConstantSize { found, expected }),
+        Some(found) if found != expected => {
+            Err(Refusal::new(at, Reason::ConstantSize { found, expected }))
+        }
         _ => Ok(()),
     }
 }
 
-/// Checks a shape against the one expected.
-pub(crate) fn check_shape(found: &Shape, expected: &Shape) -> Result<(), Reason> {
+/// Checks the shape of an operand against the one expected.
+pub(crate) fn check_shape(at: Site, found: &Shape, expected: &Shape) -> Result<(), Refusal> {
     if found.rank() != expected.rank() {
-        return Err(Reason::Rank {
-            found: found.rank(),
-            expected: expected.rank(),
-        });
+        let (found, expected) = (found.rank(), expected.rank());
+        return Err(Refusal::new(at, Reason::Rank { found, expected }));
     }
     for (axis, (&found, &expected)) in found.dims().iter().zip(expected.dims()).enumerate() {
         if found != expected {
-            return Err(Reason::Dimension {
+            let wrong = Reason::Dimension {
                 axis,
                 found,
                 expected,
-            });
+            };
+            return Err(Refusal::new(at, wrong));
         }
     }
     Ok(())

@@ -51,6 +51,7 @@ mod pool;
 mod processor;
 mod quantize;
 mod real;
+mod reason;
 mod reduce;
 mod reduction;
 mod refusal;
@@ -100,8 +101,9 @@ pub use pool::{
 };
 pub use processor::Processor;
 pub use quantize::{Requantization, dequantize_i8, quantize_i8, quantize_i16, requantize_i8};
+pub use reason::{Reason, ReasonKind};
 pub use reduction::Reduction;
-pub use refusal::{Reason, Refusal, Site};
+pub use refusal::{Refusal, Site};
 pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
 pub use sigmoid::{logistic_f32, logistic_i8};
 pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16, softmax_i16};

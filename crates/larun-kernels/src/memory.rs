@@ -78,13 +78,15 @@ pub enum InvokeError {
     TooManyCalls,
     /// No fault: the node waits for more input, and the rest of the inference is to be left out.
     Waiting,
-    /// An operand has another number of elements than the plan says.
+    /// An operand has another number of elements than the plan says; which ones is kept with the feature `explain`.
     Length {
         /// The operand.
         operand: Memory,
         /// Elements expected.
+        #[cfg(feature = "explain")]
         expected: usize,
         /// Elements found.
+        #[cfg(feature = "explain")]
         found: usize,
     },
 }
@@ -105,17 +107,17 @@ pub enum Memory {
 impl Memory {
     /// Input `index`.
     pub const fn input(index: usize) -> Self {
-        Self::Operand(Site::Input(index))
+        Self::Operand(Site::input(index))
     }
 
     /// Output `index`.
     pub const fn output(index: usize) -> Self {
-        Self::Operand(Site::Output(index))
+        Self::Operand(Site::output(index))
     }
 
     /// The resource variable that input `index` names.
     pub const fn resource(index: usize) -> Self {
-        Self::Resource(Site::Input(index))
+        Self::Resource(Site::input(index))
     }
 }
 
@@ -152,27 +154,42 @@ impl fmt::Display for InvokeError {
             Self::OutOfRange(memory) => write!(f, "{memory} holds a value out of range"),
             Self::TooManyCalls => f.write_str("a loop of subgraphs does not end"),
             Self::Waiting => f.write_str("the node waits for more input"),
+            #[cfg(feature = "explain")]
             Self::Length {
                 operand,
                 expected,
                 found,
             } => write!(f, "{operand} must have {expected} elements, has {found}"),
+            #[cfg(not(feature = "explain"))]
+            Self::Length { operand } => write!(f, "{operand} has another length than planned"),
         }
     }
 }
 
 impl core::error::Error for InvokeError {}
 
+impl InvokeError {
+    /// An operand that has `found` elements, not `expected` ones.
+    #[inline(always)]
+    pub(crate) const fn length(operand: Memory, expected: usize, found: usize) -> Self {
+        #[cfg(not(feature = "explain"))]
+        let _ = (expected, found);
+        Self::Length {
+            operand,
+            #[cfg(feature = "explain")]
+            expected,
+            #[cfg(feature = "explain")]
+            found,
+        }
+    }
+}
+
 /// Checks the length of an operand.
 pub(crate) fn check_len(operand: Memory, found: usize, expected: usize) -> Result<(), InvokeError> {
     if found == expected {
         return Ok(());
     }
-    Err(InvokeError::Length {
-        operand,
-        expected,
-        found,
-    })
+    Err(InvokeError::length(operand, expected, found))
 }
 
 /// Checks the length of a bias, input 2, where there is one.

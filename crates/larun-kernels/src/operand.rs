@@ -49,23 +49,21 @@ impl<'m> Operand<'m> {
     }
 
     pub(crate) fn optional_input(node: &'m dyn NodeView, index: usize) -> Option<Self> {
-        let at = Site::Input(index);
+        let at = Site::input(index);
         node.input(index).map(|info| Self { at, info })
     }
 
     pub(crate) fn output(node: &'m dyn NodeView, index: usize) -> Result<Self, Refusal> {
-        let at = Site::Output(index);
+        let at = Site::output(index);
         let missing = Refusal::output(index, Reason::Missing);
         node.output(index)
             .map(|info| Self { at, info })
             .ok_or(missing)
     }
 
+    #[inline(always)]
     pub(crate) fn refuse(&self, reason: Reason) -> Refusal {
-        Refusal {
-            at: self.at,
-            reason,
-        }
+        Refusal::new(self.at, reason)
     }
 
     /// The values of integers that must be constant.
@@ -109,7 +107,7 @@ impl<'m> Operand<'m> {
     /// Checks the dimensions.
     pub(crate) fn has_dims(&self, expected: &[usize]) -> Result<(), Refusal> {
         let expected = Shape::new(expected).ok_or(self.refuse(Reason::TooLarge))?;
-        check_shape(&self.info.shape, &expected).map_err(|reason| self.refuse(reason))
+        check_shape(self.at, &self.info.shape, &expected)
     }
 
     /// Checks the number of elements, in whatever dimensions.

@@ -1,67 +1,108 @@
-//! Why a kernel will not run a node.
+//! Why a kernel will not run a node: small, so that it travels in a register.
 
 use core::fmt;
 
-use larun_ops::{Activation, ElementType, OpKind, ShapeError};
+use crate::reason::{Kept, Reason, ReasonKind};
 
 /// The part of a node that is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Site {
-    /// An input, by its index.
-    Input(usize),
-    /// An output, by its index.
-    Output(usize),
+    /// An input, by its index; 255 stands for all from there on.
+    Input(u8),
+    /// An output, by its index; 255 stands for all from there on.
+    Output(u8),
     /// The options, or the node as a whole.
     Options,
 }
 
+impl Site {
+    /// Input `index`.
+    #[inline]
+    pub const fn input(index: usize) -> Self {
+        Self::Input(byte(index))
+    }
+
+    /// Output `index`.
+    #[inline]
+    pub const fn output(index: usize) -> Self {
+        Self::Output(byte(index))
+    }
+}
+
+const fn byte(index: usize) -> u8 {
+    if index < u8::MAX as usize {
+        index as u8
+    } else {
+        u8::MAX
+    }
+}
+
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Input(index) => write!(f, "input {index}"),
-            Self::Output(index) => write!(f, "output {index}"),
-            Self::Options => f.write_str("options"),
-        }
+        let (operand, index) = match self {
+            Self::Input(index) => ("input", index),
+            Self::Output(index) => ("output", index),
+            Self::Options => return f.write_str("options"),
+        };
+        let further = if *index == u8::MAX { " or further" } else { "" };
+        write!(f, "{operand} {index}{further}")
     }
 }
 
 /// A node that a kernel refuses: what is at fault and why.
 ///
-/// The caller knows the operator's index and the tensors' names and adds them to the message.
+/// The caller knows the operator's index and the tensors' names and adds them to the message. What was found and what
+/// was expected is kept with the feature `explain` alone: without it a refusal takes three bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Refusal {
-    /// The part at fault.
-    pub at: Site,
-    /// What is wrong with it.
-    pub reason: Reason,
+    at: Site,
+    reason: Kept,
 }
 
 impl Refusal {
-    /// Something wrong with input `index`.
-    #[cold]
-    pub const fn input(index: usize, reason: Reason) -> Self {
+    /// Something wrong with a part.
+    #[inline(always)]
+    pub const fn new(at: Site, reason: Reason) -> Self {
         Self {
-            at: Site::Input(index),
-            reason,
+            at,
+            reason: reason.kept(),
         }
+    }
+
+    /// Something wrong with input `index`.
+    #[inline(always)]
+    pub const fn input(index: usize, reason: Reason) -> Self {
+        Self::new(Site::input(index), reason)
     }
 
     /// Something wrong with output `index`.
-    #[cold]
+    #[inline(always)]
     pub const fn output(index: usize, reason: Reason) -> Self {
-        Self {
-            at: Site::Output(index),
-            reason,
-        }
+        Self::new(Site::output(index), reason)
     }
 
     /// Something wrong with the options or the whole.
-    #[cold]
+    #[inline(always)]
     pub const fn options(reason: Reason) -> Self {
-        Self {
-            at: Site::Options,
-            reason,
-        }
+        Self::new(Site::Options, reason)
+    }
+
+    /// The part at fault.
+    pub const fn at(&self) -> Site {
+        self.at
+    }
+
+    /// What is wrong with it, as a text of as much as is kept.
+    pub fn reason(&self) -> impl fmt::Display + use<> {
+        self.reason
+    }
+
+    /// Which reason it is.
+    pub const fn kind(&self) -> ReasonKind {
+        #[cfg(feature = "explain")]
+        return self.reason.kind();
+        #[cfg(not(feature = "explain"))]
+        return self.reason;
     }
 }
 
@@ -72,296 +113,3 @@ impl fmt::Display for Refusal {
 }
 
 impl core::error::Error for Refusal {}
-
-/// What is wrong with an operand or with the options.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Reason {
-    /// The node is of another operator than the kernel.
-    Operator {
-        /// The kernel's.
-        expected: OpKind,
-        /// The node's.
-        found: OpKind,
-    },
-    /// The node has a number of inputs that its operator does not take.
-    Inputs {
-        /// The number found.
-        found: usize,
-    },
-    /// The node has a number of outputs that its operator does not give.
-    Outputs {
-        /// The number found.
-        found: usize,
-    },
-    /// A required operand is absent.
-    Missing,
-    /// A type that the kernel does not compute with.
-    ElementType {
-        /// The type found.
-        found: ElementType,
-        /// The types that would do.
-        supported: &'static [ElementType],
-    },
-    /// It needs what the program leaves out.
-    LeftOut {
-        /// The feature that links it.
-        feature: &'static str,
-    },
-    /// A type other than that of the first operand.
-    TypeDiffers {
-        /// The type found.
-        found: ElementType,
-        /// The type that the others have.
-        expected: ElementType,
-    },
-    /// Shapes that do not fit the operator.
-    Shape(ShapeError),
-    /// A number of dimensions other than the one that follows from the inputs.
-    Rank {
-        /// Dimensions found.
-        found: usize,
-        /// Dimensions expected.
-        expected: usize,
-    },
-    /// A dimension other than the one that follows from the inputs.
-    Dimension {
-        /// Which dimension.
-        axis: usize,
-        /// Its size.
-        found: usize,
-        /// The size expected.
-        expected: usize,
-    },
-    /// A number of elements other than that of the input.
-    Elements {
-        /// Elements found.
-        found: usize,
-        /// Elements of the input.
-        expected: usize,
-    },
-    /// A tensor of 2 GiB or more, a size that does not fit a machine word, or elements without fixed size.
-    TooLarge,
-    /// An empty tensor where the operator needs an element.
-    Empty,
-    /// A constant whose bytes are fewer or more than its shape says.
-    ConstantSize {
-        /// Bytes found.
-        found: usize,
-        /// Bytes expected.
-        expected: usize,
-    },
-    /// An operand that must be a constant is computed at run time.
-    NotConstant,
-    /// An operand that is written is a constant.
-    Constant,
-    /// A subgraph that the model does not have.
-    NoSubgraph {
-        /// Its number in the options.
-        index: i32,
-    },
-    /// A subgraph that does not have the inputs or outputs of the operator that runs it.
-    Ports {
-        /// The subgraph.
-        subgraph: u32,
-        /// Inputs or outputs.
-        what: &'static str,
-        /// How many it has.
-        found: usize,
-        /// How many it must have.
-        expected: usize,
-    },
-    /// A resource variable that another operator has with another size.
-    ResourceSize {
-        /// Bytes here.
-        found: usize,
-        /// Bytes there.
-        expected: usize,
-    },
-    /// An operand that the node changes is not a variable.
-    NotVariable,
-    /// A variable that the node changes is another of its operands too.
-    Shared,
-    /// An operand of a variant of the operator that is not computed.
-    Variant,
-    /// An integer tensor without scale.
-    NotQuantized,
-    /// A scale that is not a positive finite number.
-    Scale {
-        /// The scale.
-        found: f32,
-    },
-    /// A zero point that the element type cannot hold.
-    ZeroPointRange {
-        /// The zero point.
-        found: i64,
-        /// The element type.
-        element_type: ElementType,
-    },
-    /// A zero point other than the one that the operator fixes.
-    ZeroPoint {
-        /// The zero point.
-        found: i64,
-        /// The one expected.
-        expected: i64,
-    },
-    /// Per-channel parameters along an axis other than the operator's.
-    ChannelAxis {
-        /// The axis found.
-        found: usize,
-        /// The axis expected.
-        expected: usize,
-    },
-    /// A number of per-channel scales other than 1 or the number of channels.
-    ChannelCount {
-        /// Scales found.
-        found: usize,
-        /// Channels.
-        expected: usize,
-    },
-    /// Per-channel parameters where only per-tensor ones are supported.
-    PerChannel,
-    /// A scale other than the one the operator fixes, or than that of its input.
-    FixedScale {
-        /// The scale found.
-        found: f32,
-        /// The scale expected.
-        expected: f32,
-    },
-    /// Scales whose ratio no fixed-point multiplier can hold.
-    ScaleRatio,
-    /// A bias whose scale is not the product of the scales of input and weights.
-    BiasScale {
-        /// The scale found.
-        found: f32,
-        /// The product.
-        expected: f32,
-    },
-    /// A fused activation that the kernel does not apply.
-    Activation(Activation),
-    /// An option whose value is not supported.
-    Option {
-        /// The option.
-        what: &'static str,
-        /// Its value.
-        found: i32,
-    },
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Operator { expected, found } => {
-                write!(
-                    f,
-                    "the node is a {found}, but the kernel computes {expected}"
-                )
-            }
-            Self::Inputs { found } => {
-                write!(
-                    f,
-                    "the node has {found} inputs, which the operator does not take"
-                )
-            }
-            Self::Outputs { found } => {
-                write!(
-                    f,
-                    "the node has {found} outputs, which the operator does not give"
-                )
-            }
-            Self::Missing => f.write_str("it is required but absent"),
-            Self::ElementType { found, supported } => {
-                write!(f, "element type {found} is not supported here (supported: ")?;
-                for (i, element_type) in supported.iter().enumerate() {
-                    let separator = if i == 0 { "" } else { ", " };
-                    write!(f, "{separator}{element_type}")?;
-                }
-                f.write_str(")")
-            }
-            Self::LeftOut { feature } => write!(
-                f,
-                "needs what this program leaves out: enable feature `{feature}`"
-            ),
-            Self::TypeDiffers { found, expected } => {
-                write!(f, "element type must be {expected}, is {found}")
-            }
-            Self::Shape(error) => error.fmt(f),
-            Self::Rank { found, expected } => {
-                write!(f, "must have {expected} dimensions, has {found}")
-            }
-            Self::Dimension {
-                axis,
-                found,
-                expected,
-            } => write!(f, "dimension {axis} must be {expected}, is {found}"),
-            Self::Elements { found, expected } => {
-                write!(f, "must have {expected} elements, has {found}")
-            }
-            Self::TooLarge => f.write_str("is 2 GiB or more, or has elements of no fixed size"),
-            Self::Empty => f.write_str("has no elements"),
-            Self::ConstantSize { found, expected } => {
-                write!(f, "the constant must have {expected} bytes, has {found}")
-            }
-            Self::NotConstant => f.write_str("must be a constant"),
-            Self::Constant => f.write_str("is written, so it must not be a constant"),
-            Self::NoSubgraph { index } => write!(f, "the model has no subgraph {index}"),
-            Self::Ports {
-                subgraph,
-                what,
-                found,
-                expected,
-            } => write!(
-                f,
-                "subgraph {subgraph} must have {expected} {what}, has {found}"
-            ),
-            Self::ResourceSize { found, expected } => write!(
-                f,
-                "the variable has {found} bytes here, but {expected} where it is used before"
-            ),
-            Self::NotVariable => f.write_str("must be a variable, which keeps its value"),
-            Self::Shared => f.write_str("is changed, and so must be no other operand too"),
-            Self::Variant => {
-                f.write_str("belongs to a variant of the operator that is not supported")
-            }
-            Self::NotQuantized => f.write_str("has no quantisation parameters"),
-            Self::Scale { found } => {
-                write!(f, "scale must be positive and finite, is {found}")
-            }
-            Self::ZeroPointRange {
-                found,
-                element_type,
-            } => write!(
-                f,
-                "zero point {found} is outside the range of {element_type}"
-            ),
-            Self::ZeroPoint { found, expected } => {
-                write!(f, "zero point must be {expected}, is {found}")
-            }
-            Self::ChannelAxis { found, expected } => {
-                write!(f, "per-channel along axis {found}, expected {expected}")
-            }
-            Self::ChannelCount { found, expected } => {
-                write!(f, "has {found} scales, expected 1 or {expected}")
-            }
-            Self::PerChannel => {
-                f.write_str("is quantised per channel, which is not supported here")
-            }
-            Self::FixedScale { found, expected } => {
-                write!(f, "scale must be {expected}, is {found}")
-            }
-            Self::ScaleRatio => f.write_str(
-                "the scales of inputs and output are too far apart for fixed-point arithmetic",
-            ),
-            Self::BiasScale { found, expected } => write!(
-                f,
-                "scale must be the product {expected} of the scales of input and weights, is {found}"
-            ),
-            Self::Activation(activation) => {
-                write!(
-                    f,
-                    "the fused activation {activation:?} is not supported here"
-                )
-            }
-            Self::Option { what, found } => write!(f, "{what} {found} is not supported"),
-        }
-    }
-}

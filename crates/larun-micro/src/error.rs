@@ -296,11 +296,11 @@ impl fmt::Display for LoadError<'_> {
                 name,
                 ..
             } => {
-                write!(f, "operator {index} ({kind}), {}", refusal.at)?;
+                write!(f, "operator {index} ({kind}), {}", refusal.at())?;
                 if let Some(tensor) = tensor {
                     write!(f, " (tensor {tensor} `{name}`)")?;
                 }
-                write!(f, ": {}", refusal.reason)
+                write!(f, ": {}", refusal.reason())
             }
             Self::NoSuchTensor {
                 index,

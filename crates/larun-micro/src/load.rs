@@ -19,6 +19,8 @@ use crate::workspace::{NoRoom, Workspace};
 
 /// How deep subgraphs may run each other, the main one included.
 pub(crate) const MOST_DEPTH: usize = 16;
+/// Whether errors say what was found, and how much memory a model needs for which there is too little.
+pub(crate) const EXPLAIN: bool = cfg!(feature = "explain");
 /// Whether nodes may run subgraphs or use resource variables.
 pub(crate) const SUBGRAPHS: bool = cfg!(feature = "subgraphs");
 /// Words that are kept of a subgraph that waits for another.
@@ -136,10 +138,15 @@ pub(crate) fn load<'m>(
     each: &mut Each<'_>,
 ) -> Result<Loaded, LoadError<'m>> {
     let room = size_of_val(words);
-    match Loader::new(request, Workspace::new(words, true)).load(each) {
+    let mut loader = Loader::new(request, Workspace::new(&mut *words, true));
+    match loader.load(each) {
         Ok(loaded) if loaded.needed <= room => Ok(loaded),
         Ok(loaded) => Err(LoadError::too_small(loaded.needed, room, true)),
-        Err(Stop::OutOfMemory) => Err(too_small(request, words)),
+        Err(Stop::OutOfMemory) if EXPLAIN => Err(too_small(request, words)),
+        Err(Stop::OutOfMemory) => {
+            let needed = loader.work.needed().saturating_mul(size_of::<u32>());
+            Err(LoadError::too_small(needed, room, false))
+        }
         Err(Stop::Refused) => Err(request.fault()),
     }
 }
@@ -203,6 +210,12 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
             self.work.store(count.saturating_mul(DIRECTORY_WORDS))?;
             self.directory = count;
         }
+        if !SUBGRAPHS {
+            let source = Source::new(self.request, 0)?;
+            self.spared.spend(&source)?;
+            let listed = self.load_subgraph(&source, each)?;
+            return Ok(self.loaded(&listed));
+        }
         let mut path = Path::default();
         path.push(0);
         loop {
@@ -211,7 +224,7 @@ impl<'r, 'm, 'w> Loader<'r, 'm, 'w> {
             if path.is_new() {
                 self.spared.spend(&source)?;
             }
-            if SUBGRAPHS && let Some((node, callee)) = self.next_call(&source, node)? {
+            if let Some((node, callee)) = self.next_call(&source, node)? {
                 path.wait_at(node);
                 if path.contains(callee) {
                     return Err(source.recursion(node, callee));

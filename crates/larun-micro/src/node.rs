@@ -242,10 +242,10 @@ impl Node<'_, '_, '_> {
     #[cold]
     #[inline(never)]
     pub(crate) fn refused(&self, refusal: Refusal) -> Stop {
-        let number = match refusal.at {
-            Site::Input(i) => self.file.inputs.get(i),
-            Site::Output(i) => self.file.outputs.get(i),
-            Site::Options => None,
+        let number = match refusal.at() {
+            Site::Input(u8::MAX) | Site::Output(u8::MAX) | Site::Options => None,
+            Site::Input(i) => self.file.inputs.get(i.into()),
+            Site::Output(i) => self.file.outputs.get(i.into()),
         };
         let tensor = number.and_then(|number| usize::try_from(number).ok());
         let tensor = tensor.filter(|&tensor| tensor < self.source.tensors);

@@ -6,6 +6,7 @@
 use larun_arena::{Buffer, PlanError, Problem, greedy_by_size};
 
 use crate::activations::{ALIGNMENT, Owner, Span};
+use crate::load::EXPLAIN;
 
 /// There is too little memory.
 pub(crate) struct NoRoom;
@@ -42,6 +43,11 @@ impl<'w> Workspace<'w> {
             buffers: 0,
             needed: 0,
         }
+    }
+
+    /// Whether tables and records are stored: where errors are not explained, no arena is measured.
+    const fn keeps(&self) -> bool {
+        self.keep || !EXPLAIN
     }
 
     /// Words of persistent memory so far.
@@ -84,7 +90,7 @@ impl<'w> Workspace<'w> {
 
     /// Takes so many words that are stored where tables are.
     pub(crate) fn take(&mut self, count: usize) -> Result<(), NoRoom> {
-        if self.keep {
+        if self.keeps() {
             return self.store(count).map(|_| ());
         }
         self.need(count);
@@ -94,14 +100,18 @@ impl<'w> Workspace<'w> {
 
     /// What is free for a record, nothing where records are only counted. It counts once it is [`take`](Self::taken)n.
     pub(crate) fn free(&mut self) -> &mut [u32] {
-        let range = self.stored..if self.keep { self.end() } else { self.stored };
+        let range = self.stored..if self.keeps() {
+            self.end()
+        } else {
+            self.stored
+        };
         self.words.get_mut(range).unwrap_or_default()
     }
 
     /// Takes the first words of what is [`free`](Self::free), as they are.
     pub(crate) fn taken(&mut self, count: usize) -> Result<(), NoRoom> {
         self.need(count);
-        if self.keep {
+        if self.keeps() {
             let end = self.stored.checked_add(count);
             self.stored = end.filter(|&end| end <= self.end()).ok_or(NoRoom)?;
         }
@@ -116,7 +126,7 @@ impl<'w> Workspace<'w> {
 
     /// Words of tables and records, none where they are only counted.
     pub(crate) fn kept_words(&self) -> &[u32] {
-        match self.keep {
+        match self.keeps() {
             true => self.words(),
             false => &[],
         }
@@ -135,7 +145,7 @@ impl<'w> Workspace<'w> {
 
     /// Overwrites words of tables and records, where they are stored.
     pub(crate) fn write_kept(&mut self, at: usize, values: &[u32]) {
-        if self.keep {
+        if self.keeps() {
             self.write(at, values);
         }
     }

@@ -6,7 +6,7 @@ use larun_graph::ops::{ElementType, Op, SvdfOptions};
 use larun_graph::{Graph, TensorId};
 use larun_micro::LoadError;
 use larun_micro::host::{AlignedBytes, arena_for};
-use larun_micro::kernels::{self, Reason, Refusal, Site};
+use larun_micro::kernels::{self, Reason, Refusal};
 use support::flow::{Function, file};
 
 /// SVDF of one filter of two steps, whose state and weights over time have the same shape.
@@ -40,10 +40,7 @@ fn a_state_that_is_another_operand_too_is_refused() {
     assert!(arena_for(&model, kernels::ALL).is_ok());
     let model = svdf(true);
     let error = arena_for(&model, kernels::ALL).err();
-    let refusal = Refusal {
-        at: Site::Input(4),
-        reason: Reason::Shared,
-    };
+    let refusal = Refusal::input(4, Reason::Shared);
     assert!(
         matches!(error, Some(LoadError::Refused { refusal: found, .. }) if found == refusal),
         "{error:?}"

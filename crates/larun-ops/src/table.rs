@@ -26,10 +26,18 @@ pub enum Role {
     Parameter,
 }
 
+/// A name that is there for messages alone: a program without them has the feature `names` off.
+const fn kept(name: &'static str) -> &'static str {
+    match cfg!(feature = "names") {
+        true => name,
+        false => "",
+    }
+}
+
 /// One input or output of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operand {
-    /// What the operand is called in messages.
+    /// What the operand is called in messages; empty without the feature `names`.
     pub name: &'static str,
     /// What it is for.
     pub role: Role,
@@ -42,7 +50,7 @@ pub struct Operand {
 impl Operand {
     const fn new(name: &'static str, role: Role) -> Self {
         Self {
-            name,
+            name: kept(name),
             role,
             optional: false,
             variadic: false,
@@ -142,17 +150,18 @@ pub enum InPlace {
 /// What the table says of an operator.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OpInfo {
-    /// The name in the file format, such as `CONV_2D`.
+    /// The name in the file format, such as `CONV_2D`; empty without the feature `names`, but for custom operators, which
+    /// have no number.
     pub name: &'static str,
     /// The builtin code, or `None` for an operator that the format does not number.
     pub code: Option<i32>,
     /// Whether a file holds it as a custom operator of this name.
     pub is_custom: bool,
-    /// Each option's field id and name.
+    /// Each option's field id and name, for a custom operator: it finds them by name.
     pub option_fields: &'static [(u16, &'static str)],
     /// The number of its option table in the format's union, 0 for none.
     pub options_table: u8,
-    /// The name of its option table.
+    /// The name of its option table; empty without the feature `names`.
     pub options_table_name: &'static str,
     /// The version that the format gives the operator with INT8 activations, at least; `None` where no runtime but TFLM computes on
     /// them or their integers would not mean the same. With FLOAT32 ones the version is 1 unless options ask for more.
@@ -170,13 +179,13 @@ pub struct OpInfo {
 }
 
 impl OpInfo {
-    /// An operator with options `O` that the format does not number, but for what every row says.
-    const fn unnumbered<O: Options>() -> Self {
+    /// An operator that the format does not number, but for what every row says.
+    const fn unnumbered() -> Self {
         Self {
             name: "",
             code: None,
             is_custom: false,
-            option_fields: O::FIELDS,
+            option_fields: &[],
             options_table: 0,
             options_table_name: "",
             int8_version: None,
@@ -350,17 +359,17 @@ macro_rules! define_ops {
         $(operator! {
             $wname, $woptions, $wshape,
             OpInfo {
-                name: $wtext,
+                name: kept($wtext),
                 code: Some($wcode),
                 options_table: <$woptions as Options>::TABLE,
-                options_table_name: <$woptions as Options>::TABLE_NAME,
+                options_table_name: kept(<$woptions as Options>::TABLE_NAME),
                 int8_version: version($wint8),
                 int16_version: version($wint16),
                 inputs: &[$($winput),*],
                 outputs: &[$($woutput),*],
                 quantization: $wquant,
                 in_place: $wplace,
-                ..OpInfo::unnumbered::<$woptions>()
+                ..OpInfo::unnumbered()
             }
         })*
         $(operator! {
@@ -368,11 +377,12 @@ macro_rules! define_ops {
             OpInfo {
                 name: $ctext,
                 is_custom: true,
+                option_fields: <$coptions as Options>::FIELDS,
                 inputs: &[$($cinput),*],
                 outputs: &[$($coutput),*],
                 quantization: $cquant,
                 in_place: $cplace,
-                ..OpInfo::unnumbered::<$coptions>()
+                ..OpInfo::unnumbered()
             }
         })*
         $(operator! {
@@ -383,7 +393,7 @@ macro_rules! define_ops {
                 outputs: &[$($toutput),*],
                 quantization: $tquant,
                 in_place: $tplace,
-                ..OpInfo::unnumbered::<$toptions>()
+                ..OpInfo::unnumbered()
             }
         })*
 

@@ -84,8 +84,8 @@ impl OptionsSource for Fields {
         }
     }
 
-    fn unknown_value(&self, id: u16, value: i8) -> String {
-        format!("field {id} is {value}")
+    fn unknown_value(&self, id: u16, value: i8) -> Result<(), String> {
+        Err(format!("field {id} is {value}"))
     }
 }
 

@@ -61,7 +61,9 @@ impl OptionsSource for Asked {
         Ok(None)
     }
 
-    fn unknown_value(&self, _: u16, _: i8) {}
+    fn unknown_value(&self, _: u16, _: i8) -> Result<(), ()> {
+        Err(())
+    }
 }
 
 #[test]

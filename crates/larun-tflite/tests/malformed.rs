@@ -309,7 +309,7 @@ fn errors_are_small_and_name_table_and_field() {
     let error = operator.op(OpKind::Softmax).unwrap_err();
     assert_eq!(error.kind(), ViewErrorKind::WrongOptions(1));
     let options = operator.options().unwrap().unwrap();
-    let error = options.unknown_value(3, 77);
+    let error = options.unknown_value(3, 77).unwrap_err();
     assert_eq!(
         error.to_string(),
         "Conv2DOptions field 3: 77 is not a number that the format defines"

@@ -144,7 +144,9 @@ fn custom_operators(numbers: &[i32], float: f32) -> Vec<Op> {
             Ok(IntList::new(&self.0[..self.0.len().min(3)]))
         }
 
-        fn unknown_value(&self, _: u16, _: i8) {}
+        fn unknown_value(&self, _: u16, _: i8) -> Result<(), ()> {
+            Err(())
+        }
     }
     let custom = OpKind::ALL.iter().filter(|kind| kind.info().is_custom);
     custom

@@ -145,9 +145,9 @@ fn decode_elements<const N: usize>(
 
 /// What a description has behind its header.
 fn values_of(description: &[u8]) -> Result<&[u8], InvokeError> {
-    description.get(HEADER..).ok_or(InvokeError::Length {
-        operand: Memory::input(1),
-        expected: HEADER,
-        found: description.len(),
-    })
+    description.get(HEADER..).ok_or(InvokeError::length(
+        Memory::input(1),
+        HEADER,
+        description.len(),
+    ))
 }

@@ -58,6 +58,17 @@ impl<'n> Layer<'n> {
         let (input, weights) = (self.input()?, self.weights()?);
         let values = input.one_of(VALUES)?;
         Operand::output(self.node, 0)?.has_type(values)?;
+        if !MIXED {
+            // Types that are left out are refused before a kernel is asked: this is INT8 throughout, if it is anything.
+            weights.has_type(ElementType::Int8)?;
+            if let Some(bias) = self.bias() {
+                bias.has_type(ElementType::Int32)?;
+            }
+            return match values {
+                ElementType::Int8 => Ok(Scheme::Int8),
+                _ => Err(input.refuse(Reason::Variant)),
+            };
+        }
         match values {
             ElementType::Int8 => self.int8(weights),
             ElementType::Int16 if INT16 => self.int16(weights),
@@ -134,6 +145,9 @@ impl<'n> Layer<'n> {
         scheme: Scheme,
         plan: &mut PlanWriter<'_>,
     ) -> Result<(), Refusal> {
+        if !MIXED {
+            return self.write_fixed_point(Finish::Narrow, plan);
+        }
         let finish = match scheme {
             Scheme::Int8 => Finish::Narrow,
             Scheme::Float32 if FLOAT32 => {
@@ -177,7 +191,7 @@ impl<'n> Layer<'n> {
     fn write_ends(&self, plan: &mut PlanWriter<'_>) -> Result<(Affine, Affine), Refusal> {
         let (input, output) = (self.input()?, Operand::output(self.node, 0)?);
         let integers = match input.info.element_type {
-            ElementType::Int16 => {
+            ElementType::Int16 if INT16 => {
                 // The format has them symmetric.
                 input.has_zero_point(0, 0)?;
                 output.has_zero_point(0, 0)?;

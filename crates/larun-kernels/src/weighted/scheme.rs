@@ -42,13 +42,14 @@ impl Scheme {
 
 impl Record for Scheme {
     fn write(&self, plan: &mut PlanWriter<'_>) {
+        // Where a type is left out, no layer has it.
         match self {
-            Self::Int8 => plan.push_u32(0),
-            Self::Float32 => plan.push_u32(1),
-            Self::Mixed(mixed) => {
+            Self::Float32 if FLOAT32 => plan.push_u32(1),
+            Self::Mixed(mixed) if MIXED => {
                 plan.push_u32(2);
                 mixed.write(plan);
             }
+            _ => plan.push_u32(0),
         }
     }
 

@@ -101,8 +101,8 @@ fn what_cannot_be_decoded_is_refused() {
     let pruned = [2, 1, 0, 0, 1, 0, 0];
     let short = "input 1: the constant must have 18 bytes, has 17";
     assert_eq!(said(&[0b1010_0000], pruned, &[1]), short);
-    let huffman = said(&[0], [1, 1, 0, 0, 1, 0, 0], &[]);
-    assert_eq!(huffman, "input 1: kind of code 1 is not supported");
+    let unknown = said(&[0], [3, 1, 0, 0, 1, 0, 0], &[]);
+    assert_eq!(unknown, "input 1: kind of code 3 is not supported");
     let version = said(&[0], [0, 2, 0, 0, 1, 2, 4], &[1, 2, 3, 4]);
     assert_eq!(version, "input 1: version of the header 2 is not supported");
 }

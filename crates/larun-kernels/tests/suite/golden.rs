@@ -43,8 +43,9 @@ fn check_all(file: &str) -> Vec<OpKind> {
     seen
 }
 
-/// Operators without a vector of a single node: those with subgraphs or what lasts between inferences, which tests of the
-/// interpreter hold to TensorFlow Lite Micro by the corpus, and two that it does not have.
+/// Operators without a vector of a single node: those with subgraphs or what lasts between inferences, and two that
+/// TensorFlow Lite Micro does not have. The interpreter's tests hold them to the real runtimes by whole models
+/// (`larun-micro/tests/golden`).
 const WITHOUT_VECTOR: &[OpKind] = &[
     OpKind::Svdf,
     OpKind::UnidirectionalSequenceLstm,
@@ -149,7 +150,7 @@ impl OptionsSource for Fields<'_> {
         Ok(IntList::new(&values))
     }
 
-    fn unknown_value(&self, id: u16, value: i8) -> String {
-        format!("field {id} is {value}")
+    fn unknown_value(&self, id: u16, value: i8) -> Result<(), String> {
+        Err(format!("field {id} is {value}"))
     }
 }

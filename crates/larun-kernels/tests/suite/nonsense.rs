@@ -31,7 +31,9 @@ impl OptionsSource for RandomOptions {
         Ok(IntList::new(&values))
     }
 
-    fn unknown_value(&self, _: u16, _: i8) {}
+    fn unknown_value(&self, _: u16, _: i8) -> Result<(), ()> {
+        Err(())
+    }
 }
 
 fn integer(noise: &mut Noise) -> i32 {

@@ -34,19 +34,34 @@ pub trait OptionsSource {
     /// When the table is malformed.
     fn float(&self, id: u16) -> Result<Option<f32>, Self::Error>;
 
+    /// [`byte`](Self::byte), or `default` when the field is absent.
+    ///
+    /// # Errors
+    /// As there.
+    fn byte_or(&self, id: u16, default: i8) -> Result<i8, Self::Error> {
+        Ok(self.byte(id)?.unwrap_or(default))
+    }
+
+    /// [`int`](Self::int), or `default` when the field is absent.
+    ///
+    /// # Errors
+    /// As there.
+    fn int_or(&self, id: u16, default: i32) -> Result<i32, Self::Error> {
+        Ok(self.int(id)?.unwrap_or(default))
+    }
+
     /// The vector of 32-bit integers of field `id`, or `None` when the field is absent.
     ///
     /// # Errors
     /// When the table is malformed or the vector is longer than an [`IntList`].
     fn ints(&self, id: u16) -> Result<Option<IntList>, Self::Error>;
 
-    /// The error for a number that the field's enumeration does not define.
-    fn unknown_value(&self, id: u16, value: i8) -> Self::Error;
+    /// What becomes of a number that the field's enumeration does not define.
+    ///
+    /// # Errors
+    /// Says so. A source that remembers what was wrong gives none, and the field has its default.
+    fn unknown_value(&self, id: u16, value: i8) -> Result<(), Self::Error>;
 }
-
-/// A field that could not be read; the source knows why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unreadable;
 
 /// Where options are written to. A value equal to its default may be left out.
 pub trait OptionsSink {
@@ -110,7 +125,7 @@ impl Field for i32 {
         id: u16,
         default: Self,
     ) -> Result<Self, S::Error> {
-        Ok(source.int(id)?.unwrap_or(default))
+        source.int_or(id, default)
     }
 
     fn write<K: OptionsSink>(self, sink: &mut K, id: u16, default: Self) {
@@ -138,7 +153,7 @@ impl Field for bool {
         id: u16,
         default: Self,
     ) -> Result<Self, S::Error> {
-        Ok(source.byte(id)?.map_or(default, |byte| byte != 0))
+        Ok(source.byte_or(id, default.into())? != 0)
     }
 
     fn write<K: OptionsSink>(self, sink: &mut K, id: u16, default: Self) {
@@ -165,11 +180,10 @@ macro_rules! byte_field {
     ($($name:ty $({ $($extra:tt)* })?),+) => {$(
         impl Field for $name {
             fn read<S: OptionsSource + ?Sized>(source: &S, id: u16, default: Self) -> Result<Self, S::Error> {
-                match source.byte(id)? {
-                    Some(code) => {
-                        Self::from_code(code).ok_or_else(|| source.unknown_value(id, code))
-                    }
-                    None => Ok(default),
+                let code = source.byte_or(id, default.code())?;
+                match Self::from_code(code) {
+                    Some(value) => Ok(value),
+                    None => source.unknown_value(id, code).map(|()| default),
                 }
             }
 

@@ -123,6 +123,9 @@ fn write_json(path: &Path, report: &Report) -> Result<(), Error> {
     let write = || {
         let mut text = serde_json::to_string_pretty(report)?;
         text.push('\n');
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
         std::fs::write(path, text)
     };
     write().map_err(|source| Error::Write {

@@ -208,7 +208,7 @@ impl OptionsSource for Recorder<'_, '_> {
         self.asked(id).ints(id)
     }
 
-    fn unknown_value(&self, id: u16, value: i8) -> ViewError {
+    fn unknown_value(&self, id: u16, value: i8) -> core::result::Result<(), ViewError> {
         self.options.unknown_value(id, value)
     }
 }

@@ -43,9 +43,12 @@ impl Field {
     }
 
     /// The error that this field is the cause of.
-    #[cold]
+    #[inline(always)]
     pub(crate) const fn error(self, kind: ViewErrorKind) -> ViewError {
-        ViewError { kind, field: self }
+        ViewError {
+            kind: kind.kept(),
+            field: self,
+        }
     }
 
     pub(crate) fn table_name(self) -> &'static str {
@@ -74,15 +77,25 @@ impl Field {
     }
 }
 
+/// As much of what was wrong as a program keeps: with the feature `explain` all of it, else which it is.
+#[cfg(feature = "explain")]
+type Kept = ViewErrorKind;
+#[cfg(not(feature = "explain"))]
+type Kept = Fault;
+
 /// Why a file cannot be read.
+///
+/// What was found, and where in the file, is kept with the feature `explain` alone: without it an error takes three
+/// bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ViewError {
-    kind: ViewErrorKind,
+    kind: Kept,
     field: Field,
 }
 
 impl ViewError {
     /// What was wrong.
+    #[cfg(feature = "explain")]
     pub const fn kind(&self) -> ViewErrorKind {
         self.kind
     }
@@ -132,10 +145,10 @@ pub enum ViewErrorKind {
 
 impl fmt::Display for ViewError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use ViewErrorKind as Kind;
+        #[cfg(feature = "explain")]
         match self.kind {
-            Kind::TooShort => return f.write_str("too short to be a .tflite file"),
-            Kind::NotTflite => {
+            ViewErrorKind::TooShort => return f.write_str("too short to be a .tflite file"),
+            ViewErrorKind::NotTflite => {
                 return f.write_str("not a .tflite file: bytes 4 to 8 are not \"TFL3\"");
             }
             _ => {}
@@ -144,28 +157,86 @@ impl fmt::Display for ViewError {
             Some(field) => write!(f, "{}.{field}: ", self.table())?,
             None => write!(f, "{} field {}: ", self.table(), self.field.id)?,
         }
-        match self.kind {
-            Kind::TooShort | Kind::NotTflite => Ok(()),
-            Kind::Version(found) => write!(f, "version {found} of the format; only 3 is known"),
-            Kind::OutOfBounds(at) => write!(
+        self.kind.fmt(f)
+    }
+}
+
+#[cfg(feature = "explain")]
+impl fmt::Display for ViewErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::TooShort | Self::NotTflite => Ok(()),
+            Self::Version(found) => write!(f, "version {found} of the format; only 3 is known"),
+            Self::OutOfBounds(at) => write!(
                 f,
                 "byte {at} leads outside the file, which is damaged or cut short"
             ),
-            Kind::NoTable(at) => write!(f, "no table begins at byte {at}; the file is damaged"),
-            Kind::NoEntry(index) => write!(f, "there is no entry {index}"),
-            Kind::Unknown(value) => write!(f, "{value} is not a number that the format defines"),
-            Kind::LeftOut => f.write_str(
+            Self::NoTable(at) => write!(f, "no table begins at byte {at}; the file is damaged"),
+            Self::NoEntry(index) => write!(f, "there is no entry {index}"),
+            Self::Unknown(value) => write!(f, "{value} is not a number that the format defines"),
+            Self::LeftOut => f.write_str(
                 "options of custom operators are left out of this program: enable feature `custom-options`",
             ),
-            Kind::Negative(value) => write!(f, "{value} is below zero"),
-            Kind::TooLong(len) => write!(f, "{len} entries are more than a model may have here"),
-            Kind::NoNumber(at) => {
+            Self::Negative(value) => write!(f, "{value} is below zero"),
+            Self::TooLong(len) => write!(f, "{len} entries are more than a model may have here"),
+            Self::NoNumber(at) => {
                 write!(f, "what stands at byte {at} is not a number of 32 bits")
             }
-            Kind::WrongOptions(number) => {
+            Self::WrongOptions(number) => {
                 write!(f, "option table {number} is not the operator's own")
             }
         }
+    }
+}
+
+/// Declares the faults without what they carry.
+macro_rules! faults {
+    ($($name:ident,)*) => {
+        /// What was wrong, without the numbers that show it.
+        #[cfg(not(feature = "explain"))]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Fault {
+            $($name,)*
+        }
+
+        impl ViewErrorKind {
+            #[cfg(feature = "explain")]
+            const fn kept(self) -> Self {
+                self
+            }
+
+            /// Inlined wherever an error is made, of which nothing else is linked then.
+            #[cfg(not(feature = "explain"))]
+            #[inline(always)]
+            const fn kept(self) -> Kept {
+                match self {
+                    $(Self::$name { .. } => Fault::$name,)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    TooShort,
+    NotTflite,
+    Version,
+    OutOfBounds,
+    NoTable,
+    NoEntry,
+    LeftOut,
+    Unknown,
+    Negative,
+    TooLong,
+    WrongOptions,
+    NoNumber,
+}
+
+/// Names the fault; the feature `explain` says it in words, with what was found.
+#[cfg(not(feature = "explain"))]
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
     }
 }
 

@@ -124,6 +124,13 @@ pub(crate) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
+    /// A table in which every field is absent.
+    pub(crate) const EMPTY: Self = Self {
+        file: &[],
+        at: 0,
+        slots: &[],
+    };
+
     /// The table that the first four bytes of the file lead to; `field` is named in the error.
     pub(crate) fn root(file: &'a [u8], field: Field) -> Result<Self, ViewError> {
         Self::behind(file, 0, field)

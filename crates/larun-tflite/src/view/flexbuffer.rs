@@ -165,8 +165,9 @@ impl OptionsSource for CustomOptions<'_> {
         Ok(Some(list))
     }
 
-    fn unknown_value(&self, _: u16, value: i8) -> ViewError {
-        operator::CUSTOM_OPTIONS.error(ViewErrorKind::Unknown(value.into()))
+    fn unknown_value(&self, _: u16, value: i8) -> Result<(), ViewError> {
+        let kind = ViewErrorKind::Unknown(value.into());
+        Err(operator::CUSTOM_OPTIONS.error(kind))
     }
 }
 

@@ -1,8 +1,9 @@
 //! One step of a subgraph, and its options read by the operator table.
 
 use core::cell::Cell;
+use core::convert::Infallible;
 
-use larun_ops::{IntList, Op, OpInfo, OpKind, Options, OptionsSource, Unreadable};
+use larun_ops::{IntList, Op, OpInfo, OpKind, Options, OptionsSource};
 
 use super::error::{Field, ViewError, ViewErrorKind};
 use super::flatbuffer::{List, Table, position};
@@ -88,19 +89,15 @@ impl<'a> Operator<'a> {
     pub fn op_by(
         &self,
         info: &OpInfo,
-        read: fn(Option<&dyn OptionsSource<Error = Unreadable>>) -> Result<Op, Unreadable>,
+        read: fn(&dyn OptionsSource<Error = Infallible>) -> Op,
     ) -> Result<Op, ViewError> {
-        let source = self
-            .source(info.options_table, info.option_fields)?
-            .map(Remembering::new);
-        let op = match &source {
-            Some(source) => read(Some(source)),
-            None => read(None),
-        };
-        op.map_err(|_| {
-            let error = source.and_then(|source| source.error.get());
-            error.unwrap_or(operator::BUILTIN_OPTIONS.error(ViewErrorKind::Unknown(0)))
-        })
+        let source = self.source(info.options_table, info.option_fields)?;
+        let source = Remembering::new(source.unwrap_or(Source::Table(OptionsTable::EMPTY)));
+        let op = read(&source);
+        match source.error.get() {
+            None => Ok(op),
+            Some(error) => Err(error),
+        }
     }
 
     /// The options as those of one operator, for a program that links few of them; default ones
@@ -273,7 +270,7 @@ impl OptionsSource for Source<'_> {
         self.get().ints(id)
     }
 
-    fn unknown_value(&self, id: u16, value: i8) -> ViewError {
+    fn unknown_value(&self, id: u16, value: i8) -> Result<(), ViewError> {
         self.get().unknown_value(id, value)
     }
 }
@@ -296,6 +293,13 @@ pub struct OptionsTable<'a> {
 }
 
 impl<'a> OptionsTable<'a> {
+    /// A table in which every field is absent.
+    const EMPTY: Self = Self {
+        union: OptionsUnion::First,
+        number: 0,
+        table: Table::EMPTY,
+    };
+
     /// The table itself.
     #[cfg(feature = "std")]
     pub(crate) const fn table(&self) -> &Table<'a> {
@@ -355,49 +359,61 @@ impl OptionsSource for OptionsTable<'_> {
         Ok(Some(list))
     }
 
-    fn unknown_value(&self, id: u16, value: i8) -> ViewError {
-        self.field(id).error(ViewErrorKind::Unknown(value.into()))
+    fn unknown_value(&self, id: u16, value: i8) -> Result<(), ViewError> {
+        let kind = ViewErrorKind::Unknown(value.into());
+        Err(self.field(id).error(kind))
     }
 }
 
-/// A source that keeps its error, so that one reader serves every kind of source.
+/// A source that keeps its first error and goes on without the field, so that one reader serves every kind of source and
+/// no field needs a way out.
 struct Remembering<S> {
     source: S,
     error: Cell<Option<ViewError>>,
 }
 
 impl<S: OptionsSource<Error = ViewError>> Remembering<S> {
-    fn new(source: S) -> Self {
+    const fn new(source: S) -> Self {
         let error = Cell::new(None);
         Self { source, error }
     }
 
-    fn keep(&self, error: ViewError) -> Unreadable {
-        self.error.set(Some(error));
-        Unreadable
+    fn keep<T>(&self, read: Result<Option<T>, ViewError>) -> Result<Option<T>, Infallible> {
+        Ok(read.unwrap_or_else(|error| {
+            self.remember(error);
+            None
+        }))
+    }
+
+    #[cold]
+    fn remember(&self, error: ViewError) {
+        self.error.set(self.error.get().or(Some(error)));
     }
 }
 
 impl<S: OptionsSource<Error = ViewError>> OptionsSource for Remembering<S> {
-    type Error = Unreadable;
+    type Error = Infallible;
 
-    fn byte(&self, id: u16) -> Result<Option<i8>, Unreadable> {
-        self.source.byte(id).map_err(|error| self.keep(error))
+    fn byte(&self, id: u16) -> Result<Option<i8>, Infallible> {
+        self.keep(self.source.byte(id))
     }
 
-    fn int(&self, id: u16) -> Result<Option<i32>, Unreadable> {
-        self.source.int(id).map_err(|error| self.keep(error))
+    fn int(&self, id: u16) -> Result<Option<i32>, Infallible> {
+        self.keep(self.source.int(id))
     }
 
-    fn float(&self, id: u16) -> Result<Option<f32>, Unreadable> {
-        self.source.float(id).map_err(|error| self.keep(error))
+    fn float(&self, id: u16) -> Result<Option<f32>, Infallible> {
+        self.keep(self.source.float(id))
     }
 
-    fn ints(&self, id: u16) -> Result<Option<IntList>, Unreadable> {
-        self.source.ints(id).map_err(|error| self.keep(error))
+    fn ints(&self, id: u16) -> Result<Option<IntList>, Infallible> {
+        self.keep(self.source.ints(id))
     }
 
-    fn unknown_value(&self, id: u16, value: i8) -> Unreadable {
-        self.keep(self.source.unknown_value(id, value))
+    fn unknown_value(&self, id: u16, value: i8) -> Result<(), Infallible> {
+        if let Err(error) = self.source.unknown_value(id, value) {
+            self.remember(error);
+        }
+        Ok(())
     }
 }

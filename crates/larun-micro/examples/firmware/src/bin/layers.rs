@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-#[path = "../../../../../larun-kernels/src/arch/cases.rs"]
+#[path = "../../../../../larun-kernels/src/arch/cases/mod.rs"]
 mod cases;
 
 use cases::{Faster, Kind, Memory, Weighted};
