@@ -43,6 +43,11 @@ pub enum PlanError {
         /// The buffer that no longer fits.
         buffer: u32,
     },
+    /// A buffer comes without an offset where every plan is made elsewhere.
+    NoOffset {
+        /// The buffer.
+        buffer: u32,
+    },
     /// A slice lent by the caller holds fewer entries than there are buffers.
     SliceTooShort {
         /// Entries needed: one a buffer.
@@ -98,6 +103,10 @@ impl fmt::Display for PlanError {
                 f,
                 "buffer {buffer} ends beyond {} bytes, the most a plan can address",
                 u32::MAX
+            ),
+            Self::NoOffset { buffer } => write!(
+                f,
+                "the plan has no offset for buffer {buffer}, and nothing here makes plans: plan the model beforehand"
             ),
             Self::SliceTooShort { needed, given } => {
                 write!(

@@ -17,6 +17,7 @@ mod error;
 #[cfg(feature = "alloc")]
 mod exact;
 mod first_fit;
+mod given;
 mod greedy;
 #[cfg(feature = "alloc")]
 mod hill_climb;
@@ -40,6 +41,7 @@ pub use error::PlanError;
 #[cfg(feature = "alloc")]
 pub use exact::Exact;
 pub use first_fit::first_fit;
+pub use given::keep_given;
 pub use greedy::greedy_by_size;
 #[cfg(feature = "alloc")]
 pub use hill_climb::HillClimb;

@@ -2,7 +2,7 @@
 
 use larun_arena::{
     Buffer, Fault, GreedyBySize, Overlap, PlanError, Planner, Problem, check, first_fit,
-    greedy_by_size, lower_bound, lower_bound_by_sweep,
+    greedy_by_size, keep_given, lower_bound, lower_bound_by_sweep,
 };
 use proptest::prelude::*;
 
@@ -357,4 +357,40 @@ fn no_buffers_need_no_memory() {
     assert!(Problem::is_empty(none));
     assert_eq!(greedy(none, 16), Ok((0, vec![])));
     assert_eq!(lower_bound(none, 16), Ok(0));
+}
+
+proptest! {
+    /// What a planner has found passes as given; what the checker refuses does not.
+    #[test]
+    fn given_plans_are_kept_or_refused(problem in problem(), moved in any::<prop::sample::Index>(), to in 0u32..40) {
+        let (peak, offsets) = greedy(&problem, 16).unwrap();
+        let mut given: Vec<Buffer> = problem.iter().zip(&offsets).map(|(b, &at)| b.at(at)).collect();
+        let mut kept = vec![0; problem.len()];
+        prop_assert_eq!(keep_given(&given[..], 16, &mut kept), Ok(peak));
+        prop_assert_eq!(&kept, &offsets);
+        if !given.is_empty() {
+            let moved = moved.index(given.len());
+            given[moved] = given[moved].at(to * 16);
+            let mut offsets = offsets;
+            offsets[moved] = to * 16;
+            let verdict = check(&given[..], &offsets, 16);
+            let result = keep_given(&given[..], 16, &mut kept);
+            prop_assert_eq!(result.is_ok(), verdict.is_ok(), "{:?} {:?}", result, verdict);
+        }
+    }
+
+    /// A buffer that lives at one step needs no offset.
+    #[test]
+    fn scratch_memory_goes_on_top(problem in problem(), step in 0u32..20, size in 1u32..100) {
+        let (_, offsets) = greedy(&problem, 16).unwrap();
+        let mut given: Vec<Buffer> = problem.iter().zip(&offsets).map(|(b, &at)| b.at(at)).collect();
+        given.push(Buffer::new(size, step, step));
+        let mut kept = vec![0; given.len()];
+        let peak = keep_given(&given[..], 16, &mut kept).unwrap();
+        prop_assert_eq!(check(&given[..], &kept, 16), Ok(peak));
+        given.push(Buffer::new(size, step, step + 1));
+        kept.push(0);
+        let refused = PlanError::NoOffset { buffer: given.len() as u32 - 1 };
+        prop_assert_eq!(keep_given(&given[..], 16, &mut kept), Err(refused));
+    }
 }

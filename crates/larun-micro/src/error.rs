@@ -204,8 +204,15 @@ pub enum LoadError<'m> {
     },
     /// The arena is too small.
     Arena(ArenaTooSmall),
-    /// No plan exists: a size overflows 4 GiB.
+    /// No plan exists: a size overflows 4 GiB; or the plan that the file brings is wrong.
     Plan(PlanError),
+    /// The memory plan that the file brings is one for another number of tensors.
+    OfflinePlan {
+        /// How many tensors the plan has.
+        planned: usize,
+        /// How many tensors there are.
+        tensors: usize,
+    },
 }
 
 impl From<ViewError> for LoadError<'_> {
@@ -258,7 +265,8 @@ impl LoadError<'_> {
             | Self::NoSubgraph
             | Self::TooManyResources { .. }
             | Self::Arena(_)
-            | Self::Plan(_) => None,
+            | Self::Plan(_)
+            | Self::OfflinePlan { .. } => None,
         }
     }
 }
@@ -368,6 +376,10 @@ impl fmt::Display for LoadError<'_> {
             ),
             Self::Arena(error) => error.fmt(f),
             Self::Plan(error) => error.fmt(f),
+            Self::OfflinePlan { planned, tensors } => write!(
+                f,
+                "the memory plan in the file is for {planned} tensors, the model has {tensors}: plan it again"
+            ),
         }
     }
 }

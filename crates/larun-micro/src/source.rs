@@ -1,7 +1,7 @@
 //! What the loader reads of a subgraph, each part checked when it is read.
 
 use larun_ops::ElementType;
-use larun_tflite::view::{List, Model, OperatorCode, Subgraph, ViewError};
+use larun_tflite::view::{List, Model, OfflinePlan, OperatorCode, Subgraph, ViewError};
 
 use crate::activations::Span;
 use crate::error::{LoadError, Name};
@@ -42,6 +42,29 @@ impl<'r, 'm> Source<'r, 'm> {
     #[inline]
     pub(crate) fn view<T>(&self, part: Result<T, ViewError>) -> Result<T, Stop> {
         self.request.view(part)
+    }
+
+    /// The plan that the file brings for the main subgraph's activations.
+    pub(crate) fn offline_plan(&self) -> Result<Option<OfflinePlan<'m>>, Stop> {
+        if self.number != 0 {
+            return Ok(None);
+        }
+        let model = &self.request.model;
+        let plan = self.view(model.offline_plan())?;
+        let mut tensors = self.tensors;
+        for other in 1..model.subgraph_count() {
+            let other = self.view(model.subgraph(other))?;
+            tensors = tensors.saturating_add(other.tensor_count());
+        }
+        match plan {
+            Some(plan) if plan.tensors() != tensors => {
+                let planned = plan.tensors();
+                Err(self
+                    .request
+                    .stop(LoadError::OfflinePlan { planned, tensors }))
+            }
+            plan => Ok(plan),
+        }
     }
 
     /// The numbers of the subgraph's inputs.

@@ -290,7 +290,7 @@ impl<'m> Loader<'_, 'm, '_> {
                 }
             }
         }
-        let bytes = self.work.plan()?;
+        let bytes = self.work.plan(source.offline_plan()?)?;
         let bytes = bytes.map_err(|error| source.request.stop(LoadError::Plan(error)))?;
         let mut next = 0;
         while let Some((owner, buffer, offset)) = self.work.planned(next) {

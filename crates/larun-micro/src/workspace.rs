@@ -3,7 +3,8 @@
 //! An arena that is too small is measured with the same code. Then the tables and records, which are only written to
 //! here, are counted and not stored, and what remains fits a small piece of memory.
 
-use larun_arena::{Buffer, PlanError, Problem, greedy_by_size};
+use larun_arena::{Buffer, PlanError, Problem};
+use larun_tflite::view::OfflinePlan;
 
 use crate::activations::{ALIGNMENT, Owner, Span};
 use crate::load::EXPLAIN;
@@ -200,8 +201,11 @@ impl<'w> Workspace<'w> {
         Ok(())
     }
 
-    /// Finds an offset for every buffer; returns the bytes that they take together.
-    pub(crate) fn plan(&mut self) -> Result<Result<u32, PlanError>, NoRoom> {
+    /// Finds an offset for every buffer, or takes that of `given`; returns the bytes that they take together.
+    pub(crate) fn plan(
+        &mut self,
+        given: Option<OfflinePlan<'_>>,
+    ) -> Result<Result<u32, PlanError>, NoRoom> {
         let count = self.buffers;
         self.need(PLAN_NOTES * count);
         let (end, stored) = (self.end(), self.stored);
@@ -209,8 +213,19 @@ impl<'w> Workspace<'w> {
         let free = free.get_mut(stored..).ok_or(NoRoom)?;
         let (offsets, rest) = free.split_at_mut_checked(count).ok_or(NoRoom)?;
         let order = rest.get_mut(..count).ok_or(NoRoom)?;
-        let problem = Buffers { notes, count };
-        Ok(greedy_by_size(&problem, ALIGNMENT as u32, offsets, order))
+        let problem = Buffers {
+            notes,
+            count,
+            given,
+        };
+        #[cfg(feature = "planner")]
+        let bytes = larun_arena::greedy_by_size(&problem, ALIGNMENT as u32, offsets, order);
+        #[cfg(not(feature = "planner"))]
+        let bytes = {
+            let _ = order;
+            larun_arena::keep_given(&problem, ALIGNMENT as u32, offsets)
+        };
+        Ok(bytes)
     }
 
     /// Buffer `index` with the offset that [`plan`](Self::plan) found, if nothing was stored since.
@@ -219,6 +234,7 @@ impl<'w> Workspace<'w> {
         let problem = Buffers {
             notes,
             count: self.buffers,
+            given: None,
         };
         let offset = *self.words.get(self.stored.checked_add(index)?)?;
         Some((problem.owner(index)?, problem.get(index)?, offset))
@@ -229,6 +245,8 @@ impl<'w> Workspace<'w> {
 struct Buffers<'n> {
     notes: &'n [u32],
     count: usize,
+    /// Offsets that the model brings.
+    given: Option<OfflinePlan<'n>>,
 }
 
 impl Problem for Buffers<'_> {
@@ -254,14 +272,19 @@ impl Buffers<'_> {
 
     fn get(&self, i: usize) -> Option<Buffer> {
         let [owner, size] = self.notes_of(i)?;
-        let (first, last) = match Owner::unpack(owner) {
+        let (mut fixed, owner) = (None, Owner::unpack(owner));
+        let (first, last) = match owner {
             Owner::Tensor(tensor) => {
+                fixed = self.given.and_then(|plan| plan.offset(tensor));
                 let spans = self.count.checked_mul(BUFFER_NOTES)?;
                 let word = *self.notes.get(spans.checked_add(tensor)?)?;
                 Span::unpack(word).alive()?
             }
             Owner::Scratch(node) => (node as u32, node as u32),
         };
-        Some(Buffer::new(size, first, last))
+        Some(Buffer {
+            fixed,
+            ..Buffer::new(size, first, last)
+        })
     }
 }

@@ -8,6 +8,8 @@ mod agreement;
 mod faithful;
 mod generated;
 #[cfg(feature = "std")]
+mod offline_plan;
+#[cfg(feature = "std")]
 mod raw;
 #[cfg(feature = "std")]
 mod read;
@@ -15,6 +17,8 @@ pub mod view;
 #[cfg(feature = "std")]
 mod write;
 
+#[cfg(feature = "std")]
+pub use offline_plan::{remove_offline_plan, set_offline_plan};
 #[cfg(feature = "std")]
 pub use read::{Place, ReadError, ReadErrorKind, read};
 #[cfg(feature = "std")]

@@ -9,6 +9,7 @@ mod flatbuffer;
 #[cfg(feature = "custom-options")]
 mod flexbuffer;
 mod model;
+mod offline_plan;
 mod operator;
 mod quantization;
 mod sparsity;
@@ -22,6 +23,7 @@ pub use flexbuffer::CustomOptions;
 pub use model::{
     ExternalBuffer, IDENTIFIER, Metadata, Model, OperatorCode, Signature, TensorName, VERSION,
 };
+pub use offline_plan::{OFFLINE_PLAN, OfflinePlan};
 pub use operator::{Operator, OptionsTable, OptionsUnion};
 pub use quantization::{Quantization, QuantizationDetails};
 pub use sparsity::{DimensionFormat, DimensionMetadata, IndexVector, Sparsity};
