@@ -10,6 +10,7 @@ mod infer;
 mod lifetime;
 mod order;
 mod quantization;
+mod sharing;
 mod stats;
 mod validate;
 
@@ -26,4 +27,5 @@ pub use lifetime::{Lifetime, lifetimes};
 pub use quantization::{
     DimensionFormat, DimensionMetadata, Quantization, QuantizationDetails, Sparsity,
 };
+pub use sharing::shared_memory;
 pub use stats::{GraphStats, NodeStats};

@@ -27,6 +27,7 @@ mod post_training;
 mod quantize;
 mod recipe;
 mod reconstruct;
+mod reorder;
 mod stage;
 mod states;
 
@@ -53,4 +54,5 @@ pub use quantize::{
 };
 pub use recipe::{Recipe, RecipeError};
 pub use reconstruct::{Reconstruction, correct_biases, reconstruct};
+pub use reorder::{Reordered, reorder_for_memory};
 pub use stage::run_alone;
