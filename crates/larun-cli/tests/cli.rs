@@ -531,6 +531,59 @@ fn plan_knows_models_and_tables() {
 }
 
 #[test]
+fn a_plan_travels_in_the_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let (planned, picture) = (
+        dir.path().join("planned.tflite"),
+        dir.path().join("plan.svg"),
+    );
+    let args = [
+        "plan",
+        "--planner",
+        "optimal",
+        "--json",
+        model(),
+        "-o",
+        path(&planned),
+        "--svg",
+        path(&picture),
+    ];
+    let plan = json(&succeeds(&args));
+    assert_eq!(plan["optimal"], Value::from(true));
+    assert_eq!(plan["peak_bytes"], plan["lower_bound_bytes"]);
+    let picture = std::fs::read_to_string(picture).unwrap();
+    let buffers = plan["buffers"].as_array().unwrap();
+    assert_eq!(picture.matches("<title>").count(), buffers.len());
+
+    // The interpreter follows the plan in the file.
+    let followed = json(&succeeds(&["plan", "--json", path(&planned)]));
+    assert_eq!(followed["planner"], Value::from("file"));
+    assert_eq!(followed["peak_bytes"], plan["peak_bytes"]);
+    assert_eq!(followed["buffers"], plan["buffers"]);
+    assert_eq!(followed["arena_bytes"], plan["arena_bytes"]);
+
+    let csv = dir.path().join("in.csv");
+    std::fs::write(&csv, "id,lower,upper,size\na,0,3,4\n").unwrap();
+    refuses(
+        &["plan", "--csv", path(&csv), "-o", path(&planned)],
+        &[".csv"],
+    );
+    for planner in ["portfolio", "hill-climb"] {
+        let other = json(&succeeds(&[
+            "plan",
+            "--planner",
+            planner,
+            "--in-place",
+            "--reorder",
+            "--json",
+            model(),
+        ]));
+        assert!(other["peak_bytes"].as_u64() <= plan["peak_bytes"].as_u64());
+        assert!(other["live_bytes_before_reordering"].is_u64());
+    }
+}
+
+#[test]
 fn export_and_bench() {
     let dir = tempfile::tempdir().unwrap();
     let args = [

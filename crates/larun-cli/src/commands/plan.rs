@@ -1,9 +1,10 @@
 //! `larun plan`: where everything goes in memory.
 
-use std::path::PathBuf;
+use core::time::Duration;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use larun::plan::{PlacedBuffer, PlanReport, plan_csv, plan_model};
+use larun::plan::{PlacedBuffer, PlanReport, PlanRequest, PlannerKind, plan_csv, plan_model, svg};
 use larun::{Model, files};
 
 use super::print_json;
@@ -14,8 +15,9 @@ use crate::render::{bytes, group, pairs, table};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   larun plan model.tflite
-  larun plan --json model.tflite
-  larun plan --csv buffers.csv --capacity 1048576 -o placed.csv")]
+  larun plan --planner optimal model.tflite -o planned.tflite --svg plan.svg
+  larun plan --planner optimal --in-place --reorder --json model.tflite
+  larun plan --csv buffers.csv --capacity 1048576 --planner optimal -o placed.csv")]
 pub(crate) struct Args {
     /// The .tflite file
     #[arg(required_unless_present = "csv", conflicts_with = "csv")]
@@ -25,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "P.csv")]
     csv: Option<PathBuf>,
 
-    /// Bytes that there are; a plan that takes more is a finding
+    /// Bytes that there are: an optimal planner stops at a plan that fits, one that does not is a finding
     #[arg(long, value_name = "BYTES")]
     capacity: Option<u64>,
 
@@ -33,9 +35,26 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = PlannerName::Greedy)]
     planner: PlannerName,
 
-    /// Write the buffers with their offsets to a CSV file
-    #[arg(short, long, value_name = "OUT.csv")]
+    /// Let element-wise operators write over an operand that nothing reads after them. TensorFlow Lite Micro follows
+    /// such a plan; LARUN's interpreter refuses it
+    #[arg(long, conflicts_with = "csv")]
+    in_place: bool,
+
+    /// Put operators into the order that needs the least memory
+    #[arg(long, conflicts_with = "csv")]
+    reorder: bool,
+
+    /// Seconds that a search may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    time_limit: u32,
+
+    /// Write the model with the plan in it (.tflite), or the buffers with their offsets (.csv)
+    #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
+
+    /// Draw the plan: lifetimes against offsets
+    #[arg(long, value_name = "OUT.svg")]
+    svg: Option<PathBuf>,
 
     /// Print the plan as JSON
     #[arg(long)]
@@ -46,22 +65,59 @@ pub(crate) struct Args {
 enum PlannerName {
     /// The largest buffer first, each at the lowest free offset
     Greedy,
+    /// The best of several orders: by size, breadth, conflicts, area and start
+    Portfolio,
+    /// Orders improved by swaps, as Vela does
+    HillClimb,
+    /// A search that proves the optimum, or says how far it may be from it
+    Optimal,
+}
+
+impl PlannerName {
+    const fn kind(self) -> PlannerKind {
+        match self {
+            Self::Greedy => PlannerKind::Greedy,
+            Self::Portfolio => PlannerKind::Portfolio,
+            Self::HillClimb => PlannerKind::HillClimb,
+            Self::Optimal => PlannerKind::Optimal,
+        }
+    }
 }
 
 impl Args {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let PlannerName::Greedy = self.planner;
-        let (report, csv) = match (&self.model, &self.csv) {
-            (_, Some(csv)) => plan_csv(csv)?,
+        let request = PlanRequest {
+            planner: self.planner.kind(),
+            in_place: self.in_place,
+            reorder: self.reorder,
+            goal: self
+                .capacity
+                .map_or(0, |bytes| u32::try_from(bytes).unwrap_or(u32::MAX)),
+            time_limit: Duration::from_secs(self.time_limit.into()),
+        };
+        let wants_model = self.output.as_deref().is_some_and(is_model);
+        let (report, planned) = match (&self.model, &self.csv) {
+            (_, Some(_)) if wants_model => {
+                return Err(Failure::Error(
+                    "a plan of bare buffers is written as .csv".to_owned(),
+                ));
+            }
+            (_, Some(csv)) => (plan_csv(csv, &request)?, None),
             (Some(model), None) => {
-                let report = plan_model(&Model::open(model)?)?;
-                let csv = report.to_csv();
-                (report, csv)
+                let planned = plan_model(&Model::open(model)?, &request)?;
+                (planned.report.clone(), Some(planned))
             }
             (None, None) => return Err(Failure::Error("give a model or --csv FILE".to_owned())),
         };
-        if let Some(output) = &self.output {
-            files::write(output, csv.as_bytes())?;
+        match (&self.output, planned) {
+            (Some(output), Some(planned)) if wants_model => {
+                files::write(output, &planned.to_tflite()?)?
+            }
+            (Some(output), _) => files::write(output, report.to_csv().as_bytes())?,
+            (None, _) => {}
+        }
+        if let Some(output) = &self.svg {
+            files::write(output, svg(&report).as_bytes())?;
         }
         match self.json {
             true => print_json(&report)?,
@@ -79,6 +135,12 @@ impl Args {
     }
 }
 
+/// Whether a file is to be a model, by its name.
+fn is_model(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("tflite"))
+}
+
 fn print(report: &PlanReport) {
     let peak = match report.optimal {
         true => format!("{}, optimal", bytes(report.peak_bytes)),
@@ -93,10 +155,26 @@ fn print(report: &PlanReport) {
         ("peak", peak),
         ("lower bound", bytes(report.lower_bound_bytes)),
     ];
-    if let (Some(persistent), Some(arena)) = (report.persistent_bytes, report.arena_bytes) {
+    if report.in_place > 0 {
+        lines.push(("in place", format!("{} results", report.in_place)));
+    }
+    if let Some(before) = report.live_bytes_before_reordering {
+        let all = match report.order_is_optimal {
+            Some(true) => ", none needs less",
+            _ => "",
+        };
+        lines.push((
+            "order",
+            format!("{} alive at most in the file's order{all}", bytes(before)),
+        ));
+    }
+    if let Some(persistent) = report.persistent_bytes {
         lines.push(("prepared operators", bytes(persistent)));
+    }
+    if let Some(arena) = report.arena_bytes {
         lines.push(("whole arena", bytes(arena)));
     }
+    lines.push(("planned in", format!("{:.1} ms", report.planning_ms)));
     anstream::println!("{}\n", pairs(&lines));
     let row = |buffer: &PlacedBuffer| {
         vec![
