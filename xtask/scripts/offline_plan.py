@@ -2,7 +2,7 @@
 
 usage: offline_plan.py LARUN CORPUS
 
-LARUN is the built command. Needs numpy and tflite-micro. For MLPerf Tiny's INT8 models in the corpus, `larun plan -o` adds the plan of
+LARUN is the built command. Needs numpy and tflite-micro. For MLPerf Tiny's INT8 models and a subtraction in the corpus, `larun plan -o` adds the plan of
 the optimal planner, and one that computes additions in place; TensorFlow Lite Micro must give the same bytes with and without, and its
 non-persistent arena ("head") must take what the plan says. Exit status 1 when it does not.
 """
@@ -18,35 +18,36 @@ import numpy as np
 
 CASES = 20
 # The head without a plan, with the optimal one, and with one in place, at most.
-EXPECTED = {"vww_int8": (73_728, 55_296, 55_296), "ic_resnet8_int8": (49_152, 49_152, 32_768)}
+EXPECTED = {"vww_int8": (73_728, 55_296, 55_296), "sub0": (6_272, 6_272, 3_200)}
 
 
-def run(model, out):
+def run(model, out, inputs):
     """Runs the model on random inputs, in this process; prints the sizes of the arena."""
     from tflite_micro.python.tflite_micro import runtime
 
     interpreter = runtime.Interpreter.from_file(model)
-    details = interpreter.get_input_details(0)
+    details = [interpreter.get_input_details(i) for i in range(inputs)]
     random = np.random.default_rng(1)
     outputs = []
     for _ in range(CASES):
-        dtype = np.dtype(details["dtype"])
-        if dtype.kind == "f":
-            sample = random.standard_normal(details["shape"]).astype(dtype)
-        else:
-            limits = np.iinfo(dtype)
-            sample = random.integers(limits.min, limits.max + 1, details["shape"], dtype=dtype)
-        interpreter.set_input(sample, 0)
+        for i, info in enumerate(details):
+            dtype = np.dtype(info["dtype"])
+            if dtype.kind == "f":
+                sample = random.standard_normal(info["shape"]).astype(dtype)
+            else:
+                limits = np.iinfo(dtype)
+                sample = random.integers(limits.min, limits.max + 1, info["shape"], dtype=dtype)
+            interpreter.set_input(sample, i)
         interpreter.invoke()
         outputs.append(interpreter.get_output(0).copy())
     np.save(out, np.stack(outputs))
     interpreter.print_allocations()
 
 
-def measured(model, folder):
+def measured(model, inputs, folder):
     """The head in bytes and the outputs, from a process of its own: the sizes are printed by the runtime itself."""
     out = Path(folder) / "out.npy"
-    command = [sys.executable, __file__, "--run", str(model), str(out)]
+    command = [sys.executable, __file__, "--run", str(model), str(out), str(inputs)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     head = re.search(r"head (\d+) bytes", done.stdout + done.stderr)
     return int(head.group(1)), np.load(out)
@@ -57,16 +58,19 @@ def main():
     failed = False
     print(f"{'model':20} {'plan':9} {'peak':>8} {'head':>8}")
     with tempfile.TemporaryDirectory() as folder:
-        for model in sorted((corpus / "models" / "mlperf_tiny").glob("*_int8/model.tflite")):
+        models = corpus / "models"
+        found = sorted(models.glob("mlperf_tiny/*_int8/model.tflite")) + [models / "seanet/sub0/model.tflite"]
+        for model in found:
             title = model.parent.name
-            head, outputs = measured(model, folder)
+            inputs = len(list(model.parent.glob("in?.npy")))
+            head, outputs = measured(model, inputs, folder)
             print(f"{title:20} {'none':9} {'':>8} {head:>8}")
             heads = [head]
             for name, options in ("optimal", []), ("in place", ["--in-place"]):
                 planned = Path(folder) / "planned.tflite"
                 command = [larun, "plan", "--planner", "optimal", *options, "--json", str(model), "-o", str(planned)]
                 report = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-                head, same = measured(planned, folder)
+                head, same = measured(planned, inputs, folder)
                 heads.append(head)
                 equal = np.array_equal(same, outputs)
                 failed |= not equal or head > heads[0]
@@ -79,7 +83,7 @@ def main():
 
 
 if sys.argv[1:2] == ["--run"]:
-    run(*sys.argv[2:])
+    run(sys.argv[2], sys.argv[3], int(sys.argv[4]))
 elif len(sys.argv) == 3:
     main()
 else:

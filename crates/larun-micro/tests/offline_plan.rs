@@ -52,7 +52,9 @@ fn a_plan_is_followed() {
     };
     let ((bytes, expected), (planned_bytes, computed)) = (run(&model), run(&planned));
     assert_eq!(computed, expected);
-    assert_eq!(planned_bytes, bytes + 64);
+    // Scratch memory, which no plan names, may lie below.
+    let above = shifted.iter().flatten().max().map_or(0, |&at| at as usize);
+    assert!((above..=bytes + 64).contains(&planned_bytes), "{planned_bytes}, {bytes} without a plan");
 }
 
 #[test]
