@@ -54,7 +54,10 @@ fn a_plan_is_followed() {
     assert_eq!(computed, expected);
     // Scratch memory, which no plan names, may lie below.
     let above = shifted.iter().flatten().max().map_or(0, |&at| at as usize);
-    assert!((above..=bytes + 64).contains(&planned_bytes), "{planned_bytes}, {bytes} without a plan");
+    assert!(
+        (above..=bytes + 64).contains(&planned_bytes),
+        "{planned_bytes}, {bytes} without a plan"
+    );
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub fn reorder_for_memory(mut graph: Graph) -> Result<(Graph, Reordered), PassEr
     let after = order.as_ref().map_or(before, |order| problem.peak(order));
     if let Some(order) = order.filter(|_| after < before) {
         let subgraph = edit::main_mut(&mut graph)?;
-        let mut nodes: Vec<_> = std::mem::take(&mut subgraph.nodes)
+        let mut nodes: Vec<_> = core::mem::take(&mut subgraph.nodes)
             .into_iter()
             .map(Some)
             .collect();
@@ -159,7 +159,7 @@ impl Problem {
     }
 
     /// Runs a node: the bytes that live while it runs, and those after it.
-    fn step(&self, done: &mut Set, node: usize, live: u64) -> (u64, u64) {
+    fn step(&self, done: &mut [u64], node: usize, live: u64) -> (u64, u64) {
         let during = live
             + self.writes[node]
                 .iter()
@@ -229,8 +229,8 @@ impl Problem {
         (Some(order), exact)
     }
 
-    fn ready(&self, done: &Set) -> impl Iterator<Item = usize> + '_ {
-        let done = done.clone();
+    fn ready(&self, done: &[u64]) -> impl Iterator<Item = usize> + '_ {
+        let done = done.to_vec();
         (0..self.needs.len()).filter(move |&node| {
             !has(&done, node) && self.needs[node].iter().all(|&need| has(&done, need))
         })

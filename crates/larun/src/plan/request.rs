@@ -1,6 +1,7 @@
 //! How to plan: which planner, what may share memory, and for how long to search.
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use larun_arena::{
     Budget, Exact, GreedyBySize, HillClimb, Plan, PlanError, Planner, Portfolio, Problem,
