@@ -325,6 +325,52 @@ pub(crate) mod portable {
         layer.run(input, filter, output, scratch);
         Ok(())
     }
+
+    /// [`conv2d_f32`](crate::conv2d_f32) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn conv2d_f32(
+        geometry: &ConvGeometry,
+        clamp: &Clamp,
+        input: &[f32],
+        filter: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [f32],
+    ) -> Result<(), InvokeError> {
+        geometry.check(input, filter, bias, output)?;
+        let window = &geometry.window;
+        let patch_len = geometry.patch_len();
+        let in_group = geometry.filters_in_group();
+        let bias = bias.unwrap_or(&[]);
+        window.for_each_pixel(input, output, |image, rows, columns, pixel| {
+            let groups = pixel.chunks_exact_mut(in_group);
+            let filters = filter.chunks_exact(nonzero(in_group * patch_len));
+            for (group, (outputs, filters)) in groups.zip(filters).enumerate() {
+                let patch = Patch {
+                    geometry,
+                    image,
+                    rows,
+                    columns,
+                    group,
+                };
+                // Four filters at a time: the sums of each are a chain, but four chains run side by side.
+                let blocks = outputs
+                    .chunks_mut(4)
+                    .zip(filters.chunks(nonzero(4 * patch_len)));
+                for (block, (outputs, filters)) in blocks.enumerate() {
+                    let first = group * in_group + 4 * block;
+                    for ((lane, output), sum) in
+                        outputs.iter_mut().enumerate().zip(patch.sums(filters))
+                    {
+                        let bias = bias.get(first + lane).copied().unwrap_or(0.0);
+                        *output = clamp.apply(sum + bias);
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
 }
 
 /// What stays the same over a whole INT8 convolution.
@@ -507,36 +553,10 @@ pub fn conv2d_f32(
     output: &mut [f32],
 ) -> Result<(), InvokeError> {
     geometry.check(input, filter, bias, output)?;
-    let window = &geometry.window;
-    let patch_len = geometry.patch_len();
-    let in_group = geometry.filters_in_group();
-    let bias = bias.unwrap_or(&[]);
-    window.for_each_pixel(input, output, |image, rows, columns, pixel| {
-        let groups = pixel.chunks_exact_mut(in_group);
-        let filters = filter.chunks_exact(nonzero(in_group * patch_len));
-        for (group, (outputs, filters)) in groups.zip(filters).enumerate() {
-            let patch = Patch {
-                geometry,
-                image,
-                rows,
-                columns,
-                group,
-            };
-            // Four filters at a time: the sums of each are a chain, but four chains run side by side.
-            let blocks = outputs
-                .chunks_mut(4)
-                .zip(filters.chunks(nonzero(4 * patch_len)));
-            for (block, (outputs, filters)) in blocks.enumerate() {
-                let first = group * in_group + 4 * block;
-                for ((lane, output), sum) in outputs.iter_mut().enumerate().zip(patch.sums(filters))
-                {
-                    let bias = bias.get(first + lane).copied().unwrap_or(0.0);
-                    *output = clamp.apply(sum + bias);
-                }
-            }
-        }
-    });
-    Ok(())
+    if arch::conv2d_f32(geometry, clamp, input, filter, bias, output) {
+        return Ok(());
+    }
+    portable::conv2d_f32(geometry, clamp, input, filter, bias, output)
 }
 
 /// What the window sees at one output position of a real convolution.

@@ -141,6 +141,24 @@ pub(crate) mod portable {
         depthwise(window, &arithmetic, input, filter, output);
         Ok(())
     }
+
+    /// [`depthwise_conv2d_f32`](crate::depthwise_conv2d_f32) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn depthwise_conv2d_f32(
+        window: &ImageWindow,
+        clamp: &Clamp,
+        input: &[f32],
+        filter: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [f32],
+    ) -> Result<(), InvokeError> {
+        check(window, input, filter, bias, output)?;
+        let bias = bias.unwrap_or(&[]);
+        depthwise(window, &Float32 { clamp, bias }, input, filter, output);
+        Ok(())
+    }
 }
 
 /// Real depthwise convolution, shapes as [`depthwise_conv2d_i8`].
@@ -159,9 +177,10 @@ pub fn depthwise_conv2d_f32(
     output: &mut [f32],
 ) -> Result<(), InvokeError> {
     check(window, input, filter, bias, output)?;
-    let bias = bias.unwrap_or(&[]);
-    depthwise(window, &Float32 { clamp, bias }, input, filter, output);
-    Ok(())
+    if arch::depthwise_conv2d_f32(window, clamp, input, filter, bias, output) {
+        return Ok(());
+    }
+    portable::depthwise_conv2d_f32(window, clamp, input, filter, bias, output)
 }
 
 fn check<T, B>(

@@ -288,6 +288,34 @@ pub(crate) mod portable {
         }
         Ok(())
     }
+
+    /// [`fully_connected_f32`](crate::fully_connected_f32) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn fully_connected_f32(
+        geometry: &DenseGeometry,
+        clamp: &Clamp,
+        input: &[f32],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [f32],
+    ) -> Result<(), InvokeError> {
+        geometry.check(input, weights, bias, output)?;
+        let bias = bias.unwrap_or(&[]);
+        for (input, outputs) in geometry.rows(input, output) {
+            let blocks = weights.chunks(input.len().saturating_mul(4));
+            for (block, (outputs, rows)) in outputs.chunks_mut(4).zip(blocks).enumerate() {
+                let mut sums = [0.0; 4];
+                add_products(&mut sums, input, four_rows(rows, input.len()));
+                for (lane, (output, sum)) in outputs.iter_mut().zip(sums).enumerate() {
+                    let bias = bias.get(4 * block + lane).copied().unwrap_or(0.0);
+                    *output = clamp.apply(sum + bias);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Real dense layer: input `[N, I]`, weights `[O, I]`, bias `[O]`, output `[N, O]`.
@@ -305,19 +333,10 @@ pub fn fully_connected_f32(
     output: &mut [f32],
 ) -> Result<(), InvokeError> {
     geometry.check(input, weights, bias, output)?;
-    let bias = bias.unwrap_or(&[]);
-    for (input, outputs) in geometry.rows(input, output) {
-        let blocks = weights.chunks(input.len().saturating_mul(4));
-        for (block, (outputs, rows)) in outputs.chunks_mut(4).zip(blocks).enumerate() {
-            let mut sums = [0.0; 4];
-            add_products(&mut sums, input, four_rows(rows, input.len()));
-            for (lane, (output, sum)) in outputs.iter_mut().zip(sums).enumerate() {
-                let bias = bias.get(4 * block + lane).copied().unwrap_or(0.0);
-                *output = clamp.apply(sum + bias);
-            }
-        }
+    if arch::fully_connected_f32(geometry, clamp, input, weights, bias, output) {
+        return Ok(());
     }
-    Ok(())
+    portable::fully_connected_f32(geometry, clamp, input, weights, bias, output)
 }
 
 /// Any other dense layer with integer weights: row by row of the input.

@@ -180,6 +180,38 @@ pub(crate) mod portable {
     ) -> Result<(), InvokeError> {
         max_pool(window, stage, input, output)
     }
+
+    /// [`average_pool_f32`](crate::average_pool_f32) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn average_pool_f32(
+        window: &ImageWindow,
+        clamp: &Clamp,
+        input: &[f32],
+        output: &mut [f32],
+    ) -> Result<(), InvokeError> {
+        let add = |sum: f32, value: f32| sum + value;
+        pool(window, input, output, 0.0, add, |count| {
+            move |sum| clamp.apply(sum / count as f32)
+        })
+    }
+
+    /// [`max_pool_f32`](crate::max_pool_f32) as any processor computes it.
+    ///
+    /// # Errors
+    /// As that.
+    pub fn max_pool_f32(
+        window: &ImageWindow,
+        clamp: &Clamp,
+        input: &[f32],
+        output: &mut [f32],
+    ) -> Result<(), InvokeError> {
+        let larger = |largest: f32, value: f32| if largest < value { value } else { largest };
+        pool(window, input, output, f32::MIN, larger, |_| {
+            move |largest| clamp.apply(largest)
+        })
+    }
 }
 
 /// As [`average_pool_i8`] of INT16.
@@ -234,10 +266,11 @@ pub fn average_pool_f32(
     input: &[f32],
     output: &mut [f32],
 ) -> Result<(), InvokeError> {
-    let add = |sum: f32, value: f32| sum + value;
-    pool(window, input, output, 0.0, add, |count| {
-        move |sum| clamp.apply(sum / count as f32)
-    })
+    check(window, input, output)?;
+    if arch::average_pool_f32(window, clamp, input, output) {
+        return Ok(());
+    }
+    portable::average_pool_f32(window, clamp, input, output)
 }
 
 /// Real largest value of each window: input `[N, H, W, C]`, output `[N, H', W', C]`. NaN never is the largest.
@@ -250,10 +283,11 @@ pub fn max_pool_f32(
     input: &[f32],
     output: &mut [f32],
 ) -> Result<(), InvokeError> {
-    let larger = |largest: f32, value: f32| if largest < value { value } else { largest };
-    pool(window, input, output, f32::MIN, larger, |_| {
-        move |largest| clamp.apply(largest)
-    })
+    check(window, input, output)?;
+    if arch::max_pool_f32(window, clamp, input, output) {
+        return Ok(());
+    }
+    portable::max_pool_f32(window, clamp, input, output)
 }
 
 fn check<T>(window: &ImageWindow, input: &[T], output: &[T]) -> Result<(), InvokeError> {

@@ -1,7 +1,8 @@
 //! Any other processor: nothing is faster than the portable definitions.
 
 use crate::{
-    AddQuantization, ConvGeometry, DenseGeometry, ImageWindow, OutputStage, WeightedQuantization,
+    AddQuantization, Clamp, ConvGeometry, DenseGeometry, ImageWindow, OutputStage,
+    WeightedQuantization,
 };
 
 pub(crate) const fn conv2d_i8_scratch_len(_: &ConvGeometry) -> usize {
@@ -77,6 +78,62 @@ pub(crate) fn max_pool_i8(
     _: &OutputStage,
     _input: &[i8],
     _output: &mut [i8],
+) -> bool {
+    false
+}
+
+#[inline(always)]
+pub(crate) fn conv2d_f32(
+    _: &ConvGeometry,
+    _: &Clamp,
+    _input: &[f32],
+    _filter: &[f32],
+    _bias: Option<&[f32]>,
+    _output: &mut [f32],
+) -> bool {
+    false
+}
+
+#[inline(always)]
+pub(crate) fn depthwise_conv2d_f32(
+    _: &ImageWindow,
+    _: &Clamp,
+    _input: &[f32],
+    _filter: &[f32],
+    _bias: Option<&[f32]>,
+    _output: &mut [f32],
+) -> bool {
+    false
+}
+
+#[inline(always)]
+pub(crate) fn fully_connected_f32(
+    _: &DenseGeometry,
+    _: &Clamp,
+    _input: &[f32],
+    _weights: &[f32],
+    _bias: Option<&[f32]>,
+    _output: &mut [f32],
+) -> bool {
+    false
+}
+
+#[inline(always)]
+pub(crate) fn average_pool_f32(
+    _: &ImageWindow,
+    _: &Clamp,
+    _input: &[f32],
+    _output: &mut [f32],
+) -> bool {
+    false
+}
+
+#[inline(always)]
+pub(crate) fn max_pool_f32(
+    _: &ImageWindow,
+    _: &Clamp,
+    _input: &[f32],
+    _output: &mut [f32],
 ) -> bool {
     false
 }

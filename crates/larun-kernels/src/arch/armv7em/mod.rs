@@ -23,7 +23,10 @@ mod three;
 use finish::finish;
 
 #[cfg(larun_arch = "armv7em")]
-pub(crate) use super::portable::{average_pool_i8, max_pool_i8};
+pub(crate) use super::portable::{
+    average_pool_f32, average_pool_i8, conv2d_f32, depthwise_conv2d_f32, fully_connected_f32,
+    max_pool_f32, max_pool_i8,
+};
 pub(crate) use add::add_i8;
 pub(crate) use conv::{conv2d_i8, conv2d_i8_scratch_len};
 pub(crate) use dense::{fully_connected_i8, fully_connected_i8_scratch_len};

@@ -8,14 +8,18 @@ mod detect;
 #[cfg(test)]
 mod large_tests;
 mod positions;
+mod real;
+#[cfg(test)]
+mod real_tests;
 #[cfg(test)]
 mod tests;
 mod vnni;
 mod wide;
 
 use self::detect::Level;
-
-use crate::{AddQuantization, ConvGeometry, DenseGeometry, ImageWindow, WeightedQuantization};
+use crate::{
+    AddQuantization, Clamp, ConvGeometry, DenseGeometry, ImageWindow, WeightedQuantization,
+};
 pub(crate) use wide::vectorised;
 
 pub(crate) use super::portable::{
@@ -81,6 +85,147 @@ pub(crate) fn add_i8(
 ) -> bool {
     // SAFETY: the instructions are there.
     unsafe { Level::detected().add_i8(quantization, a, b, output) }
+}
+
+pub(crate) fn conv2d_f32(
+    geometry: &ConvGeometry,
+    clamp: &Clamp,
+    input: &[f32],
+    filter: &[f32],
+    bias: Option<&[f32]>,
+    output: &mut [f32],
+) -> bool {
+    // SAFETY: the instructions are there.
+    unsafe { Level::detected().conv2d_f32(geometry, clamp, input, filter, bias, output) }
+}
+
+pub(crate) fn depthwise_conv2d_f32(
+    window: &ImageWindow,
+    clamp: &Clamp,
+    input: &[f32],
+    filter: &[f32],
+    bias: Option<&[f32]>,
+    output: &mut [f32],
+) -> bool {
+    // SAFETY: the instructions are there.
+    unsafe { Level::detected().depthwise_conv2d_f32(window, clamp, input, filter, bias, output) }
+}
+
+pub(crate) fn fully_connected_f32(
+    geometry: &DenseGeometry,
+    clamp: &Clamp,
+    input: &[f32],
+    weights: &[f32],
+    bias: Option<&[f32]>,
+    output: &mut [f32],
+) -> bool {
+    // SAFETY: the instructions are there.
+    unsafe { Level::detected().fully_connected_f32(geometry, clamp, input, weights, bias, output) }
+}
+
+pub(crate) fn average_pool_f32(
+    window: &ImageWindow,
+    clamp: &Clamp,
+    input: &[f32],
+    output: &mut [f32],
+) -> bool {
+    // SAFETY: the instructions are there.
+    unsafe { Level::detected().average_pool_f32(window, clamp, input, output) }
+}
+
+pub(crate) fn max_pool_f32(
+    window: &ImageWindow,
+    clamp: &Clamp,
+    input: &[f32],
+    output: &mut [f32],
+) -> bool {
+    // SAFETY: the instructions are there.
+    unsafe { Level::detected().max_pool_f32(window, clamp, input, output) }
+}
+
+/// Layers of real numbers: at every level but the portable one by AVX2.
+///
+/// # Safety
+/// The processor has the instructions of the level.
+impl Level {
+    unsafe fn conv2d_f32(
+        self,
+        geometry: &ConvGeometry,
+        clamp: &Clamp,
+        input: &[f32],
+        filter: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [f32],
+    ) -> bool {
+        if self != Self::Portable {
+            // SAFETY: the caller says so.
+            unsafe { real::conv::conv2d_f32(geometry, clamp, input, filter, bias, output) };
+        }
+        self != Self::Portable
+    }
+
+    unsafe fn depthwise_conv2d_f32(
+        self,
+        window: &ImageWindow,
+        clamp: &Clamp,
+        input: &[f32],
+        filter: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [f32],
+    ) -> bool {
+        // SAFETY: the caller says so.
+        self != Self::Portable
+            && unsafe {
+                real::depthwise::depthwise_conv2d_f32(window, clamp, input, filter, bias, output)
+            }
+    }
+
+    /// Where there are several rows, the layer is a convolution of as many pixels.
+    unsafe fn fully_connected_f32(
+        self,
+        geometry: &DenseGeometry,
+        clamp: &Clamp,
+        input: &[f32],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [f32],
+    ) -> bool {
+        match (self, positions::of_dense(geometry, usize::MAX)) {
+            (Self::Portable, _) => return false,
+            // SAFETY: the caller says so.
+            (_, Some(conv)) => unsafe {
+                real::conv::conv2d_f32(&conv, clamp, input, weights, bias, output);
+            },
+            // SAFETY: the caller says so.
+            (_, None) => unsafe {
+                real::dense::fully_connected_f32(geometry, clamp, input, weights, bias, output);
+            },
+        }
+        true
+    }
+
+    unsafe fn average_pool_f32(
+        self,
+        window: &ImageWindow,
+        clamp: &Clamp,
+        input: &[f32],
+        output: &mut [f32],
+    ) -> bool {
+        // SAFETY: the caller says so.
+        self != Self::Portable
+            && unsafe { real::pool::average_pool_f32(window, clamp, input, output) }
+    }
+
+    unsafe fn max_pool_f32(
+        self,
+        window: &ImageWindow,
+        clamp: &Clamp,
+        input: &[f32],
+        output: &mut [f32],
+    ) -> bool {
+        // SAFETY: the caller says so.
+        self != Self::Portable && unsafe { real::pool::max_pool_f32(window, clamp, input, output) }
+    }
 }
 
 /// Layers whose multipliers do not saturate.
