@@ -42,7 +42,7 @@ impl BiasedLayer {
     pub(crate) fn correct(
         &self,
         graph: &mut Graph,
-        expected: &[Vec<f32>],
+        expected: &[impl AsRef<[f32]> + Sync],
         found: &[Vec<u8>],
     ) -> Result<(), PassError> {
         let subgraph = edit::main(graph)?;
@@ -67,17 +67,17 @@ impl BiasedLayer {
 
 /// Mean of what is expected less what was found, channel by channel, over the values that nothing cut off: the bias
 /// does not move the others.
-fn mean_errors(
+fn mean_errors<T: AsRef<[f32]> + Sync>(
     tensor: &Tensor,
     activation: Activation,
-    expected: &[Vec<f32>],
+    expected: &[T],
     found: &[Vec<u8>],
 ) -> Vec<f64> {
     let channels = tensor.shape.last().max(1);
     let ends = ends(tensor, activation);
-    let of_sample = |(expected, bytes): (&Vec<f32>, &Vec<u8>)| {
+    let of_sample = |(expected, bytes): (&T, &Vec<u8>)| {
         let found = decode(tensor, bytes).unwrap_or_default();
-        sample_errors(channels, ends, expected, &found)
+        sample_errors(channels, ends, expected.as_ref(), &found)
     };
     let samples: Vec<Vec<Errors>> = expected.par_iter().zip(found).map(of_sample).collect();
     let of_channel = |channel: usize| {
@@ -103,11 +103,11 @@ fn sample_errors(
     let mut errors = vec![Errors::default(); channels];
     for (expected, found) in expected.chunks(channels).zip(found.chunks(channels)) {
         for ((&expected, &found), errors) in expected.iter().zip(found).zip(&mut errors) {
-            let free = found > least && found < most && expected > least && expected < most;
-            if free {
-                errors.sum += f64::from(expected) - f64::from(found);
-                errors.count += 1.0;
-            }
+            // Without a branch, which values near a bound would mislead.
+            let free = (found > least) & (found < most) & (expected > least) & (expected < most);
+            let error = f64::from(expected) - f64::from(found);
+            errors.sum += if free { error } else { 0.0 };
+            errors.count += f64::from(u8::from(free));
         }
     }
     errors

@@ -108,6 +108,29 @@ impl Calibrator {
             .run(samples, &self.empty, &mut self.ranges, progress)
     }
 
+    /// The ranges of what several calibrators of one graph have seen, as if one had seen the samples of each in turn.
+    ///
+    /// # Errors
+    /// When no sample was observed.
+    pub(crate) fn merged<'c>(
+        parts: impl IntoIterator<Item = &'c Self>,
+    ) -> Result<Calibration, PassError> {
+        let mut parts = parts.into_iter();
+        let first = parts.next().ok_or(PassError::NoSamples)?;
+        let (mut ranges, mut samples) = (first.ranges.clone(), first.run.samples());
+        for part in parts {
+            ranges.merge(part.ranges.clone());
+            samples += part.run.samples();
+        }
+        match samples {
+            0 => Err(PassError::NoSamples),
+            _ => Ok(Calibration {
+                ranges: ranges.chosen(),
+                samples,
+            }),
+        }
+    }
+
     /// The ranges.
     ///
     /// # Errors

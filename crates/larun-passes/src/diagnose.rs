@@ -1,6 +1,7 @@
 //! Where a quantised graph loses what its float graph knows, and what helps.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use larun_graph::{Graph, NodeId, Tensor};
 use larun_quant::measure::ErrorMeter;
@@ -11,6 +12,8 @@ use crate::{PassError, edit};
 
 /// Below this signal to noise, in decibels, a layer's values are no use.
 const COLLAPSED_DB: f64 = 10.0;
+/// Above this signal to noise, in decibels, a layer needs no advice, whatever its range is like.
+const POOR_DB: f64 = 20.0;
 /// A channel this many times larger than the middle one is an outlier.
 const OUTLIER: f32 = 8.0;
 /// A range this many times the root mean square leaves most integers unused.
@@ -36,7 +39,8 @@ pub struct LayerDiagnosis {
     pub op: String,
     /// Signal to quantisation noise over the samples, in decibels; infinite where nothing differs.
     pub sqnr_db: f64,
-    /// What is wrong with it, if anything is.
+    /// What is wrong with it, if its signal to noise is below 20 dB, or that of all its channels but a much larger one, and
+    /// its values show why.
     pub advice: Option<Advice>,
 }
 
@@ -105,12 +109,17 @@ pub fn diagnose(
             let tensor = edit::tensor(subgraph, output)?;
             let found: Option<Vec<_>> = bytes.iter().map(|bytes| decode(tensor, bytes)).collect();
             let expected = reference.at(&tensor.name)?;
-            if let (Some(found), Some(expected)) = (found, expected) {
+            let expected = expected.map(|values| values.into_iter().map(Cow::into_owned).collect());
+            if let (Some(found), Some::<Vec<_>>(expected)) = (found, expected) {
+                let sqnr_db = sqnr_db(&expected, &found);
                 layers.push(LayerDiagnosis {
                     name: tensor.name.clone(),
                     op: node.op_name(),
-                    sqnr_db: sqnr_db(&expected, &found),
-                    advice: advice(tensor, &expected),
+                    sqnr_db,
+                    advice: match sqnr_db < POOR_DB {
+                        true => advice(tensor, &expected),
+                        false => outlier(tensor, &expected, &found),
+                    },
                 });
             }
         }
@@ -146,6 +155,18 @@ fn advice(tensor: &Tensor, values: &[Vec<f32>]) -> Option<Advice> {
         let part = beyond / count;
         return Some(Advice::RangeTooNarrow { part });
     }
+    if let Some((channel, times)) = largest_channel(tensor, values) {
+        return Some(Advice::OutlierChannel { channel, times });
+    }
+    let square: f64 = all().map(|x| f64::from(x) * f64::from(x)).sum::<f64>() / count;
+    let range = f64::from(most.max(-least));
+    (square > 0.0 && range > WIDE * square.sqrt()).then(|| Advice::RangeTooWide {
+        times: range / square.sqrt(),
+    })
+}
+
+/// The channel that is much larger than the middle one, and how many times.
+fn largest_channel(tensor: &Tensor, values: &[Vec<f32>]) -> Option<(usize, f32)> {
     let channels = tensor.shape.last().max(1);
     let mut magnitudes = vec![0.0f32; channels];
     for row in values.iter().flat_map(|sample| sample.chunks(channels)) {
@@ -156,21 +177,25 @@ fn advice(tensor: &Tensor, values: &[Vec<f32>]) -> Option<Advice> {
     let mut sorted = magnitudes.clone();
     sorted.sort_by(f32::total_cmp);
     let middle = sorted.get(channels / 2).copied().unwrap_or(0.0);
-    let largest = magnitudes
-        .iter()
-        .enumerate()
-        .max_by(|(_, a), (_, b)| a.total_cmp(b));
-    if let Some((channel, &magnitude)) = largest
-        && channels > 2
-        && middle > 0.0
-        && magnitude > OUTLIER * middle
-    {
-        let times = magnitude / middle;
-        return Some(Advice::OutlierChannel { channel, times });
-    }
-    let square: f64 = all().map(|x| f64::from(x) * f64::from(x)).sum::<f64>() / count;
-    let range = f64::from(most.max(-least));
-    (square > 0.0 && range > WIDE * square.sqrt()).then(|| Advice::RangeTooWide {
-        times: range / square.sqrt(),
-    })
+    let largest = magnitudes.iter().enumerate();
+    let (channel, &magnitude) = largest.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let is_outlier = channels > 2 && middle > 0.0 && magnitude > OUTLIER * middle;
+    is_outlier.then(|| (channel, magnitude / middle))
+}
+
+/// A channel so large that it hides how little is left of the others: without it the signal to noise is poor.
+fn outlier(tensor: &Tensor, expected: &[Vec<f32>], found: &[Vec<f32>]) -> Option<Advice> {
+    extremes(tensor)?;
+    let (channel, times) = largest_channel(tensor, expected)?;
+    let channels = tensor.shape.last().max(1);
+    let others = |values: &[Vec<f32>]| -> Vec<Vec<f32>> {
+        let others = |values: &Vec<f32>| {
+            let values = values.iter().enumerate();
+            let values = values.filter(|(at, _)| at % channels != channel);
+            values.map(|(_, &value)| value).collect()
+        };
+        values.iter().map(others).collect()
+    };
+    let hidden = sqnr_db(&others(expected), &others(found)) < POOR_DB;
+    hidden.then_some(Advice::OutlierChannel { channel, times })
 }

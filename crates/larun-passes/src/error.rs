@@ -65,6 +65,20 @@ pub enum PassError {
         /// How many were given.
         found: usize,
     },
+    /// A value that is no element of an integer input.
+    #[error(
+        "calibration sample {index} has {value} for input `{name}`, which takes {element_type}: give whole numbers within its range"
+    )]
+    SampleElement {
+        /// Which sample.
+        index: usize,
+        /// The input.
+        name: String,
+        /// The type of its elements.
+        element_type: larun_graph::ops::ElementType,
+        /// The value.
+        value: f32,
+    },
     /// A sample without values for every input of the model.
     #[error("calibration sample {index} has {found} inputs, the model has {expected}")]
     SampleInputs {

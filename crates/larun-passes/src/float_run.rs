@@ -10,6 +10,7 @@ use larun_quant::QuantError;
 use rayon::prelude::*;
 
 use crate::PassError;
+use crate::integers::elements;
 
 /// Samples that one accumulator sees in a row. The partition must not depend on the number of threads, or sums would.
 const CHUNK: usize = 8;
@@ -68,7 +69,7 @@ pub(crate) fn is_streaming(graph: &Graph) -> bool {
 }
 
 /// Whether samples are run as one sequence: TensorFlow's calibrator keeps the state of an LSTM from sample to sample too.
-fn keeps_state(graph: &Graph) -> bool {
+pub(crate) fn keeps_state(graph: &Graph) -> bool {
     let is_lstm = |node: &Node| node.kind() == Some(OpKind::UnidirectionalSequenceLstm);
     is_streaming(graph)
         || graph
@@ -204,19 +205,74 @@ fn feed<A: Accumulate>(
     }
     for (input, values) in sample.iter().enumerate() {
         let info = interpreter.input_info(input).map_err(run_error)?;
+        let of_port = Port {
+            index,
+            name: info.name.to_string(),
+            element_type: info.element_type,
+        };
+        match info.element_type {
+            ElementType::Int32 => {
+                let bytes = elements::<i32>(values, |x| x.to_le_bytes().to_vec());
+                of_port.fill(interpreter.input_bytes_mut(input), bytes)?;
+                continue;
+            }
+            ElementType::Int64 => {
+                let bytes = elements::<i64>(values, |x| x.to_le_bytes().to_vec());
+                of_port.fill(interpreter.input_bytes_mut(input), bytes)?;
+                continue;
+            }
+            _ => {}
+        }
         let set = interpreter.set_input(input, values);
         set.map_err(|error| match error {
-            RunError::Length { expected, found } => PassError::SampleSize {
-                index,
-                name: info.name.to_string(),
-                expected,
-                found,
-            },
+            RunError::Length { expected, found } => of_port.size(expected, found),
             error => run_error(error),
         })?;
         watch.note(info.index, values);
     }
     Ok(())
+}
+
+/// An input of a sample, for messages.
+struct Port {
+    index: usize,
+    name: String,
+    element_type: ElementType,
+}
+
+impl Port {
+    fn size(&self, expected: usize, found: usize) -> PassError {
+        PassError::SampleSize {
+            index: self.index,
+            name: self.name.clone(),
+            expected,
+            found,
+        }
+    }
+
+    /// Sets an integer input.
+    fn fill(
+        &self,
+        place: Result<&mut [u8], RunError>,
+        bytes: Result<Vec<u8>, f32>,
+    ) -> Result<(), PassError> {
+        let bytes = bytes.map_err(|value| PassError::SampleElement {
+            index: self.index,
+            name: self.name.clone(),
+            element_type: self.element_type,
+            value,
+        })?;
+        let place = place.map_err(run_error)?;
+        if place.len() != bytes.len() {
+            let element = match self.element_type {
+                ElementType::Int64 => size_of::<i64>(),
+                _ => size_of::<i32>(),
+            };
+            return Err(self.size(place.len() / element, bytes.len() / element));
+        }
+        place.copy_from_slice(&bytes);
+        Ok(())
+    }
 }
 
 /// Shows the results of every node.
@@ -269,7 +325,7 @@ fn load_error(error: LoadError<'_>) -> PassError {
 fn run_error(error: RunError) -> PassError {
     match error {
         RunError::ElementType { found } if found != ElementType::Float32 => PassError::Interpreter(
-            format!("an input has {found} elements, calibration takes FLOAT32"),
+            format!("an input has {found} elements, calibration takes FLOAT32, INT32 and INT64"),
         ),
         error => PassError::Interpreter(error.to_string()),
     }

@@ -17,6 +17,7 @@ mod float_run;
 mod fold;
 mod fuse;
 mod groups;
+mod integers;
 mod layer_rounding;
 mod lockstep;
 mod mixed;

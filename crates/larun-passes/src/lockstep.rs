@@ -7,6 +7,7 @@ use larun_graph::{Graph, NodeId, Tensor, TensorId};
 use larun_quant::Affine;
 use rayon::prelude::*;
 
+use crate::integers::elements;
 use crate::stage::Stage;
 use crate::{PassError, edit};
 
@@ -85,19 +86,22 @@ impl Frontier {
         };
         let inputs: Vec<&Bytes> = stage.inputs.iter().map(read).collect::<Result<_, _>>()?;
         let samples = inputs.first().map_or(0, |input| input.len());
-        let run = |arena: &mut larun_micro::host::AlignedBytes, sample: usize| {
-            let inputs: Vec<&[u8]> = inputs
-                .iter()
-                .filter_map(|input| input.get(sample).map(Vec::as_slice))
-                .collect();
-            stage.run_in(arena, &inputs)
+        let run = |chunk: &[usize]| {
+            let mut arena = stage.arena();
+            let mut stage = stage.loaded(&mut arena)?;
+            let of_sample = |&sample: &usize| {
+                let inputs = inputs.iter().filter_map(|input| input.get(sample));
+                stage.run(&inputs.map(Vec::as_slice).collect::<Vec<_>>())
+            };
+            chunk.iter().map(of_sample).collect::<Result<Vec<_>, _>>()
         };
-        let by_sample: Vec<Vec<Vec<u8>>> = (0..samples)
-            .into_par_iter()
-            .map_init(|| stage.arena(), run)
-            .collect::<Result<_, _>>()?;
+        let samples: Vec<usize> = (0..samples).collect();
+        // To load a node takes as long as to run a small one some times: every thread does it once or twice.
+        let chunk = samples.len().div_ceil(2 * rayon::current_num_threads());
+        let chunks = samples.par_chunks(chunk.max(1)).map(run);
+        let by_sample: Vec<Vec<Vec<Vec<u8>>>> = chunks.collect::<Result<_, _>>()?;
         let mut by_output: Vec<Bytes> = stage.outputs.iter().map(|_| Vec::new()).collect();
-        for outputs in by_sample {
+        for outputs in by_sample.into_iter().flatten() {
             for (all, bytes) in by_output.iter_mut().zip(outputs) {
                 all.push(bytes);
             }
@@ -124,9 +128,24 @@ pub(crate) fn encode(tensor: &Tensor, reals: &[f32]) -> Result<Vec<u8>, PassErro
             let integers = reals.iter().map(|&x| affine.quantize_i16(x));
             bytes(integers.flat_map(i16::to_le_bytes).collect())
         }
+        (ElementType::Int32, None) => elements::<i32>(reals, |x| x.to_le_bytes().to_vec())
+            .map_err(|value| no_element(tensor, value)),
+        (ElementType::Int64, None) => elements::<i64>(reals, |x| x.to_le_bytes().to_vec())
+            .map_err(|value| no_element(tensor, value)),
         (found, _) => Err(PassError::Interpreter(format!(
-            "an input has {found} elements, samples are real numbers"
+            "input `{}` has {found} elements; samples are numbers for FLOAT32, INT32 and INT64 inputs",
+            tensor.name
         ))),
+    }
+}
+
+/// A value that is no element of an integer input. Which sample it is of is said by whoever knows.
+fn no_element(tensor: &Tensor, value: f32) -> PassError {
+    PassError::SampleElement {
+        index: 0,
+        name: tensor.name.clone(),
+        element_type: tensor.element_type,
+        value,
     }
 }
 

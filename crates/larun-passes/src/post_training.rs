@@ -1,21 +1,23 @@
 //! Post-training quantisation as a whole: from a float graph and samples to the quantised graph.
 
 use larun_graph::Graph;
-use larun_graph::ops::OpKind;
+use larun_quant::ObserverKind;
 use larun_quant::rounding::{Descent, RoundingMethod};
-use larun_quant::{IntegerRange, ObserverKind};
 
 use crate::evaluate::{Outputs, outputs, sqnr_db};
 use crate::float_run::is_streaming;
-use crate::quantize::{Activations, QuantizedGraph, RoundToNearest, quantize};
+use crate::quantize::QuantizedGraph;
 use crate::{
-    Calibration, Calibrator, ChannelStatistics, PassError, QuantizeOptions, Reconstruction,
-    cancel_moves, equalize_channels, fold_batch_norm, fold_constants, fuse_activations,
-    global_pools_to_means, negations_to_products, reconstruct,
+    Calibration, PassError, QuantizeOptions, cancel_moves, fold_batch_norm, fold_constants,
+    fuse_activations, global_pools_to_means, negations_to_products,
 };
 
-/// Samples that layers are corrected on, at most: their inner values are held in memory.
-const MOST_HELD: usize = 128;
+mod run;
+mod shared;
+
+use run::Run;
+use shared::{Shared, chosen};
+
 /// Samples of a large model that layers are corrected on by default, for the time that it takes.
 const FEW: usize = 32;
 /// A model of more multiplications than this is large.
@@ -99,9 +101,10 @@ pub fn quantize_after_training(
     };
     let (judged, count) = (FOLDS * ways.len(), samples.len());
     let mut tell = |step: usize, seen: usize| progress(step * count + seen, (judged + 1) * count);
-    let way = best_way(&graph, samples, options, &ways, &mut tell)?;
-    let mut run = Run::new(samples, options);
-    let mut found = run.quantize(&graph, way, |seen| tell(judged, seen))?;
+    let mut shared = Shared::new(&graph, samples, options);
+    let way = best_way(&mut shared, &ways, &mut tell)?;
+    let mut run = Run::new((0..count).collect(), shared.samples, options);
+    let mut found = run.quantize(&mut shared, way, |seen| tell(judged, seen))?;
     if ways.len() > 1 {
         found.sqnr_db = Some(run.measure(&graph, &found.quantized.graph)?);
     }
@@ -114,31 +117,33 @@ pub fn quantize_after_training(
 /// Every part of the samples is judged by what was fitted to the others ([`FOLDS`]-fold cross-validation): a method that only
 /// learns its samples by heart does not win.
 fn best_way(
-    graph: &Graph,
-    samples: &[Vec<&[f32]>],
-    options: &PostTraining,
+    shared: &mut Shared<'_>,
     ways: &[Way],
     progress: &mut impl FnMut(usize, usize),
 ) -> Result<Way, PassError> {
+    let (samples, options) = (shared.samples, shared.options);
     let first = ways.first().copied();
     let first = first.unwrap_or_else(|| Way::plain(options));
     if ways.len() < 2 || samples.len() < LEAST_JUDGED {
         return Ok(first);
     }
+    shared.prepare_folds()?;
     let mut expected = Outputs::new();
     let mut found = vec![Outputs::new(); ways.len()];
     for fold in 0..FOLDS {
-        let part = |judged: bool| -> Vec<_> {
-            let samples = samples.iter().enumerate();
-            let chosen = samples.filter(|(index, _)| (index % FOLDS == fold) == judged);
-            chosen.map(|(_, sample)| sample.clone()).collect()
+        let part = |judged: bool| -> Vec<usize> {
+            let indices = 0..samples.len();
+            indices
+                .filter(|index| (index % FOLDS == fold) == judged)
+                .collect()
         };
-        let (fitted, judged) = (part(false), part(true));
-        expected.extend(outputs(graph, &judged)?);
-        let mut run = Run::new(&fitted, options);
+        expected.extend(shared.outputs(&part(true))?);
+        let judged = chosen(samples, &part(true));
+        let mut run = Run::new(part(false), samples, options);
+        run.fold = Some(fold);
         for (index, (way, found)) in ways.iter().zip(&mut found).enumerate() {
             let step = fold * ways.len() + index;
-            let fit = run.quantize(graph, *way, |seen| progress(step, seen))?;
+            let fit = run.quantize(shared, *way, |seen| progress(step, seen))?;
             found.extend(outputs(&fit.quantized.graph, &judged)?);
         }
     }
@@ -249,130 +254,5 @@ impl Way {
             true => "as is".to_owned(),
             false => parts.join(", "),
         }
-    }
-}
-
-/// Whether each node's results follow from its inputs alone: it runs no subgraph and shares no variable.
-fn runs_node_by_node(graph: &Graph) -> bool {
-    let alone = |node: &larun_graph::Node| {
-        let shared = [
-            OpKind::VarHandle,
-            OpKind::ReadVariable,
-            OpKind::AssignVariable,
-        ];
-        node.kind().is_none_or(|kind| !shared.contains(&kind))
-    };
-    graph.subgraphs.len() == 1
-        && graph
-            .main()
-            .is_some_and(|main| main.nodes.iter().all(alone))
-}
-
-/// What the ways share.
-struct Run<'r> {
-    samples: &'r [Vec<&'r [f32]>],
-    options: &'r PostTraining,
-    /// The float graph's outputs.
-    reference: Option<Outputs>,
-    /// The float graph, its channels equalised.
-    equalized: Option<Graph>,
-    /// The ranges by whether channels were equalised, and by observer.
-    calibrations: Vec<((bool, ObserverKind), Calibration)>,
-}
-
-impl<'r> Run<'r> {
-    fn new(samples: &'r [Vec<&'r [f32]>], options: &'r PostTraining) -> Self {
-        Self {
-            samples,
-            options,
-            reference: None,
-            equalized: None,
-            calibrations: Vec::new(),
-        }
-    }
-
-    /// Quantises in one way.
-    fn quantize(
-        &mut self,
-        graph: &Graph,
-        way: Way,
-        progress: impl FnMut(usize),
-    ) -> Result<PostTrained, PassError> {
-        let float = match way.equalize {
-            true => self.equalize(graph)?,
-            false => graph.clone(),
-        };
-        let calibration = self.calibrate(&float, way, progress)?;
-        let mut quantized = quantize(
-            float.clone(),
-            &calibration,
-            &self.options.quantize,
-            &RoundToNearest,
-        )?;
-        if (way.correct || way.rounding.is_some()) && runs_node_by_node(&quantized.graph) {
-            let held = enough(graph, self.samples, self.options)?.min(MOST_HELD);
-            let reconstruction = Reconstruction {
-                rounding: way.rounding,
-                keep_biases: !way.correct,
-            };
-            let held = self.samples.get(..held).unwrap_or_default();
-            quantized.graph =
-                reconstruct(&float, quantized.graph, held, &reconstruction, |_, _| ())?;
-        }
-        Ok(PostTrained {
-            quantized,
-            float,
-            calibration,
-            ways: way.name(),
-            sqnr_db: None,
-        })
-    }
-
-    fn equalize(&mut self, graph: &Graph) -> Result<Graph, PassError> {
-        if let Some(equalized) = &self.equalized {
-            return Ok(equalized.clone());
-        }
-        let statistics = ChannelStatistics::of(graph, self.samples.iter().cloned())?;
-        let equalized = equalize_channels(graph.clone(), &statistics)?;
-        Ok(self.equalized.insert(equalized).clone())
-    }
-
-    fn calibrate(
-        &mut self,
-        float: &Graph,
-        way: Way,
-        progress: impl FnMut(usize),
-    ) -> Result<Calibration, PassError> {
-        let key = (way.equalize, way.observer);
-        if let Some((_, known)) = self.calibrations.iter().find(|(of, _)| *of == key) {
-            return Ok(known.clone());
-        }
-        let scheme = self.options.quantize.scheme;
-        if !scheme.needs_calibration() {
-            return Ok(Calibration::default());
-        }
-        let integers = match scheme.layer().activations {
-            Activations::Int16 => IntegerRange::INT16,
-            _ => IntegerRange::INT8,
-        };
-        let mut calibrator = Calibrator::with_observer(float, way.observer, integers)?;
-        calibrator.observe_with_progress(self.samples.iter().cloned(), progress)?;
-        let calibration = calibrator.finish()?;
-        self.calibrations.push((key, calibration.clone()));
-        Ok(calibration)
-    }
-
-    /// Signal to noise on as many samples as are enough.
-    fn measure(&mut self, float: &Graph, quantized: &Graph) -> Result<f64, PassError> {
-        let count = enough(float, self.samples, self.options)?;
-        let samples = self.samples.get(..count).unwrap_or_default();
-        if self.reference.is_none() {
-            self.reference = Some(outputs(float, samples)?);
-        }
-        let found = outputs(quantized, samples)?;
-        Ok(self
-            .reference
-            .as_ref()
-            .map_or(0.0, |expected| sqnr_db(expected, &found)))
     }
 }

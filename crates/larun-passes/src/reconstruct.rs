@@ -1,5 +1,6 @@
 //! A quantised graph made to follow its float graph, layer by layer, on sample data.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use larun_graph::ops::Role;
@@ -7,6 +8,7 @@ use larun_graph::{Graph, NodeId, TensorId};
 use larun_quant::rounding::RoundingMethod;
 
 use crate::bias_correction::BiasedLayer;
+use crate::channels::bias_operand;
 use crate::layer_rounding::{round_layer, weights_of};
 use crate::lockstep::{Frontier, decode};
 use crate::{PassError, edit};
@@ -57,12 +59,26 @@ pub fn correct_biases(
 /// When a sample does not fit the model or a node cannot be run alone.
 pub fn reconstruct(
     float: &Graph,
+    integer: Graph,
+    samples: &[Vec<&[f32]>],
+    options: &Reconstruction,
+    progress: impl FnMut(usize, usize),
+) -> Result<Graph, PassError> {
+    let reference = Reference::new(float, samples)?;
+    reconstruct_by(reference, integer, samples, options, progress)
+}
+
+/// [`reconstruct`] after the values of a reference.
+///
+/// # Errors
+/// As that.
+pub(crate) fn reconstruct_by(
+    mut reference: Reference<'_>,
     mut integer: Graph,
     samples: &[Vec<&[f32]>],
     options: &Reconstruction,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Graph, PassError> {
-    let mut reference = Reference::new(float, samples)?;
     let mut frontier = Frontier::new(&integer, samples)?;
     let count = edit::main(&integer)?.nodes.len();
     for index in 0..count {
@@ -115,17 +131,40 @@ fn round(
     }
 }
 
-/// The float graph, run as far as the values that were asked for.
+/// The real values of a graph by name: of each a piece for each sample.
+pub(crate) type Known = HashMap<String, Vec<Vec<f32>>>;
+
+/// The float graph and its values.
 pub(crate) struct Reference<'g> {
     graph: &'g Graph,
-    frontier: Frontier,
-    done: usize,
     /// Which node gives the value of a name.
     nodes: HashMap<&'g str, (usize, TensorId)>,
+    values: Values<'g>,
+}
+
+enum Values<'g> {
+    /// The graph is run as far as the values that were asked for.
+    Run { frontier: Frontier, done: usize },
+    /// They were computed before: which samples of them to take.
+    Known(&'g Known, &'g [usize]),
 }
 
 impl<'g> Reference<'g> {
     pub(crate) fn new(graph: &'g Graph, samples: &[Vec<&[f32]>]) -> Result<Self, PassError> {
+        let frontier = Frontier::new(graph, samples)?;
+        Self::of(graph, Values::Run { frontier, done: 0 })
+    }
+
+    /// Of values that are known, those of the samples with these numbers.
+    pub(crate) fn known(
+        graph: &'g Graph,
+        known: &'g Known,
+        samples: &'g [usize],
+    ) -> Result<Self, PassError> {
+        Self::of(graph, Values::Known(known, samples))
+    }
+
+    fn of(graph: &'g Graph, values: Values<'g>) -> Result<Self, PassError> {
         let subgraph = edit::main(graph)?;
         let mut nodes = HashMap::new();
         for (index, node) in subgraph.nodes.iter().enumerate() {
@@ -135,24 +174,34 @@ impl<'g> Reference<'g> {
         }
         Ok(Self {
             graph,
-            frontier: Frontier::new(graph, samples)?,
-            done: 0,
             nodes,
+            values,
         })
     }
 
     /// The real values of a name, a piece for each sample; `None` where the graph has none.
-    pub(crate) fn at(&mut self, name: &str) -> Result<Option<Vec<Vec<f32>>>, PassError> {
+    pub(crate) fn at(&mut self, name: &str) -> Result<Option<Vec<Cow<'g, [f32]>>>, PassError> {
         let Some(&(node, output)) = self.nodes.get(name) else {
             return Ok(None);
         };
-        while self.done <= node {
-            self.frontier.advance(self.graph, NodeId::new(self.done))?;
-            self.done += 1;
+        let (frontier, done) = match &mut self.values {
+            Values::Run { frontier, done } => (frontier, done),
+            Values::Known(known, samples) => {
+                let Some(all) = known.get(name) else {
+                    return Ok(None);
+                };
+                let chosen = samples.iter().filter_map(|&sample| all.get(sample));
+                return Ok(Some(chosen.map(|v| Cow::Borrowed(&v[..])).collect()));
+            }
+        };
+        while *done <= node {
+            frontier.advance(self.graph, NodeId::new(*done))?;
+            *done += 1;
         }
         let tensor = edit::tensor(edit::main(self.graph)?, output)?;
-        let values = self.frontier.get(output);
-        Ok(values.and_then(|bytes| bytes.iter().map(|bytes| decode(tensor, bytes)).collect()))
+        let decode = |bytes: &Vec<u8>| decode(tensor, bytes).map(Cow::Owned);
+        let values = frontier.get(output);
+        Ok(values.and_then(|bytes| bytes.iter().map(decode).collect()))
     }
 
     /// The weights of the layer that gives the value of a name.
@@ -163,4 +212,47 @@ impl<'g> Reference<'g> {
         let node = edit::node(edit::main(self.graph)?, NodeId::new(index))?;
         Ok(weights_of(node).and_then(|(weights, _)| self.graph.values(weights).ok()))
     }
+}
+
+/// The values that biases are corrected after and the graph's outputs, where they take `most_bytes` at most for all samples.
+///
+/// # Errors
+/// When a sample does not fit the model or a node cannot be run alone.
+pub(crate) fn known_values(
+    float: &Graph,
+    samples: &[Vec<&[f32]>],
+    most_bytes: usize,
+) -> Result<Option<Known>, PassError> {
+    let subgraph = edit::main(float)?;
+    let mut outputs = Vec::new();
+    for node in subgraph
+        .nodes
+        .iter()
+        .filter(|node| bias_operand(node).is_some())
+    {
+        outputs.extend(node.outputs.first().copied());
+    }
+    // The graph's own too, to compare with.
+    outputs.extend(subgraph.outputs.iter().copied());
+    let mut elements = 0usize;
+    for &output in &outputs {
+        let shape = &edit::tensor(subgraph, output)?.shape;
+        elements = elements.saturating_add(shape.elements().unwrap_or(usize::MAX));
+    }
+    let bytes = elements
+        .saturating_mul(samples.len())
+        .saturating_mul(size_of::<f32>());
+    if bytes > most_bytes {
+        return Ok(None);
+    }
+    let mut reference = Reference::new(float, samples)?;
+    let mut known = Known::new();
+    for output in outputs {
+        let name = edit::name(float, output)?;
+        if let Some(values) = reference.at(name)? {
+            let values = values.into_iter().map(Cow::into_owned).collect();
+            known.insert(name.to_owned(), values);
+        }
+    }
+    Ok(Some(known))
 }

@@ -52,27 +52,41 @@ impl Stage {
     /// # Errors
     /// When an input has another size than its tensor, or the inference fails.
     pub(crate) fn run(&self, inputs: &[&[u8]]) -> Result<Vec<Vec<u8>>, PassError> {
-        let mut arena = self.arena.clone();
-        self.run_in(&mut arena, inputs)
+        self.loaded(&mut self.arena())?.run(inputs)
     }
 
-    /// Memory for [`run_in`](Self::run_in).
+    /// Memory for [`loaded`](Self::loaded).
     pub(crate) fn arena(&self) -> AlignedBytes {
         self.arena.clone()
     }
 
-    /// As [`run`](Self::run), in memory that the caller keeps from one run to the next.
+    /// The node, ready to run any number of times.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
-    pub(crate) fn run_in(
-        &self,
-        arena: &mut [u8],
-        inputs: &[&[u8]],
-    ) -> Result<Vec<Vec<u8>>, PassError> {
-        let fault = |error: &dyn core::fmt::Display| PassError::Interpreter(error.to_string());
-        let mut interpreter =
-            Interpreter::new(&self.model, kernels::ALL, arena).map_err(|e| fault(&e))?;
+    /// When the memory is not [`arena`](Self::arena)'s.
+    pub(crate) fn loaded<'s>(&'s self, arena: &'s mut [u8]) -> Result<Loaded<'s>, PassError> {
+        let interpreter = Interpreter::new(&self.model, kernels::ALL, arena);
+        Ok(Loaded {
+            interpreter: interpreter.map_err(|e| fault(&e))?,
+            outputs: self.outputs.len(),
+        })
+    }
+}
+
+/// A node in its memory.
+pub(crate) struct Loaded<'s> {
+    interpreter: Interpreter<'s, 's>,
+    outputs: usize,
+}
+
+impl Loaded<'_> {
+    /// As [`Stage::run`].
+    ///
+    /// # Errors
+    /// As that.
+    pub(crate) fn run(&mut self, inputs: &[&[u8]]) -> Result<Vec<Vec<u8>>, PassError> {
+        let interpreter = &mut self.interpreter;
+        interpreter.reset().map_err(|e| fault(&e))?;
         for (index, bytes) in inputs.iter().enumerate() {
             let input = interpreter.input_bytes_mut(index).map_err(|e| fault(&e))?;
             if input.len() != bytes.len() {
@@ -89,8 +103,12 @@ impl Stage {
                 .map_err(|e| fault(&e))?
                 .to_vec())
         };
-        (0..self.outputs.len()).map(bytes).collect()
+        (0..self.outputs).map(bytes).collect()
     }
+}
+
+fn fault(error: &dyn core::fmt::Display) -> PassError {
+    PassError::Interpreter(error.to_string())
 }
 
 /// A graph of one node, and what its inputs are called in the graph that the node is from.

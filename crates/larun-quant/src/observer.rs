@@ -156,16 +156,22 @@ impl Observer for MinMax {
     }
 }
 
-/// The extremes of finite values, in lanes that do not wait for each other.
+/// The extremes of finite values, in lanes that do not wait for each other and that fill vectors.
 fn extremes(values: &[f32]) -> MinMax {
-    let (rows, rest) = values.as_chunks::<8>();
-    let mut lanes = [MinMax::new(); 8];
+    const LANES: usize = 16;
+    let (rows, rest) = values.as_chunks::<LANES>();
+    let (mut least, mut most) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
     for row in rows {
-        for (lane, &value) in lanes.iter_mut().zip(row) {
-            lane.widen(value);
+        for (least, &value) in least.iter_mut().zip(row) {
+            *least = if value < *least { value } else { *least };
+        }
+        for (most, &value) in most.iter_mut().zip(row) {
+            *most = if value > *most { value } else { *most };
         }
     }
-    let mut all = lanes.into_iter().fold(MinMax::new(), MinMax::union);
+    let lanes = least.into_iter().zip(most);
+    let lanes = lanes.map(|(min, max)| MinMax { min, max });
+    let mut all = lanes.fold(MinMax::new(), MinMax::union);
     rest.iter().for_each(|&value| all.widen(value));
     all
 }

@@ -223,6 +223,11 @@ impl AeqRule {
             "min_max_uniform_quantize" => config.layer(Algorithm::MinMax).map_err(bad)?,
             "MSE" => config.layer(Algorithm::LeastSquares).map_err(bad)?,
             "OCTAV" => config.layer(Algorithm::Octav).map_err(bad)?,
+            "GPTQ" => {
+                let reason = "GPTQ rounds by the samples that a layer sees, which a rule does not have: \
+                              `larun quantize --scheme int8 --optimize` rounds every layer so; here use MSE";
+                return Err(bad(reason.to_owned()));
+            }
             other => return Err(bad(format!("the algorithm `{other}` is not known"))),
         };
         Ok(Rule {
@@ -256,6 +261,12 @@ impl AeqConfig {
             None => None,
             Some("TENSORWISE") => Some(Granularity::PerTensor),
             Some("CHANNELWISE") => Some(Granularity::PerChannel),
+            Some(blocks) if blocks.starts_with("BLOCKWISE") => {
+                return Err(format!(
+                    "the granularity `{blocks}` gives blocks of a row scales of their own, which neither TensorFlow \
+                     Lite Micro nor LARUN's interpreter multiplies by: use CHANNELWISE"
+                ));
+            }
             Some(other) => {
                 return Err(format!("the granularity `{other}` is not supported"));
             }
@@ -358,7 +369,16 @@ mod tests {
             ("[1", "not valid JSON"),
             (
                 "[{\"regex\": \"\", \"operation\": \"*\", \"algorithm_key\": \"GPTQ\"}]",
-                "the algorithm `GPTQ` is not known",
+                "rule 0 of the recipe: GPTQ rounds by the samples",
+            ),
+            (
+                "[{\"regex\": \"\", \"operation\": \"*\", \"algorithm_key\": \"SPQR\"}]",
+                "the algorithm `SPQR` is not known",
+            ),
+            (
+                "[{\"regex\": \"\", \"operation\": \"FULLY_CONNECTED\", \"algorithm_key\": \"MSE\", \"op_config\": {
+                  \"weight_tensor_config\": {\"num_bits\": 4, \"granularity\": \"BLOCKWISE_32\", \"dtype\": \"INT\"}}}]",
+                "the granularity `BLOCKWISE_32` gives blocks",
             ),
         ] {
             let error = Recipe::parse(text).unwrap_err().to_string();

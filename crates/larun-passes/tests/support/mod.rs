@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod uneven;
+
 use larun_graph::ops::{
     Activation, AddOptions, BatchNormOptions, ConcatenationOptions, Conv2DOptions, ElementType,
     FullyConnectedOptions, NoOptions, Op, Padding, Pool2DOptions, ReducerOptions, SoftmaxOptions,

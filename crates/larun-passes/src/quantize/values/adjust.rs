@@ -13,8 +13,31 @@ use crate::PassError;
 
 impl Builder<'_> {
     /// Gives what was always 0 the scale of the result that it goes into: any scale holds 0, but one that is far from those beside
-    /// it costs fixed-point arithmetic its precision, or is refused.
+    /// it costs fixed-point arithmetic its precision, or is refused. What goes into that has its scale in turn.
     pub(super) fn scale_zeros(&self, values: &mut [Value], zeros: &[bool], sharing: &mut Sharing) {
+        let mut zeros = zeros.to_vec();
+        loop {
+            let scales = self.scales_beside(values, &zeros, sharing);
+            if scales.is_empty() {
+                return;
+            }
+            // Those that have a scale now are no longer among the zeros: there is an end.
+            for (at, (value, zero)) in values.iter_mut().zip(&mut zeros).enumerate() {
+                if let (true, Some(&scale)) = (*zero, scales.get(&sharing.groups.find(at))) {
+                    value.affine = Affine::new(scale, 0);
+                    *zero = false;
+                }
+            }
+        }
+    }
+
+    /// The scales that groups of zeros find beside them.
+    fn scales_beside(
+        &self,
+        values: &[Value],
+        zeros: &[bool],
+        sharing: &mut Sharing,
+    ) -> HashMap<usize, f32> {
         let is_zero = |value: usize| zeros.get(value) == Some(&true);
         let mut scales: HashMap<usize, f32> = HashMap::new();
         for (id, node, outputs) in self.integer_nodes() {
@@ -32,11 +55,7 @@ impl Builder<'_> {
                 }
             }
         }
-        for (at, value) in values.iter_mut().enumerate().filter(|(at, _)| is_zero(*at)) {
-            if let Some(&scale) = scales.get(&sharing.groups.find(at)) {
-                value.affine = Affine::new(scale, 0);
-            }
-        }
+        scales
     }
 
     /// Widens the scale of results that are far smaller than what they are made of: a difference of large and nearly equal numbers.
