@@ -14,12 +14,27 @@ struct Range {
     max: f32,
 }
 
+/// Exact scales where the corpus records one that is more than a unit in the last place off: model, tensor and scale, as
+/// `exact_scales.py` beside this file computes it in float64.
+const EXACT: [(&str, &str, f64); 1] = [(
+    "lstm_small",
+    "model/dense/MatMul;model/dense/BiasAdd",
+    0.022_425_138_515_841_07,
+)];
+
+/// Units in the last place of float32 between a scale and an exact one.
+fn units_off(scale: f32, exact: f64) -> f64 {
+    let rounded = exact as f32;
+    let unit = f64::from(f32::from_bits(rounded.to_bits() + 1)) - f64::from(rounded);
+    (f64::from(scale) - exact).abs() / unit
+}
+
 #[test]
 fn scales_follow_the_extremes_of_the_float_values() {
     let Some(corpus) = corpus_dir("scales_follow_the_extremes_of_the_float_values") else {
         return;
     };
-    let (mut checked, mut exact) = (0, 0);
+    let (mut checked, mut off) = (0, Vec::new());
     for model in quant_models(&corpus).unwrap() {
         let ranges = std::fs::read(model.dir.join("fp32_ranges.json")).unwrap();
         let ranges: Vec<Range> = serde_json::from_slice(&ranges).unwrap();
@@ -52,9 +67,20 @@ fn scales_follow_the_extremes_of_the_float_values() {
             let expected = Affine::from_range(range.min, range.max).unwrap();
             let apart = found.scale.to_bits().abs_diff(expected.scale.to_bits());
             let place = format!("{} {}", model.name, tensor.name);
-            // The extremes are another runtime's, whose float kernels sum in another order.
-            assert!(apart <= 8, "{place}: {found:?}, expected {expected:?}");
-            exact += usize::from(apart <= 1);
+            let known =
+                |(of, name, _): &&(&str, &str, f64)| *of == model.name && *name == tensor.name;
+            let exact = EXACT.iter().find(known).map(|(_, _, exact)| *exact);
+            let right = match exact {
+                None => apart <= 1,
+                // The recorded one is not to be copied.
+                Some(exact) => {
+                    units_off(found.scale, exact) <= 1.0 && units_off(expected.scale, exact) > 1.0
+                }
+            };
+            if !right {
+                let message = format!("{place}: {apart} apart, {found:?}, expected {expected:?}");
+                off.push(message);
+            }
             assert_eq!(found.zero_point, expected.zero_point, "{place}");
             checked += 1;
         }
@@ -63,10 +89,7 @@ fn scales_follow_the_extremes_of_the_float_values() {
             .unwrap();
         assert!(input.quantization.is_some(), "{}", model.name);
     }
-    assert!(
-        20 * exact >= 19 * checked,
-        "{exact} of {checked} within one unit in the last place"
-    );
+    assert!(off.is_empty(), "{} of {checked}: {off:#?}", off.len());
     assert!(checked > 100, "only {checked} scales were compared");
 }
 
