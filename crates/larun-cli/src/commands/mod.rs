@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod dense;
 mod export;
 mod inspect;
 mod optimize;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use larun::device::{self, Budget, FitReport};
 use larun::optimize::{OptimizeRequest, Outcome, QatRequest, Source, optimize};
-use larun::passes::{Border, DenseWeights, QuantizeOptions};
+use larun::passes::{Border, QuantizeOptions};
 use larun::report::OptimizeReport;
 use larun::train::{Augmentation, QatConfig, TrainConfig};
 
+use super::dense::DenseArgs;
 use super::print_json;
 use crate::failure::Failure;
 use crate::progress::Reporter;
@@ -103,9 +104,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 10, value_name = "EPOCHS")]
     fine_tune: usize,
 
-    /// One weight scale per output of dense layers too; runtimes from before 2024 misread such files
-    #[arg(long)]
-    per_channel_dense: bool,
+    #[command(flatten)]
+    dense: DenseArgs,
 
     /// What the model is called in model.h [default: NAME_model]
     #[arg(long)]
@@ -214,10 +214,7 @@ impl Args {
             calibration_samples: self.calibration_samples,
             quantization: QuantizeOptions {
                 border: Border::Integer,
-                dense: match self.per_channel_dense {
-                    true => DenseWeights::PerChannel,
-                    false => DenseWeights::PerTensor,
-                },
+                dense: self.dense.weights(),
                 ..QuantizeOptions::default()
             },
             name: self.name,

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use larun::Model;
 use larun::optimize::Progress;
-use larun::passes::{
-    Border, Budget, DenseWeights, Effort, QuantizeOptions, Recipe, Scheme, Unsupported,
-};
+use larun::passes::{Border, Budget, Effort, QuantizeOptions, Recipe, Scheme, Unsupported};
 use larun::quant::ObserverKind;
 use larun::quantize::{Plan, QuantizeReport, Request, Samples, quantize_file};
 
+use super::dense::DenseArgs;
 use super::print_json;
 use crate::failure::Failure;
 use crate::progress::Reporter;
@@ -101,9 +100,8 @@ pub(crate) struct Args {
     #[arg(long)]
     sensitivity: bool,
 
-    /// One weight scale for each dense layer, not one per output: runtimes from before 2024 misread the latter
-    #[arg(long)]
-    per_tensor_dense: bool,
+    #[command(flatten)]
+    dense: DenseArgs,
 
     /// Show what became of each layer
     #[arg(long)]
@@ -237,10 +235,7 @@ impl Args {
                 Io::Float => Border::Float,
                 Io::Int => Border::Integer,
             },
-            dense: match self.per_tensor_dense {
-                true => DenseWeights::PerTensor,
-                false => DenseWeights::PerChannel,
-            },
+            dense: self.dense.weights(),
             unsupported: match self.leave_float {
                 true => Unsupported::LeaveFloat,
                 false => Unsupported::Refuse,
