@@ -1,6 +1,6 @@
 """Quantises the corpus's float models by every scheme and runs what comes out in the real runtimes.
 
-usage: quantized_runtimes.py LARUN CORPUS [--models A,B] [--schemes X,Y] [--io int,float] [--cases N]
+usage: quantized_runtimes.py LARUN CORPUS [--models A,B] [--schemes X,Y] [--io int,float] [--cases N] [--verbose]
 
 LARUN is the built command, CORPUS the folder with `quant/` and `ops/`. Every file must load and run in LiteRT with its
 reference kernels, or its others where it has no reference (binary weights excepted: they need an operator of TensorFlow Lite
@@ -8,6 +8,8 @@ Micro), and in TensorFlow Lite Micro where
 that has the scheme; there `larun run` must give the same bytes. LiteRT computes fully connected layers and LSTMs otherwise
 than Micro: how far it is off is printed, and for schemes on real activations, where it is the reference, bounded. With
 --cases, the float models of N conversion cases of `ops/` are put through the same. Exit status 1 when something fails.
+
+Printed are what fails and a line of totals for each scheme; with --verbose a line for each file.
 
 Needs numpy, tflite-micro and ai-edge-litert.
 """
@@ -182,7 +184,7 @@ def conversion_cases(corpus, count, folder):
 
 
 def check(larun, case, scheme, io, folder):
-    """A line of the table, and what failed."""
+    """A line of the table, what failed, and what ran where."""
     folder = Path(folder)
     out = folder / "out.tflite"
     float_ports = Ports(case.model)
@@ -194,7 +196,7 @@ def check(larun, case, scheme, io, folder):
         "--leave-float", "-q", "-o", out,
     )
     if refusal:
-        return f"{case.name} | {scheme} | {io} | refused: {refusal}", ["quantise"]
+        return f"{case.name} | {scheme} | {io} | refused: {refusal}", ["quantise"], {"refused"}
     ports = Ports(out)
     inputs = [quantized(values, port) for values, port in zip(case.test, ports.inputs)]
     for i, values in enumerate(inputs):
@@ -202,7 +204,7 @@ def check(larun, case, scheme, io, folder):
     files = [arg for i in range(len(inputs)) for arg in ("--input", folder / f"in{i}.npy")]
     fault = command(larun, "run", out, *files, "--sets", "--reset", "--output-dir", folder)
     if fault:
-        return f"{case.name} | {scheme} | {io} | LARUN: {fault}", ["larun"]
+        return f"{case.name} | {scheme} | {io} | LARUN: {fault}", ["larun"], set()
     ours = [np.load(folder / f"out{i}.npy") for i in range(len(ports.outputs))]
 
     np_float = [values.reshape(len(values), *port[1]) for values, port in zip(case.test, float_ports.inputs)]
@@ -212,10 +214,10 @@ def check(larun, case, scheme, io, folder):
     reference_dir = folder / "reference"
     fault = command(larun, "run", case.model, *files, "--sets", "--reset", "--output-dir", reference_dir)
     if fault:
-        return f"{case.name} | {scheme} | {io} | float model in LARUN: {fault}", ["float"]
+        return f"{case.name} | {scheme} | {io} | float model in LARUN: {fault}", ["float"], set()
     expected = [np.load(reference_dir / f"out{i}.npy") for i in range(len(ports.outputs))]
 
-    failures = []
+    failures, ran = [], set()
     flat = lambda arrays: np.concatenate([real(a, p).ravel() for a, p in zip(arrays, ports.outputs)])
     truth = np.concatenate([array.ravel() for array in expected])
     cells = [f"{out.stat().st_size:,}", f"{sqnr(truth, flat(ours)):.2f}"]
@@ -229,12 +231,33 @@ def check(larun, case, scheme, io, folder):
             continue
         results = [r.reshape(o.shape) for r, o in zip(results, ours)]
         off = sum(int((r != o).sum()) for r, o in zip(results, ours))
+        ran |= {name} if off else {name, f"{name} alike"}
         cells.append(f"{sqnr(truth, flat(results)):.2f}, {off} differ")
         if name == "micro" and wanted and off and all(o.dtype != np.float32 for o in ours):
             failures.append("micro: other bytes")
         if name == "litert" and scheme not in IN_MICRO and sqnr(flat(results), flat(ours)) < REAL_AGREEMENT:
             failures.append("litert: too far")
-    return " | ".join([case.name, scheme, io, *cells]), failures
+    return " | ".join([case.name, scheme, io, *cells]), failures, ran
+
+
+class Totals:
+    """What became of the files of a scheme."""
+
+    COUNTED = ["refused", "litert", "litert alike", "micro", "micro alike"]
+    TITLES = ["files", "refused", "run in LiteRT", "alike", "run in TFLM", "alike", "failures"]
+
+    def __init__(self):
+        self.files = self.failures = 0
+        self.seen = dict.fromkeys(self.COUNTED, 0)
+
+    def add(self, failures, ran):
+        self.files += 1
+        self.failures += len(failures)
+        for what in ran:
+            self.seen[what] += 1
+
+    def cells(self):
+        return [self.files, *self.seen.values(), self.failures]
 
 
 def runtime(name, model, folder, inputs, outputs):
@@ -256,19 +279,26 @@ def main():
     parser.add_argument("--schemes", type=lambda text: text.split(","), default=SCHEMES)
     parser.add_argument("--io", type=lambda text: text.split(","), default=["int", "float"])
     parser.add_argument("--cases", type=int, default=0)
+    parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
-    failed = 0
-    print("model | scheme | border | bytes | LARUN dB | LiteRT dB | TFLM dB", flush=True)
+    totals = {scheme: Totals() for scheme in args.schemes}
+    if args.verbose:
+        print("model | scheme | border | bytes | LARUN dB | LiteRT dB | TFLM dB", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         cases = list(float_models(args.corpus, args.models))
         cases += conversion_cases(args.corpus, args.cases, folder)
         for case in cases:
             for scheme in args.schemes:
                 for io in args.io if scheme in IN_MICRO else ["float"]:
-                    line, failures = check(args.larun, case, scheme, io, folder)
-                    print(line + (f" | FAILED {', '.join(failures)}" if failures else ""), flush=True)
-                    failed += len(failures)
-    print(f"{failed} failures")
+                    line, failures, ran = check(args.larun, case, scheme, io, folder)
+                    totals[scheme].add(failures, ran)
+                    if failures or args.verbose:
+                        print(line + (f" | FAILED {', '.join(failures)}" if failures else ""), flush=True)
+    print(" | ".join(["scheme", *Totals.TITLES]))
+    for scheme, total in totals.items():
+        print(" | ".join(map(str, [scheme, *total.cells()])))
+    failed = sum(total.failures for total in totals.values())
+    print(f"{len(cases)} models, {sum(total.files for total in totals.values())} files, {failed} failures")
     return 1 if failed else 0
 
 

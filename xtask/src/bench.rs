@@ -34,6 +34,8 @@ enum Machine {
     Quantize(QuantizeArgs),
     /// Training: seconds of an epoch beside Keras, on the same networks, batches and data
     Train(TrainArgs),
+    /// Test accuracy of trained networks by quantisation scheme, on labelled data
+    Schemes(SchemesArgs),
 }
 
 #[derive(clap::Args)]
@@ -78,6 +80,25 @@ struct CompressArgs {
 }
 
 #[derive(clap::Args)]
+struct SchemesArgs {
+    /// A Python that has numpy
+    #[arg(long, default_value = "target/ci/venv/bin/python")]
+    python: PathBuf,
+    /// Which data sets; none: five of light curves and spectra
+    #[arg(long, value_delimiter = ',')]
+    sets: Vec<String>,
+    /// Seeds that each network is trained from
+    #[arg(long, default_value_t = 3)]
+    seeds: u32,
+    /// Epochs of training
+    #[arg(long, default_value_t = 30)]
+    epochs: u32,
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
 struct QuantizeArgs {
     /// Where the float models are: a corpus, or a folder of folders with tf_fp32, calib.npy and test.npy
     #[arg(long, value_name = "DIR")]
@@ -88,6 +109,9 @@ struct QuantizeArgs {
     /// Measure seconds and peak memory, not nearness
     #[arg(long, requires = "tensorflow", requires = "ai_edge")]
     time: bool,
+    /// Time networks made with Keras instead, from which TensorFlow's whole converter starts
+    #[arg(long, requires = "time")]
+    keras: bool,
     /// A Python that has tensorflow
     #[arg(long, value_name = "PYTHON")]
     tensorflow: Option<PathBuf>,
@@ -140,6 +164,38 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         Machine::Compress(args) => compress(args),
         Machine::Quantize(args) => quantize(args),
         Machine::Train(args) => train(args),
+        Machine::Schemes(args) => schemes(args),
+    }
+}
+
+/// Trained float models are kept in `target/schemes`.
+fn schemes(args: &SchemesArgs) -> Result<ExitCode, Error> {
+    let root = workspace_root();
+    let data = std::env::var_os("LARUN_DATA").ok_or(Error::NoData)?;
+    let built = build_with(&root, &["larun-cli", "--bin", "larun"])?;
+    if built != ExitCode::SUCCESS {
+        return Ok(built);
+    }
+    let mut script = Command::new(python(&root, &args.python));
+    script.arg(root.join("xtask/scripts/bench_schemes.py"));
+    script.arg(built_program(&root, "larun")).arg(data);
+    script.arg("--work").arg(root.join("target/schemes"));
+    script.args(["--seeds", &args.seeds.to_string()]);
+    script.args(["--epochs", &args.epochs.to_string()]);
+    if !args.sets.is_empty() {
+        script.args(["--sets", &args.sets.join(",")]);
+    }
+    if let Some(json) = &args.json {
+        script.arg("--json").arg(json);
+    }
+    status(&mut script)
+}
+
+/// Relative to the folder that the command was started in, or else to the workspace.
+fn python(root: &Path, python: &Path) -> PathBuf {
+    match python.exists() {
+        true => python.to_owned(),
+        false => root.join(python),
     }
 }
 
@@ -208,12 +264,7 @@ fn host(args: &HostArgs) -> Result<ExitCode, Error> {
         return Ok(built);
     }
     let program = built_program(&root, "bench_host");
-    // Relative to the folder that the command was started in, or else to the workspace.
-    let python = match args.python.exists() {
-        true => args.python.clone(),
-        false => root.join(&args.python),
-    };
-    let mut script = Command::new(python);
+    let mut script = Command::new(python(&root, &args.python));
     script.arg(root.join("xtask/scripts/bench_host.py"));
     script.arg(program);
     script.args(["--rounds", &args.rounds.to_string()]);
@@ -231,9 +282,14 @@ fn quantize(args: &QuantizeArgs) -> Result<ExitCode, Error> {
         return Ok(built);
     }
     let program = built_program(&root, "bench_quantize");
-    let corpus = args.corpus.clone();
-    let corpus = corpus.or_else(|| std::env::var_os("LARUN_CORPUS").map(PathBuf::from));
-    let corpus = corpus.ok_or(Error::NoCorpus)?;
+    let corpus = match (args.keras, &args.tensorflow) {
+        (true, Some(python)) => keras_networks(&root, python)?,
+        _ => {
+            let corpus = args.corpus.clone();
+            let corpus = corpus.or_else(|| std::env::var_os("LARUN_CORPUS").map(PathBuf::from));
+            corpus.ok_or(Error::NoCorpus)?
+        }
+    };
     let mut command = match (args.time, &args.tensorflow, &args.ai_edge) {
         (true, Some(tensorflow), Some(ai_edge)) => {
             let mut script = Command::new(ai_edge);
@@ -257,6 +313,15 @@ fn quantize(args: &QuantizeArgs) -> Result<ExitCode, Error> {
         command.args(quant_folders(&corpus, &args.filter)?);
     }
     status(&mut command)
+}
+
+/// The folder of the networks made with Keras, which are made where they are not there yet.
+fn keras_networks(root: &Path, python: &Path) -> Result<PathBuf, Error> {
+    let folder = root.join("target/bench_keras");
+    let mut script = Command::new(python);
+    script.arg(root.join("xtask/scripts/keras_networks.py"));
+    status(script.arg(&folder))?;
+    Ok(folder)
 }
 
 /// The folders of the float models.
