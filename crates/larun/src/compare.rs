@@ -18,6 +18,8 @@ pub struct Difference {
     pub name: String,
     /// The node of the first model that gives it, and its operator; of an output, its number.
     pub at: String,
+    /// Its element type in the first model, and in the second.
+    pub element_types: [String; 2],
     /// Elements compared.
     pub elements: u64,
     /// Elements whose values differ.
@@ -49,6 +51,12 @@ impl Comparison {
     /// Whether every output is the same in both.
     pub fn is_equal(&self) -> bool {
         self.outputs.iter().all(|output| output.differing == 0)
+    }
+
+    /// Whether every output has one element type in both: then their bytes should be the same.
+    pub fn same_element_types(&self) -> bool {
+        let mut outputs = self.outputs.iter();
+        outputs.all(|output| output.element_types[0] == output.element_types[1])
     }
 }
 
@@ -279,7 +287,7 @@ fn add_all<'t>(
 ) {
     for (index, (a, b)) in pairs.enumerate() {
         if index == sums.len() {
-            sums.push(Sums::of(a));
+            sums.push(Sums::of(a, b));
         }
         if let Some(sums) = sums.get_mut(index) {
             sums.add(a, b);
@@ -291,6 +299,7 @@ fn add_all<'t>(
 struct Sums {
     name: String,
     at: String,
+    element_types: [String; 2],
     elements: u64,
     differing: u64,
     largest: f64,
@@ -301,10 +310,12 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(tensor: &TracedTensor) -> Self {
+    /// Nothing yet of a tensor of the first model and its like in the second.
+    fn of(tensor: &TracedTensor, other: &TracedTensor) -> Self {
         Self {
             name: tensor.name.clone(),
             at: format!("{} {}", tensor.op, tensor.node),
+            element_types: [tensor, other].map(|tensor| tensor.element_type.to_string()),
             elements: 0,
             differing: 0,
             largest: 0.0,
@@ -343,6 +354,7 @@ impl Sums {
         Difference {
             name: self.name.clone(),
             at: self.at.clone(),
+            element_types: self.element_types.clone(),
             elements: self.elements,
             differing: self.differing,
             largest: self.largest,

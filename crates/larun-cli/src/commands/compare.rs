@@ -75,7 +75,7 @@ impl Args {
             self.print(&comparison);
             print_advice(&layers);
         }
-        match same_elements(&a, &b)? && !comparison.is_equal() {
+        match comparison.same_element_types() && !comparison.is_equal() {
             true => Err(Failure::Finding("the models differ".to_owned())),
             false => Ok(()),
         }
@@ -196,18 +196,6 @@ fn short(name: &str) -> String {
         Some((at, _)) if at > 0 => format!("…{}", last.get(at..).unwrap_or_default()),
         _ => last.to_owned(),
     }
-}
-
-/// Whether all outputs have the same element types in both: then their bytes should be the same.
-fn same_elements(a: &Model, b: &Model) -> Result<bool, Failure> {
-    let types = |model: &Model| -> Result<Vec<_>, Failure> {
-        let mut arena = model.arena()?;
-        let interpreter = model.interpreter(&mut arena)?;
-        let outputs = 0..interpreter.output_count();
-        let types = outputs.filter_map(|index| interpreter.output_info(index).ok());
-        Ok(types.map(|info| info.element_type).collect())
-    };
-    Ok(types(a)? == types(b)?)
 }
 
 fn array(path: &Path) -> Result<NpyArray, Failure> {
