@@ -413,12 +413,12 @@ impl Printed {
     }
 }
 
-fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// Runs a command that must end well; returns what it printed, errors last: QEMU writes a board's console there.
-fn succeed(command: &mut Command, what: &str) -> Result<String, Error> {
+pub(crate) fn succeed(command: &mut Command, what: &str) -> Result<String, Error> {
     let output = command.output().map_err(|source| Error::Start {
         program: command.get_program().to_string_lossy().into_owned(),
         source,

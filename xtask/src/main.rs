@@ -3,6 +3,7 @@
 mod bench;
 mod codegen;
 mod conformance;
+mod costs;
 mod firmware;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ enum Command {
     /// Run the operator cases and models of the corpus through the micro-interpreter
     #[command(disable_help_flag = true)]
     Conformance(conformance::Args),
+    /// Count the instructions of many layers in QEMU and fit larun-device's cost model to them
+    CalibrateCosts(costs::Args),
     /// Run the firmware examples in QEMU, compare their bytes with this machine's, and measure models
     Firmware(firmware::Args),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
         Command::Conformance(args) => conformance::run(&args).map_err(Into::into),
+        Command::CalibrateCosts(args) => costs::run(&args).map_err(Into::into),
         Command::Firmware(args) => firmware::run(&args).map_err(Into::into),
     };
     result.unwrap_or_else(|error| {

@@ -139,9 +139,10 @@ impl FitReport {
 }
 
 /// Compares what a model uses with a board and a budget.
+///
+/// An arena lies in one region of RAM, so that the board's limit is its largest.
 #[must_use]
-pub fn fit(usage: &Usage, board: &Board, budget: &Budget) -> FitReport {
-    let latency = LatencyEstimate::new(usage.operations, board);
+pub fn fit(usage: &Usage, latency: LatencyEstimate, board: &Board, budget: &Budget) -> FitReport {
     let check = |limit, value: u64, maximum: u64| Check {
         limit,
         value: value as f64,
@@ -152,7 +153,7 @@ pub fn fit(usage: &Usage, board: &Board, budget: &Budget) -> FitReport {
         checks.push(check(Limit::BoardFlash, usage.flash_bytes, bytes));
     }
     checks.extend([
-        check(Limit::BoardRam, usage.ram_bytes, board.ram_bytes),
+        check(Limit::BoardRam, usage.ram_bytes, board.largest_region()),
         check(Limit::BudgetFlash, usage.flash_bytes, budget.flash_bytes),
         check(Limit::BudgetRam, usage.ram_bytes, budget.ram_bytes),
         Check {
@@ -164,7 +165,7 @@ pub fn fit(usage: &Usage, board: &Board, budget: &Budget) -> FitReport {
         check(Limit::BudgetOperations, usage.operations, budget.operations),
     ]);
     FitReport {
-        board: *board,
+        board: board.clone(),
         checks,
         latency,
     }

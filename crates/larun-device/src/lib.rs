@@ -1,12 +1,19 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod advice;
 mod board;
 mod budget;
-mod core_speed;
+pub mod cost;
 mod fit;
+mod latency;
+mod processor;
 
-pub use board::{BOARDS, Board, Storage, UnknownBoard, board};
+pub use board::{
+    Board, BoardError, BoardFileError, Power, Region, Storage, board, boards, find_board,
+    read_board, read_boards,
+};
 pub use budget::{Budget, KB, MB, Usage};
-pub use core_speed::{Core, LatencyEstimate};
 pub use fit::{Check, FitReport, Limit, fit};
+pub use latency::LatencyEstimate;
+pub use processor::Core;

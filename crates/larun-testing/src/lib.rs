@@ -4,6 +4,7 @@
 mod case;
 pub mod conformance;
 mod corpus;
+pub mod costs;
 mod models;
 mod npy;
 mod quant;
@@ -14,5 +15,6 @@ pub use case::{Case, Set, Tensor};
 pub use corpus::{corpus_dir, data_dir};
 pub use models::model_cases;
 pub use quant::{Converted, QuantModel, quant_models};
+pub(crate) use tfoc::sorted_entries;
 pub use tfoc::{CorpusError, op_cases, read_archive};
 pub use tolerance::Tolerance;

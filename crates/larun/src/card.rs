@@ -130,7 +130,7 @@ impl ModelCard {
                 seed: training.map(|training| training.config.seed),
             },
             hardware: Hardware {
-                board: report.fit.board.name.to_owned(),
+                board: report.fit.board.name.clone(),
                 fits: report.fits,
                 tensor_arena_bytes: report.arena_bytes,
                 inference_time_ms_estimate: (report.fit.latency.milliseconds * 100.0).round()

@@ -9,6 +9,7 @@ pub mod error;
 pub mod evaluate;
 pub mod export;
 pub mod files;
+pub mod fit;
 pub mod inspect;
 pub mod optimize;
 pub mod plan;

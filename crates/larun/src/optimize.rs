@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use larun_device::{Board, Budget};
+use larun_device::{Board, Budget, LatencyEstimate};
 use larun_distill::logits::Hinton;
 use larun_distill::{Distiller, Teacher};
 use larun_graph::Graph;
@@ -458,7 +458,9 @@ impl Measured<'_> {
             flash_bytes: target_bytes(request),
             ..request.budget
         };
-        let fit = larun_device::fit(&usage, &request.board, &budget);
+        let cost = larun_device::cost::estimate(self.quantized, &request.board, Some(arena_bytes))?;
+        let latency = LatencyEstimate::new(&cost, &request.board);
+        let fit = larun_device::fit(&usage, latency, &request.board, &budget);
         let float_bytes = self.float.bytes().len() as u64;
         let (network, architecture) = describe(&request.source);
         Ok(OptimizeReport {

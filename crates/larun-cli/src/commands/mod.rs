@@ -4,6 +4,7 @@ mod bench;
 mod compare;
 mod dense;
 mod export;
+mod fit;
 mod inspect;
 mod optimize;
 mod plan;
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     Prune(prune::Args),
     Quantize(quantize::Args),
     Plan(plan::Args),
+    Fit(fit::Args),
     Export(export::Args),
     Bench(bench::Args),
     Compare(compare::Args),
@@ -44,6 +46,7 @@ impl Command {
             Self::Prune(args) => args.run(),
             Self::Quantize(args) => args.run(),
             Self::Plan(args) => args.run(),
+            Self::Fit(args) => args.run(),
             Self::Export(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Compare(args) => args.run(),

@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "F.npz")]
     data: Option<PathBuf>,
 
-    /// The board: nano33ble, esp32, pico, stm32f4 or pizero
+    /// The board: its name in `larun fit --list-devices`, or a .toml file
     #[arg(long, value_name = "BOARD")]
     device: String,
 
@@ -186,7 +186,7 @@ impl Args {
             source,
             data: self.data,
             samples_per_class: self.samples_per_class,
-            board: *device::board(&self.device)?,
+            board: device::find_board(&self.device)?,
             budget: Budget::LARUN,
             target_size_kb: self.target_size_kb,
             training: TrainConfig {
@@ -317,7 +317,7 @@ fn pruned_line(report: &OptimizeReport) -> String {
 }
 
 fn board_line(fit: &FitReport) -> String {
-    let (board, ms) = (fit.board.name, fit.latency.milliseconds);
+    let (board, ms) = (&fit.board.name, fit.latency.milliseconds);
     let verdict = verdict(fit.fits(), "fits", "does not fit");
     format!("{board}: {verdict}, about {ms:.1} ms an inference (estimate)")
 }
