@@ -93,7 +93,8 @@ fn the_command_alone_says_what_to_type_first() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("larun optimize --zoo spectral"));
     for command in [
-        "optimize", "inspect", "run", "quantize", "plan", "export", "bench", "compare",
+        "optimize", "inspect", "run", "quantize", "plan", "export", "bench", "compare", "data",
+        "search",
     ] {
         assert!(
             succeeds(&[command, "--help"]).contains("Example"),
@@ -227,7 +228,7 @@ fn bad_use_is_explained() {
         &[
             "optimize", "--zoo", "spectrum", "--device", "pico", "-o", out,
         ],
-        &["spectrum", "spectral, student"],
+        &["spectrum", "spectral, galaxy"],
     );
     refuses(
         &["optimize", "--zoo", "student", "--device", "pic", "-o", out],
@@ -900,6 +901,67 @@ fn pruned_weights_are_stored_smaller_and_compute_the_same() {
     assert!(
         text.contains("huffman") && text.contains("LiteRT"),
         "{text}"
+}
+
+/// A file of the FITS fixtures.
+fn fits(name: &str) -> String {
+    let fixtures = "../larun-data/tests/fixtures";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(fixtures)
+        .join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn data_are_simulated_inspected_and_converted() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| path(&dir.path().join(name)).to_owned();
+    let npz = file("galaxies.npz");
+    let args = [
+        "data", "simulate", "galaxies", "-n", "4", "--seed", "9", "-o", &npz,
+    ];
+    let text = succeeds(&args);
+    assert!(
+        text.contains("16 samples of shape [64, 64, 3], 4 classes"),
+        "{text}"
+    );
+    let again = file("again.npz");
+    let mut args = args;
+    args[8] = &again;
+    succeeds(&args);
+    assert_eq!(std::fs::read(&npz).unwrap(), std::fs::read(&again).unwrap());
+
+    let seen = json(&succeeds(&["data", "inspect", &npz, "--json"]));
+    assert_eq!(
+        (&seen["kind"], &seen["samples"]),
+        (&"dataset".into(), &16.into())
+    );
+    assert_eq!(seen["classes"][1]["name"], "spiral");
+
+    let three = file("three.csv");
+    let merge = "elliptical=merger";
+    succeeds(&[
+        "data", "convert", &npz, "--merge", merge, "--scale", "2", "--limits", "0,1.5", "-o",
+        &three,
+    ]);
+    let seen = json(&succeeds(&["data", "inspect", &three, "--json"]));
+    assert_eq!(seen["classes"].as_array().unwrap().len(), 3);
+    assert!(seen["largest"].as_f64().unwrap() <= 1.5);
+    refuses(
+        &[
+            "data",
+            "convert",
+            &npz,
+            "--merge",
+            "blob=merger",
+            "-o",
+            &three,
+        ],
+        &["\"blob\"", "spiral"],
+    );
+    refuses(
+        &["data", "convert", &npz, "-o", &file("galaxies.png")],
+        &["galaxies.png", ".npz or .csv"],
     );
 }
 
@@ -937,4 +999,143 @@ fn prune_explains_what_cannot_be() {
         refuses(&args, parts);
         assert!(!Path::new(&out).exists());
     }
+}
+
+fn light_curves_of_telescopes_become_samples() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| path(&dir.path().join(name)).to_owned();
+    let kepler = fits("kepler.fits");
+    let text = succeeds(&["data", "inspect", &kepler]);
+    for part in [
+        "PDCSAP_FLUX [e-/s]",
+        "KIC 11446443",
+        "393 of 400 rows",
+        "29.42 minutes",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    let out = file("views.npy");
+    let mut args = vec!["data", "convert", &kepler, "-o", &out, "--json"];
+    args.extend([
+        "--form",
+        "views",
+        "--points",
+        "61",
+        "--normalise",
+        "depth",
+        "--detrend",
+        "biweight",
+    ]);
+    args.extend(["--sigma-clip", "4", "--sigma-lower", "inf"]);
+    refuses(&args, &["kepler.fits", "the period"]);
+    args.extend(["--period", "3", "--epoch", "132.06"]);
+    let written = json(&succeeds(&args));
+    assert_eq!(written["shape"], json("[1, 61, 2]"));
+    let array = larun::zoo::npy::NpyArray::read(Path::new(&out)).unwrap();
+    let values = array.values::<f32>().unwrap();
+    assert!(
+        values[61] < -0.8,
+        "the transit is in the middle: {}",
+        values[61]
+    );
+
+    let list = file("list.csv");
+    let lines = format!(
+        "file,label,split\n{kepler},planet,train\n{},star,val\n{},star,test\n",
+        fits("tess.fits"),
+        fits("tess.fits")
+    );
+    std::fs::write(&list, lines).unwrap();
+    let npz = file("curves.npz");
+    let text = succeeds(&[
+        "data", "convert", "--list", &list, "--points", "128", "-o", &npz,
+    ]);
+    assert!(text.contains("9 samples of shape [128, 1]"), "{text}");
+}
+
+#[test]
+fn unusable_light_curves_are_named_with_their_column() {
+    for (name, parts) in [
+        ("no_flux.fits", &["PDCSAP_FLUX", "TIMECORR"][..]),
+        ("all_nan.fits", &["PDCSAP_FLUX", "NaN"]),
+        ("seconds.fits", &["TIME", "\"s\"", "days"]),
+        ("magnitudes.fits", &["PDCSAP_FLUX", "mag"]),
+    ] {
+        let file = fits(name);
+        let all: Vec<&str> = [name].iter().chain(parts).copied().collect();
+        refuses(&["data", "convert", &file, "-o", "unused.npy"], &all);
+        refuses(&["data", "inspect", &file], &all);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let cut = dir.path().join("cut.fits");
+    let whole = std::fs::read(fits("kepler.fits")).unwrap();
+    std::fs::write(&cut, &whole[..9000]).unwrap();
+    refuses(
+        &["data", "inspect", path(&cut)],
+        &["cut.fits", "truncated", "LIGHTCURVE"],
+    );
+}
+
+#[test]
+fn a_search_is_what_its_trials_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let curves = data(dir.path(), |data| {
+        data.x = data
+            .x
+            .chunks_exact(1024)
+            .flat_map(|curve| curve[..64].to_vec())
+            .collect();
+        data.sample_shape = vec![64, 1];
+    });
+    let (curves, store, plot) = (
+        path(&curves),
+        dir.path().join("trials.jsonl"),
+        dir.path().join("front.svg"),
+    );
+    let shared = [
+        "--data",
+        curves,
+        "--device",
+        "nano33ble",
+        "--epochs",
+        "1",
+        "--seed",
+        "5",
+    ];
+    let run = |more: &[&str]| {
+        let mut args = vec![
+            "search",
+            "run",
+            "--strategy",
+            "random",
+            "--trials",
+            "3",
+            "-q",
+        ];
+        args.extend(shared);
+        args.extend(["--store", path(&store)]);
+        args.extend(more);
+        succeeds(&args)
+    };
+    let text = run(&["--svg", path(&plot)]);
+    assert!(text.contains("3 trials, 0 over budget"), "{text}");
+    let trials = std::fs::read_to_string(&store).unwrap();
+    // Nothing is left to do, and the front is the same.
+    assert_eq!(run(&[]), text);
+    assert_eq!(std::fs::read_to_string(&store).unwrap(), trials);
+    assert!(std::fs::read_to_string(&plot).unwrap().contains("<circle"));
+
+    let mut args = vec!["search", "trial", "--index", "1", "--threads", "1"];
+    args.extend(shared);
+    assert_eq!(succeeds(&args).trim_end(), trials.lines().nth(1).unwrap());
+    assert_eq!(succeeds(&["search", "show", path(&store)]), text);
+
+    args.extend(["--max-flash-kb", "1"]);
+    let over = json(&succeeds(&args));
+    assert!(over["accuracy"].is_null() && over["exceeded"][0].as_str().unwrap().contains("flash"));
+    let mut other = args.clone();
+    let space = dir.path().join("space.json");
+    std::fs::write(&space, "{\"layers\": [0]}").unwrap();
+    other.extend(["--space", path(&space)]);
+    refuses(&other, &["space.json", "filters"]);
 }

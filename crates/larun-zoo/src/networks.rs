@@ -1,12 +1,20 @@
-//! The networks of LARUN by name.
+//! The networks of LARUN and of MLPerf Tiny by name.
 //!
-//! | name | network | parameters | MACs |
-//! |---|---|---:|---:|
-//! | `spectral` | LarunNet-Spectral, depthwise-separable | 1,734 in training, 1,494 deployed | 136,800 |
-//! | `student` | the plain student for distillation | 1,094 | 217,360 |
+//! | name | network | for samples of |
+//! |---|---|---|
+//! | `spectral` | LarunNet-Spectral: classes of light curves, 1,494 parameters | `[1024, 1]` |
+//! | `galaxy` | LarunNet-Galaxy: morphology of galaxies | `[64, 64, 3]` |
+//! | `transit` | LarunNet-Transit: transits in folded light curves, global and local view as two channels | `[201, 2]` |
+//! | `star` | LarunNet-Star: types of stars from spectra | `[1024, 1]` |
+//! | `spectral-wide` | the same task with seven times the parameters, and the peaks of its features beside their means | `[1024, 1]` |
+//! | `student` | a plain network to distil a larger one into | `[1024, 1]` |
+//! | `ds-cnn` | MLPerf Tiny's keyword spotting | `[49, 10, 1]` |
+//! | `resnet8` | MLPerf Tiny's image classification | `[32, 32, 3]` |
+//! | `mobilenet-v1` | MLPerf Tiny's person detection, width 0.25 | `[96, 96, 3]` |
+//! | `autoencoder` | MLPerf Tiny's anomaly detection: gives its input back | `[640]` |
 //!
-//! Counted for six classes of light curves with 1024 points. Training counts batch normalisation as Keras does, four values a channel,
-//! of which a layer's bias is what is left after folding.
+//! The shapes are those that the networks are made for; each takes others, down to [`Takes`]. [`transit_views`] is LarunNet-Transit with
+//! an input of its own for each view. Parameters, operations and memory of each are in `docs/models.md`.
 //!
 //! ```
 //! use larun_zoo::networks;
@@ -14,18 +22,22 @@
 //! let spectral = networks::find("spectral")?;
 //! let graph = spectral.build(&[1024, 1], 6, 42)?;
 //! assert_eq!(graph.stats()?.macs, 136_800);
-//! assert!(networks::find("spectrum").unwrap_err().to_string().contains("spectral, student"));
+//! assert!(networks::find("spectrum").unwrap_err().to_string().contains("spectral, galaxy"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 pub mod blocks;
+mod larun;
+mod mlperf;
 
 use larun_graph::ops::Activation;
 use larun_graph::{Graph, GraphError, TensorId};
 
 use blocks::NetworkBuilder;
 
-/// A network that can be built for any length of input and number of classes.
+pub use larun::transit_views;
+
+/// A network that can be built for any size of input and number of classes.
 #[derive(Clone, Copy, Debug)]
 pub struct Network {
     /// What the network is called on a command line.
@@ -36,29 +48,63 @@ pub struct Network {
     pub description: &'static str,
     /// The layers, in a few words.
     pub architecture: &'static str,
-    /// The shortest input, in samples, that leaves something after every pool.
-    pub min_samples: usize,
+    /// The samples it takes.
+    pub takes: Takes,
+    /// The shape of the samples it is made for.
+    pub made_for: &'static [usize],
+    /// What follows the body.
+    pub head: Head,
     body: fn(&mut NetworkBuilder, TensorId) -> Result<TensorId, GraphError>,
+}
+
+/// The samples that a network takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Signals `[W]` or `[W, C]` of at least so many points, enough to leave something after every pool.
+    Signal {
+        /// The fewest points.
+        min_points: usize,
+    },
+    /// Images `[H, W]` or `[H, W, C]`, each side of at least so many pixels.
+    Image {
+        /// The fewest pixels of a side.
+        min_side: usize,
+    },
+    /// A row of any numbers, `[N]`.
+    Row,
+}
+
+impl core::fmt::Display for Takes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Signal { .. } => "[W] or [W, C] (W points, C channels)",
+            Self::Image { .. } => "[H, W] or [H, W, C] (H rows and W columns of C channels)",
+            Self::Row => "[N] (N numbers)",
+        })
+    }
+}
+
+/// What a network's output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// A probability for each class, `[1, classes]`, from a dense layer and softmax.
+    Classes,
+    /// Its input again, `[1, N]`: what it cannot give back is an anomaly.
+    Reconstruction,
 }
 
 /// Every network.
 pub const NETWORKS: &[Network] = &[
-    Network {
-        name: "spectral",
-        title: "LarunNet-Spectral",
-        description: "Classifies light curves and spectra with depthwise-separable convolutions and batch normalisation.",
-        architecture: "conv 8x7, pool 4, separable 16x5, pool 4, separable 32x3, pool 4, global average, dense 16, softmax",
-        min_samples: 64,
-        body: spectral,
-    },
-    Network {
-        name: "student",
-        title: "LarunNet-Student",
-        description: "The plain small network that learns from a larger teacher.",
-        architecture: "conv 8x7, pool 4, conv 16x5, global average, dense 16, softmax",
-        min_samples: 26,
-        body: student,
-    },
+    larun::SPECTRAL,
+    larun::GALAXY,
+    larun::TRANSIT,
+    larun::STAR,
+    larun::SPECTRAL_WIDE,
+    larun::STUDENT,
+    mlperf::DS_CNN,
+    mlperf::RESNET8,
+    mlperf::MOBILENET_V1,
+    mlperf::AUTOENCODER,
 ];
 
 /// The network of that name.
@@ -92,17 +138,19 @@ fn known() -> String {
 #[non_exhaustive]
 pub enum NetworkError {
     /// The samples have another shape than the network takes.
-    #[error(
-        "network {network} takes samples of shape [W] or [W, C] (W points, C channels), not {found:?}"
-    )]
+    #[error("network {network} takes samples of shape {takes}, not {found:?}")]
     SampleShape {
         /// The network.
         network: &'static str,
+        /// What it takes.
+        takes: Takes,
         /// The shape of a sample.
         found: Vec<usize>,
     },
     /// The samples are too short for the pools.
-    #[error("network {network} needs samples of {min} points or more, these have {found}")]
+    #[error(
+        "network {network} needs samples of {min} points or more along each axis, these have {found}"
+    )]
     TooShort {
         /// The network.
         network: &'static str,
@@ -125,7 +173,8 @@ pub enum NetworkError {
 }
 
 impl Network {
-    /// The network for samples of shape `[W]` or `[W, C]`, ready to train: input `[1, 1, W, C]`, output `[1, classes]`, both FLOAT32.
+    /// The network for samples of a shape that it [takes](Takes), ready to train: input `[1, 1, W, C]` for signals, `[1, H, W, C]` for
+    /// images, `[1, N]` for rows; output as the [head](Head) says; all FLOAT32. A reconstruction takes no notice of `classes`.
     ///
     /// Weights are drawn as Keras does by default (Glorot uniform, biases zero) from a generator seeded by `seed`: the same arguments
     /// give the same graph.
@@ -138,53 +187,78 @@ impl Network {
         classes: usize,
         seed: u64,
     ) -> Result<Graph, NetworkError> {
-        let (samples, channels) = match *sample_shape {
-            [samples] => (samples, 1),
-            [samples, channels] if channels > 0 => (samples, channels),
-            _ => {
-                return Err(NetworkError::SampleShape {
-                    network: self.name,
-                    found: sample_shape.to_vec(),
-                });
-            }
-        };
-        if samples < self.min_samples {
-            return Err(NetworkError::TooShort {
-                network: self.name,
-                min: self.min_samples,
-                found: samples,
-            });
-        }
-        if classes < 2 {
+        let shape = self.input_shape(sample_shape)?;
+        if self.head == Head::Classes && classes < 2 {
             return Err(NetworkError::TooFewClasses {
                 network: self.name,
                 found: classes,
             });
         }
         let mut net = NetworkBuilder::new(self.title, seed);
-        let input = net.input(samples, channels)?;
+        let input = net.named_input("input", &shape)?;
         let features = (self.body)(&mut net, input)?;
-        let logits = net.dense("logits", features, classes, Activation::None)?;
-        let probabilities = net.softmax("probabilities", logits)?;
-        Ok(net.finish(probabilities)?)
+        Ok(match self.head {
+            Head::Classes => finish_classes(net, features, classes)?,
+            Head::Reconstruction => {
+                let units = shape.last().copied().unwrap_or(0);
+                let output = net.dense("reconstruction", features, units, Activation::None)?;
+                net.finish(output)?
+            }
+        })
+    }
+
+    /// The shape of the input tensor for samples of that shape.
+    fn input_shape(&self, sample_shape: &[usize]) -> Result<Vec<usize>, NetworkError> {
+        let (sides, channels) = match (self.takes, sample_shape) {
+            (Takes::Signal { .. }, &[points]) => (vec![points], 1),
+            (Takes::Signal { .. }, &[points, channels]) => (vec![points], channels),
+            (Takes::Image { .. }, &[height, width]) => (vec![height, width], 1),
+            (Takes::Image { .. }, &[height, width, channels]) => (vec![height, width], channels),
+            (Takes::Row, &[points]) => (Vec::new(), points),
+            _ => (Vec::new(), 0),
+        };
+        if channels == 0 {
+            return Err(NetworkError::SampleShape {
+                network: self.name,
+                takes: self.takes,
+                found: sample_shape.to_vec(),
+            });
+        }
+        let min = self.takes.least();
+        if let Some(&found) = sides.iter().find(|&&side| side < min) {
+            return Err(NetworkError::TooShort {
+                network: self.name,
+                min,
+                found,
+            });
+        }
+        Ok(match sides[..] {
+            [points] => vec![1, 1, points, channels],
+            [height, width] => vec![1, height, width, channels],
+            _ => vec![1, channels],
+        })
     }
 }
 
-fn spectral(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
-    let x = net.conv1d_bn_relu("conv", input, 8, 7)?;
-    let x = net.max_pool1d("conv/pool", x, 4)?;
-    let x = net.separable_conv1d("separable1", x, 16, 5)?;
-    let x = net.max_pool1d("separable1/pool", x, 4)?;
-    let x = net.separable_conv1d("separable2", x, 32, 3)?;
-    let x = net.max_pool1d("separable2/pool", x, 4)?;
-    let x = net.global_average("average", x)?;
-    net.dense("dense", x, 16, Activation::Relu)
+impl Takes {
+    /// The fewest points along each axis.
+    #[must_use]
+    pub const fn least(self) -> usize {
+        match self {
+            Self::Signal { min_points } => min_points,
+            Self::Image { min_side } => min_side,
+            Self::Row => 1,
+        }
+    }
 }
 
-fn student(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
-    let x = net.conv1d_relu("conv1", input, 8, 7)?;
-    let x = net.max_pool1d("conv1/pool", x, 4)?;
-    let x = net.conv1d_relu("conv2", x, 16, 5)?;
-    let x = net.global_average("average", x)?;
-    net.dense("dense", x, 16, Activation::Relu)
+/// Logits and probabilities.
+fn finish_classes(
+    mut net: NetworkBuilder,
+    features: TensorId,
+    classes: usize,
+) -> Result<Graph, GraphError> {
+    let logits = net.dense("logits", features, classes, Activation::None)?;
+    let probabilities = net.softmax("probabilities", logits)?;
+    net.finish(probabilities)
 }

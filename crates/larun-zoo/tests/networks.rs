@@ -2,7 +2,7 @@
 
 use larun_graph::ops::{OpKind, Role};
 use larun_graph::{Graph, TensorId};
-use larun_zoo::networks::{self, NETWORKS, NetworkError};
+use larun_zoo::networks::{self, Head, NETWORKS, Network, NetworkError, Takes};
 use proptest::prelude::*;
 
 fn spectral(seed: u64) -> Graph {
@@ -159,7 +159,7 @@ fn the_seed_decides_the_weights_and_nothing_else() {
 #[test]
 fn every_trained_constant_has_its_role() {
     for network in NETWORKS {
-        let graph = network.build(&[128, 2], 3, 0).unwrap();
+        let graph = network.build(network.made_for, 3, 0).unwrap();
         let subgraph = graph.main().unwrap();
         for (_, node) in subgraph.iter_nodes() {
             let info = node.kind().unwrap().info();
@@ -190,7 +190,7 @@ fn what_does_not_suit_is_refused() {
     let short = spectral.build(&[63, 1], 6, 0).unwrap_err();
     assert_eq!(
         short.to_string(),
-        "network spectral needs samples of 64 points or more, these have 63"
+        "network spectral needs samples of 64 points or more along each axis, these have 63"
     );
     assert!(matches!(
         spectral.build(&[64], 1, 0),
@@ -200,25 +200,118 @@ fn what_does_not_suit_is_refused() {
         spectral.build(&[64, usize::MAX], 2, 0),
         Err(NetworkError::Graph(_))
     ));
-    let unknown = networks::find("galaxy").unwrap_err();
+    let unknown = networks::find("spectrum").unwrap_err();
     assert_eq!(
         unknown.to_string(),
-        "no network is called \"galaxy\": there are spectral, student"
+        "no network is called \"spectrum\": there are spectral, galaxy, transit, star, spectral-wide, student, ds-cnn, \
+         resnet8, mobilenet-v1, autoencoder"
     );
+    let galaxy = networks::find("galaxy").unwrap();
+    let message = galaxy.build(&[64], 4, 0).unwrap_err().to_string();
+    assert!(
+        message.contains("[H, W, C]") && message.contains("[64]"),
+        "{message}"
+    );
+    assert!(matches!(
+        galaxy.build(&[64, 15, 3], 4, 0),
+        Err(NetworkError::TooShort { found: 15, .. })
+    ));
+}
+
+/// Parameters of the deployed network: the folded one has a bias where training has four values a channel.
+fn deployed_parameters(graph: &Graph) -> usize {
+    let constants = constants(graph);
+    let part = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    let count = |wanted: &str| -> usize {
+        let of = constants.iter().filter(|(name, ..)| part(name) == wanted);
+        of.map(|(.., values)| values.len()).sum()
+    };
+    // A dense layer before batch normalisation has a bias already.
+    let dense_bn: usize = constants
+        .iter()
+        .filter(|(name, ..)| {
+            let layer = name.strip_suffix("/bias").unwrap_or("");
+            let norm = format!("{layer}/bn/beta");
+            constants.iter().any(|(other, ..)| *other == norm)
+        })
+        .map(|(.., values)| values.len())
+        .sum();
+    count("weights") + count("bias") + count("beta") - dense_bn
+}
+
+/// The operations of the benchmark's own files, as their converters made them.
+#[test]
+fn the_networks_of_mlperf_tiny_are_the_benchmarks() {
+    for (name, classes, macs, parameters) in [
+        ("ds-cnn", 12, 2_656_768, 22_604),
+        ("resnet8", 10, 12_501_632, 77_706),
+        ("mobilenet-v1", 2, 7_489_664, 210_850),
+        ("autoencoder", 2, 264_192, 265_864),
+    ] {
+        let network = networks::find(name).unwrap();
+        let graph = network.build(network.made_for, classes, 0).unwrap();
+        assert_eq!(graph.stats().unwrap().macs, macs, "{name}");
+        assert_eq!(deployed_parameters(&graph), parameters, "{name}");
+    }
+}
+
+#[test]
+fn laruns_networks_keep_their_limits() {
+    for (name, classes, kib) in [
+        ("spectral", 6, 48),
+        ("spectral-wide", 6, 48),
+        ("galaxy", 4, 95),
+        ("transit", 2, 32),
+        ("star", 7, 24),
+    ] {
+        let network = networks::find(name).unwrap();
+        let graph = network.build(network.made_for, classes, 0).unwrap();
+        let (macs, parameters) = (graph.stats().unwrap().macs, deployed_parameters(&graph));
+        println!("{name}: {parameters} parameters, {macs} MACs");
+        assert!(parameters < 100_000 && macs < 10_000_000, "{name}");
+        assert!(parameters < kib * 1024, "{name}");
+    }
+}
+
+#[test]
+fn two_views_meet_in_one_network() {
+    let graph = networks::transit_views(201, 61, 2, 1).unwrap();
+    let subgraph = graph.main().unwrap();
+    let shape = |id: TensorId| subgraph.tensor(id).unwrap().shape.dims().to_vec();
+    assert_eq!(shape(subgraph.inputs[0]), [1, 1, 201, 1]);
+    assert_eq!(shape(subgraph.inputs[1]), [1, 1, 61, 1]);
+    assert_eq!(shape(subgraph.outputs[0]), [1, 2]);
+    for (global, local, classes) in [(15, 61, 2), (201, 7, 2), (201, 61, 1)] {
+        assert!(networks::transit_views(global, local, classes, 1).is_err());
+    }
+}
+
+/// A sample shape that a network takes, `extra` beyond the least.
+fn sample_shape(network: &Network, extra: usize, channels: usize) -> Vec<usize> {
+    match network.takes {
+        Takes::Signal { min_points } => vec![min_points + extra, channels],
+        Takes::Image { min_side } => vec![min_side + extra % 40, min_side + extra % 7, channels],
+        Takes::Row => vec![1 + extra],
+    }
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
     #[test]
     fn networks_fit_any_input_and_number_of_classes(extra in 0usize..300, channels in 1usize..4, classes in 2usize..12) {
         for network in NETWORKS {
-            let samples = network.min_samples + extra;
-            let graph = network.build(&[samples, channels], classes, 0).unwrap();
+            let sample = sample_shape(network, extra, channels);
+            let graph = network.build(&sample, classes, 0).unwrap();
             let subgraph = graph.main().unwrap();
             let shape = |id: TensorId| subgraph.tensor(id).unwrap().shape.dims().to_vec();
-            prop_assert_eq!(shape(subgraph.inputs[0]), [1, 1, samples, channels]);
-            prop_assert_eq!(shape(subgraph.outputs[0]), [1, classes]);
-            let too_short = network.build(&[network.min_samples - 1, channels], classes, 0);
-            let refused = matches!(too_short, Err(NetworkError::TooShort { .. }));
+            let input = shape(subgraph.inputs[0]);
+            prop_assert!(input.ends_with(&sample) && input.iter().product::<usize>() == sample.iter().product::<usize>());
+            let outputs = if network.head == Head::Classes { classes } else { sample[0] };
+            prop_assert_eq!(shape(subgraph.outputs[0]), [1, outputs]);
+            let mut less = sample.clone();
+            less[0] = network.takes.least() - 1;
+            let refused = network.build(&less, classes, 0).is_err();
             prop_assert!(refused);
         }
     }

@@ -72,6 +72,9 @@ pub enum Error {
     /// Weights or channels cannot be pruned, clustered or stored.
     #[error(transparent)]
     Prune(#[from] larun_prune::PruneError),
+    /// Data cannot be read or used.
+    #[error(transparent)]
+    Data(#[from] larun_data::DataError),
     /// A dataset cannot be used.
     #[error(transparent)]
     Dataset(#[from] larun_zoo::dataset::DatasetError),

@@ -2,7 +2,7 @@
 
 use larun_micro::{ElementType, Interpreter};
 use larun_quant::Affine;
-use larun_train::Confusion;
+use larun_train::{Confusion, roc_auc};
 use larun_zoo::dataset::Dataset;
 use serde::{Deserialize, Serialize};
 
@@ -19,20 +19,34 @@ pub struct Classification {
     pub macro_f1: f64,
     /// Counts of samples: rows are true classes, columns the classes found.
     pub confusion: Vec<Vec<u64>>,
+    /// The share of each class's samples that were found; 0 for a class without samples.
+    #[serde(default)]
+    pub recall: Vec<f64>,
+    /// Of two classes: the chance that a sample of the second has a higher score for it than one of the first (the area under the ROC
+    /// curve). `None` for more classes, or where one has no sample.
+    #[serde(default)]
+    pub auc: Option<f64>,
 }
 
 impl Classification {
-    fn of(confusion: &Confusion, classes: usize) -> Self {
+    fn of(confusion: &Confusion, classes: usize, auc: Option<f64>) -> Self {
         let row = |truth| {
             (0..classes)
                 .map(|found| confusion.count(truth, found))
                 .collect()
         };
+        let rows: Vec<Vec<u64>> = (0..classes).map(row).collect();
+        let recall = |(class, row): (usize, &Vec<u64>)| {
+            let all: u64 = row.iter().sum();
+            row.get(class).copied().unwrap_or(0) as f64 / all.max(1) as f64
+        };
         Self {
             samples: confusion.total(),
             accuracy: confusion.accuracy(),
             macro_f1: confusion.macro_f1(),
-            confusion: (0..classes).map(row).collect(),
+            recall: rows.iter().enumerate().map(recall).collect(),
+            confusion: rows,
+            auc,
         }
     }
 }
@@ -48,13 +62,18 @@ pub fn classify(model: &Model, data: &Dataset, samples: &[usize]) -> Result<Clas
     check_shapes(model, &interpreter, data)?;
     let classes = data.class_names.len();
     let mut confusion = Confusion::new(classes);
+    let mut second_scores = Vec::with_capacity(samples.len());
     for &index in samples {
         set_input(model, &mut interpreter, 0, data.sample(index))?;
         interpreter.invoke().map_err(|e| model.run_error(e))?;
         let scores = real_output(model, &interpreter, 0)?;
         confusion.add_batch(&scores, data.y.get(index).copied());
+        if let ([_, second], Some(&label)) = (&scores[..], data.y.get(index)) {
+            second_scores.push((*second, label == 1));
+        }
     }
-    Ok(Classification::of(&confusion, classes))
+    let auc = roc_auc(second_scores);
+    Ok(Classification::of(&confusion, classes, auc))
 }
 
 fn check_shapes(

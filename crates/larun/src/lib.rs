@@ -26,6 +26,7 @@ pub use runtime::Model;
 
 pub use larun_arena as arena;
 pub use larun_codegen as codegen;
+pub use larun_data as data;
 pub use larun_device as device;
 pub use larun_distill as distill;
 pub use larun_graph as graph;

@@ -193,7 +193,7 @@ pub(crate) fn dataset(
     seed: u64,
 ) -> Result<Dataset, Error> {
     let data = match path {
-        Some(path) => Dataset::load_npz(path)?,
+        Some(path) => Dataset::load(path, seed)?,
         None => simulate::light_curves(samples_per_class, seed),
     };
     check_splits(&data)?;

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod dense;
+mod data;
 mod export;
 mod fit;
 mod inspect;
@@ -11,6 +12,7 @@ mod plan;
 mod prune;
 mod quantize;
 mod run;
+mod search;
 mod sizes;
 mod train;
 
@@ -34,6 +36,8 @@ pub(crate) enum Command {
     Compare(compare::Args),
     Train(train::TrainArgs),
     Distill(train::DistillArgs),
+    Data(data::Args),
+    Search(search::Args),
 }
 
 impl Command {
@@ -52,6 +56,8 @@ impl Command {
             Self::Compare(args) => args.run(),
             Self::Train(args) => args.run(),
             Self::Distill(args) => args.run(),
+            Self::Data(args) => args.run(),
+            Self::Search(args) => args.run(),
         }
     }
 }

@@ -31,11 +31,11 @@ pub(crate) struct Args {
     #[arg(group = "source", requires = "data")]
     model: Option<PathBuf>,
 
-    /// A network to train: spectral or student
+    /// A network to train: spectral, galaxy, transit, star, spectral-wide, student, ds-cnn, resnet8 or mobilenet-v1
     #[arg(long, value_name = "NAME", group = "source")]
     zoo: Option<String>,
 
-    /// Labelled samples: x, y and, if you like, class_names and split (0 train, 1 validation, 2 test)
+    /// Labelled samples: x, y and, if you like, class_names and split (0 train, 1 validation, 2 test); or a .csv with a column label
     #[arg(long, value_name = "F.npz")]
     data: Option<PathBuf>,
 

@@ -1,7 +1,16 @@
 //! The building blocks of networks: layers with their seeded first weights.
 //!
-//! A signal of W points and C channels is a tensor `[1, 1, W, C]`. Weights start as Keras starts them by default: Glorot uniform
-//! (Glorot and Bengio 2010), biases and shifts zero, factors and variances one.
+//! | block | shapes | made of |
+//! |---|---|---|
+//! | [`conv1d_bn_relu`](NetworkBuilder::conv1d_bn_relu), [`separable_conv1d`](NetworkBuilder::separable_conv1d) | `[1, 1, W, I]` to `[1, 1, W, filters]` | convolutions along a signal |
+//! | [`conv2d_bn_relu`](NetworkBuilder::conv2d_bn_relu), [`separable_conv2d`](NetworkBuilder::separable_conv2d) | `[1, H, W, I]` to `[1, H / s, W / s, filters]` | convolutions over an image |
+//! | [`residual`](NetworkBuilder::residual) | `[1, H, W, C]` to the same | a body added to its own input |
+//! | [`squeeze_excite`](NetworkBuilder::squeeze_excite) | `[1, H, W, C]` to the same | channels weighted by what the whole shows |
+//! | [`max_pool1d`](NetworkBuilder::max_pool1d), [`average_pool2d`](NetworkBuilder::average_pool2d), [`global_average`](NetworkBuilder::global_average), [`global_peak`](NetworkBuilder::global_peak) | fewer points, or none | pools |
+//! | [`dense`](NetworkBuilder::dense), [`dense_bn_relu`](NetworkBuilder::dense_bn_relu) | `[1, I]` to `[1, units]` | dense layers |
+//!
+//! A signal of W points and C channels is a tensor `[1, 1, W, C]`, an image `[1, H, W, C]`. Weights start as Keras starts them by
+//! default: Glorot uniform (Glorot and Bengio 2010), biases and shifts zero, factors and variances one.
 //!
 //! ```
 //! use larun_graph::ops::Activation;
@@ -16,10 +25,35 @@
 //! assert_eq!(graph.stats()?.macs, 256 * (5 + 8) + 16);
 //! # Ok::<(), larun_graph::GraphError>(())
 //! ```
+//!
+//! An image network of one's own, with a residual block whose channels are weighted:
+//!
+//! ```
+//! use larun_graph::ops::Activation;
+//! use larun_zoo::networks::blocks::NetworkBuilder;
+//!
+//! let mut net = NetworkBuilder::new("mine", 7);
+//! let x = net.image_input(32, 32, 3)?;
+//! let x = net.conv2d_bn_relu("stem", x, 16, [3, 3], [2, 2])?;
+//! let x = net.residual("block", x, |net, x| {
+//!     let x = net.separable_conv2d("block/features", x, 16, 3, 1)?;
+//!     net.squeeze_excite("block/weights", x, 4)
+//! })?;
+//! let x = net.global_average("average", x)?;
+//! let x = net.dense("logits", x, 4, Activation::None)?;
+//! let graph = net.finish(x)?;
+//! assert_eq!(graph.main().unwrap().nodes.len(), 20);
+//! # Ok::<(), larun_graph::GraphError>(())
+//! ```
+
+mod compose;
+mod image;
+mod signal;
 
 use larun_graph::ops::{
     Activation, BatchNormOptions, Conv2DOptions, DepthwiseConv2DOptions, ElementType,
-    FullyConnectedOptions, Op, Padding, Pool2DOptions, ReducerOptions, Shape, SoftmaxOptions,
+    FullyConnectedOptions, Op, Padding, Pool2DOptions, ReducerOptions, ReshapeOptions, Shape,
+    SoftmaxOptions,
 };
 use larun_graph::{Graph, GraphBuilder, GraphError, TensorId};
 use rand::{RngExt, SeedableRng};
@@ -33,6 +67,23 @@ pub struct NetworkBuilder {
     layers: u64,
 }
 
+/// How a window moves over height and width.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: Padding,
+}
+
+impl Window {
+    /// One pixel at a time.
+    const POINT: Self = Self {
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: Padding::Same,
+    };
+}
+
 impl NetworkBuilder {
     /// An empty network whose weights will be drawn from `seed`.
     #[must_use]
@@ -44,92 +95,12 @@ impl NetworkBuilder {
         }
     }
 
-    /// The input: `points` samples of `channels` channels, `[1, 1, W, C]`.
+    /// An input of any shape, `[1, ...]`; a network may have several.
     ///
     /// # Errors
-    /// As [`GraphBuilder::input`].
-    pub fn input(&mut self, points: usize, channels: usize) -> Result<TensorId, GraphError> {
-        self.graph
-            .input("input", &[1, 1, points, channels], ElementType::Float32)
-    }
-
-    /// A convolution that keeps the length (zeros at the borders), batch normalisation and ReLU: `[1, 1, W, I]` to `[1, 1, W, filters]`.
-    ///
-    /// # Errors
-    /// When the input has not four dimensions or a size overflows.
-    pub fn conv1d_bn_relu(
-        &mut self,
-        name: &str,
-        input: TensorId,
-        filters: usize,
-        kernel: usize,
-    ) -> Result<TensorId, GraphError> {
-        // No bias: batch normalisation would take it away again.
-        let x = self.conv1d(name, input, filters, kernel, Padding::Same, None)?;
-        self.bn_relu(name, x)
-    }
-
-    /// A convolution within the input's borders with bias and ReLU: `[1, 1, W, I]` to `[1, 1, W - kernel + 1, filters]`.
-    ///
-    /// # Errors
-    /// When the input has not four dimensions or is shorter than the kernel, or a size overflows.
-    pub fn conv1d_relu(
-        &mut self,
-        name: &str,
-        input: TensorId,
-        filters: usize,
-        kernel: usize,
-    ) -> Result<TensorId, GraphError> {
-        self.conv1d(
-            name,
-            input,
-            filters,
-            kernel,
-            Padding::Valid,
-            Some(Activation::Relu),
-        )
-    }
-
-    /// A depthwise-separable convolution: depthwise over the points, then pointwise over the channels, each with batch normalisation and
-    /// ReLU: `[1, 1, W, I]` to `[1, 1, W, filters]`.
-    ///
-    /// Takes `kernel * I + I * filters` multiplications a point where a full convolution takes `kernel * I * filters`
-    /// (Howard et al. 2017).
-    ///
-    /// # Errors
-    /// When the input has not four dimensions or a size overflows.
-    pub fn separable_conv1d(
-        &mut self,
-        name: &str,
-        input: TensorId,
-        filters: usize,
-        kernel: usize,
-    ) -> Result<TensorId, GraphError> {
-        let depthwise = format!("{name}/depthwise");
-        let x = self.depthwise_conv1d(&depthwise, input, kernel)?;
-        let x = self.bn_relu(&depthwise, x)?;
-        self.conv1d_bn_relu(&format!("{name}/pointwise"), x, filters, 1)
-    }
-
-    /// The largest of every `size` points: `[1, 1, W, C]` to `[1, 1, W / size, C]`. Points left over at the end are dropped.
-    ///
-    /// # Errors
-    /// When the input has not four dimensions or fewer than `size` points.
-    pub fn max_pool1d(
-        &mut self,
-        name: &str,
-        input: TensorId,
-        size: i32,
-    ) -> Result<TensorId, GraphError> {
-        let options = Pool2DOptions {
-            padding: Padding::Valid,
-            stride_w: size,
-            stride_h: 1,
-            filter_w: size,
-            filter_h: 1,
-            activation: Activation::None,
-        };
-        self.graph.node(name, Op::MaxPool2D(options), &[input])
+    /// When there are more dimensions than a shape holds.
+    pub fn named_input(&mut self, name: &str, shape: &[usize]) -> Result<TensorId, GraphError> {
+        self.graph.input(name, shape, ElementType::Float32)
     }
 
     /// The mean of each channel: `[1, H, W, C]` to `[1, C]`.
@@ -137,13 +108,21 @@ impl NetworkBuilder {
     /// # Errors
     /// When the input has not four dimensions.
     pub fn global_average(&mut self, name: &str, input: TensorId) -> Result<TensorId, GraphError> {
-        let axes = self
+        self.mean(name, input, false)
+    }
+
+    /// All values in one row: `[1, H, W, C]` to `[1, H * W * C]`.
+    ///
+    /// # Errors
+    /// When the input does not exist, or has more values than a shape counts.
+    pub fn flatten(&mut self, name: &str, input: TensorId) -> Result<TensorId, GraphError> {
+        let shape = self
             .graph
-            .constant(&format!("{name}/axes"), &[2], &[1, 2])?;
+            .constant(&format!("{name}/shape"), &[2], &[1, -1])?;
         self.graph.node(
             name,
-            Op::Mean(ReducerOptions { keep_dims: false }),
-            &[input, axes],
+            Op::Reshape(ReshapeOptions::default()),
+            &[input, shape],
         )
     }
 
@@ -173,6 +152,20 @@ impl NetworkBuilder {
             .node(name, Op::FullyConnected(options), &[input, weights, bias])
     }
 
+    /// A dense layer, batch normalisation and ReLU: `[1, I]` to `[1, units]`.
+    ///
+    /// # Errors
+    /// When a size overflows.
+    pub fn dense_bn_relu(
+        &mut self,
+        name: &str,
+        input: TensorId,
+        units: usize,
+    ) -> Result<TensorId, GraphError> {
+        let x = self.dense(name, input, units, Activation::None)?;
+        self.bn_relu(name, x)
+    }
+
     /// Probabilities from logits.
     ///
     /// # Errors
@@ -191,54 +184,61 @@ impl NetworkBuilder {
         self.graph.finish()
     }
 
-    /// A convolution; with bias where it has an activation of its own.
-    fn conv1d(
+    /// A convolution; with bias where it has an activation of its own, for batch normalisation would take it away again.
+    fn convolution(
         &mut self,
         name: &str,
         input: TensorId,
         filters: usize,
-        kernel: usize,
-        padding: Padding,
+        window: Window,
         activation: Option<Activation>,
     ) -> Result<TensorId, GraphError> {
         let channels = self.channels(input);
-        let fans = [
-            kernel.saturating_mul(channels),
-            kernel.saturating_mul(filters),
-        ];
+        let [height, width] = window.kernel;
+        let area = height.saturating_mul(width);
+        let fans = [area.saturating_mul(channels), area.saturating_mul(filters)];
         let weights = self.glorot(
             &format!("{name}/weights"),
-            &[filters, 1, kernel, channels],
+            &[filters, height, width, channels],
             fans,
         )?;
         let mut inputs = vec![input, weights];
         if activation.is_some() {
             inputs.push(self.filled(&format!("{name}/bias"), filters, 0.0)?);
         }
-        let activation = activation.unwrap_or(Activation::None);
+        let [stride_h, stride_w] = strides(window);
         let options = Conv2DOptions {
-            padding,
-            stride_w: 1,
-            stride_h: 1,
-            activation,
+            padding: window.padding,
+            stride_w,
+            stride_h,
+            activation: activation.unwrap_or(Activation::None),
             ..Default::default()
         };
         self.graph.node(name, Op::Conv2D(options), &inputs)
     }
 
-    fn depthwise_conv1d(
+    /// A depthwise convolution without bias.
+    fn depthwise(
         &mut self,
         name: &str,
         input: TensorId,
-        kernel: usize,
+        window: Window,
     ) -> Result<TensorId, GraphError> {
         let channels = self.channels(input);
-        // Keras counts the kernel `[W, C, 1]` as having one output channel.
-        let fans = [kernel.saturating_mul(channels), kernel];
-        let weights = self.glorot(&format!("{name}/weights"), &[1, 1, kernel, channels], fans)?;
+        let [height, width] = window.kernel;
+        let area = height.saturating_mul(width);
+        // Keras counts the kernel `[H, W, C, 1]` as having one output channel.
+        let fans = [area.saturating_mul(channels), area];
+        let weights = self.glorot(
+            &format!("{name}/weights"),
+            &[1, height, width, channels],
+            fans,
+        )?;
+        let [stride_h, stride_w] = strides(window);
         let options = DepthwiseConv2DOptions {
-            stride_w: 1,
-            stride_h: 1,
+            padding: window.padding,
+            stride_w,
+            stride_h,
             depth_multiplier: 1,
             ..Default::default()
         };
@@ -246,7 +246,23 @@ impl NetworkBuilder {
             .node(name, Op::DepthwiseConv2D(options), &[input, weights])
     }
 
-    fn bn_relu(&mut self, name: &str, input: TensorId) -> Result<TensorId, GraphError> {
+    /// Depthwise over the points, then pointwise over the channels, each with batch normalisation and ReLU.
+    fn separable(
+        &mut self,
+        name: &str,
+        input: TensorId,
+        filters: usize,
+        window: Window,
+    ) -> Result<TensorId, GraphError> {
+        let depthwise = format!("{name}/depthwise");
+        let x = self.depthwise(&depthwise, input, window)?;
+        let x = self.bn_relu(&depthwise, x)?;
+        let pointwise = format!("{name}/pointwise");
+        let x = self.convolution(&pointwise, x, filters, Window::POINT, None)?;
+        self.bn_relu(&pointwise, x)
+    }
+
+    fn batch_norm(&mut self, name: &str, input: TensorId) -> Result<TensorId, GraphError> {
         let channels = self.channels(input);
         let mut inputs = vec![input];
         for (statistic, start) in [
@@ -257,13 +273,37 @@ impl NetworkBuilder {
         ] {
             inputs.push(self.filled(&format!("{name}/bn/{statistic}"), channels, start)?);
         }
-        let x = self.graph.node(
+        self.graph.node(
             &format!("{name}/bn"),
             Op::BatchNorm(BatchNormOptions::default()),
             &inputs,
-        )?;
+        )
+    }
+
+    fn relu(&mut self, name: &str, input: TensorId) -> Result<TensorId, GraphError> {
+        self.graph.node(
+            &format!("{name}/relu"),
+            Op::Relu(Default::default()),
+            &[input],
+        )
+    }
+
+    fn bn_relu(&mut self, name: &str, input: TensorId) -> Result<TensorId, GraphError> {
+        let x = self.batch_norm(name, input)?;
+        self.relu(name, x)
+    }
+
+    fn mean(
+        &mut self,
+        name: &str,
+        input: TensorId,
+        keep_dims: bool,
+    ) -> Result<TensorId, GraphError> {
+        let axes = self
+            .graph
+            .constant(&format!("{name}/axes"), &[2], &[1, 2])?;
         self.graph
-            .node(&format!("{name}/relu"), Op::Relu(Default::default()), &[x])
+            .node(name, Op::Mean(ReducerOptions { keep_dims }), &[input, axes])
     }
 
     /// Weights drawn from the interval `±sqrt(6 / (fan in + fan out))`, by a generator of their own: no layer's depend on another's.
@@ -295,4 +335,27 @@ impl NetworkBuilder {
     fn channels(&self, tensor: TensorId) -> usize {
         self.graph.shape(tensor).map_or(0, |shape| shape.last())
     }
+}
+
+/// The options of a pool that keeps no border.
+fn pool(size: [usize; 2], stride: [usize; 2]) -> Pool2DOptions {
+    let [filter_h, filter_w] = size.map(to_i32);
+    let [stride_h, stride_w] = stride.map(to_i32);
+    Pool2DOptions {
+        padding: Padding::Valid,
+        stride_w,
+        stride_h,
+        filter_w,
+        filter_h,
+        activation: Activation::None,
+    }
+}
+
+fn strides(window: Window) -> [i32; 2] {
+    window.stride.map(to_i32)
+}
+
+/// Sizes beyond 31 bits have no place in a file; the shape rule refuses what they saturate to.
+fn to_i32(size: usize) -> i32 {
+    i32::try_from(size).unwrap_or(i32::MAX)
 }

@@ -1,0 +1,346 @@
+//! `larun search`: architecture search under the budgets of a board.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use larun::data::dataset::{Dataset, Split};
+use larun::device::{self, Budget};
+use larun::files;
+use larun::train::{Augmentation, TrainConfig};
+use larun_search::pareto::front;
+use larun_search::plot::svg;
+use larun_search::space::Space;
+use larun_search::store::{Store, line};
+use larun_search::strategy::{Strategy, run};
+use larun_search::trial::{Setting, Trial};
+
+use super::print_json;
+use crate::failure::Failure;
+use crate::render::{bytes, group, percent, table};
+
+/// Search for the best network that fits a board
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  larun search run --data curves.npz --device nano33ble --store trials.jsonl
+  larun search trial --data curves.npz --device nano33ble --index 17 >> trials.jsonl
+  larun search show trials.jsonl --svg front.svg")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Run(RunArgs),
+    Trial(TrialArgs),
+    Show(ShowArgs),
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Run(args) => args.run(),
+            Command::Trial(args) => args.run(),
+            Command::Show(args) => args.run(),
+        }
+    }
+}
+
+/// What all trials of a search share.
+#[derive(clap::Args)]
+struct SettingArgs {
+    /// Labelled samples: train and validation are used, test never
+    #[arg(long, value_name = "F.npz")]
+    data: PathBuf,
+
+    /// The board: nano33ble, esp32, pico, stm32f4 or pizero
+    #[arg(long, value_name = "BOARD")]
+    device: String,
+
+    /// The space of networks, a JSON file [default: layers 2-4, filters 8-32, kernels 3-11, pools of 2 or 4, dense 8-32, separable or not]
+    #[arg(long, value_name = "SPACE.json")]
+    space: Option<PathBuf>,
+
+    /// The largest INT8 file, in KB of 1024 bytes [default: 100]
+    #[arg(long, value_name = "KB")]
+    max_flash_kb: Option<f64>,
+
+    /// The largest arena, in KB [default: 50]
+    #[arg(long, value_name = "KB")]
+    max_arena_kb: Option<f64>,
+
+    /// The most multiply-accumulates [default: 10 million]
+    #[arg(long, value_name = "N")]
+    max_macs: Option<u64>,
+
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+
+    /// Epochs of a trial
+    #[arg(long, default_value_t = 5)]
+    epochs: usize,
+
+    /// Samples per training step
+    #[arg(long, default_value_t = 64)]
+    batch_size: usize,
+
+    /// Greatest learning rate
+    #[arg(long, default_value_t = 3e-3)]
+    learning_rate: f32,
+
+    /// How training samples are changed in every epoch
+    #[arg(long, value_enum, value_name = "HOW", value_delimiter = ',', default_values_t = [Augment::None])]
+    augment: Vec<Augment>,
+
+    /// Threads [default: all cores]; the result does not depend on it
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Augment {
+    /// Not at all
+    None,
+    /// Rotated along their points
+    Roll,
+    /// Reversed, half of them
+    Reverse,
+}
+
+/// Try many networks, in parallel, and show those that no other beats
+///
+/// Ctrl-C stops the search; the same command goes on from its store.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  larun search run --data curves.npz --device nano33ble --trials 40 --store trials.jsonl --svg front.svg
+  larun search run --data curves.npz --device pico --strategy halving --trials 27 --epochs 27 --store halving.jsonl")]
+struct RunArgs {
+    #[command(flatten)]
+    setting: SettingArgs,
+
+    /// How networks are chosen
+    #[arg(long, value_enum, default_value = "evolution")]
+    strategy: StrategyName,
+
+    /// Networks to try; of halving, in the first round
+    #[arg(long, default_value_t = 40)]
+    trials: u64,
+
+    /// Networks of a generation
+    #[arg(long, default_value_t = 8)]
+    population: u64,
+
+    /// Of so many networks, halving lets one go on
+    #[arg(long, default_value_t = 3)]
+    factor: u64,
+
+    /// The store of trials, JSON lines: made, or gone on from
+    #[arg(long, value_name = "TRIALS.jsonl")]
+    store: PathBuf,
+
+    /// Write a plot of accuracy over size
+    #[arg(long, value_name = "FILE.svg")]
+    svg: Option<PathBuf>,
+
+    /// Print the front as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum StrategyName {
+    /// Each drawn alone
+    Random,
+    /// From the best so far, by accuracy, flash, arena and cycles
+    Evolution,
+    /// Many with few epochs, the better ones with more
+    Halving,
+}
+
+/// Do one trial, a function of space, seed and index, and print it as one JSON line
+///
+/// For searches that are spread over machines: see docs/search.md.
+#[derive(clap::Args)]
+#[command(after_help = "Example:
+  larun search trial --data curves.npz --device nano33ble --seed 7 --index 17")]
+struct TrialArgs {
+    #[command(flatten)]
+    setting: SettingArgs,
+
+    /// The trial's number
+    #[arg(long)]
+    index: u64,
+}
+
+/// Show the trials of one or several stores that no other beats
+#[derive(clap::Args)]
+#[command(after_help = "Example:
+  larun search show trials-*.jsonl --svg front.svg")]
+struct ShowArgs {
+    /// Stores of trials
+    #[arg(required = true)]
+    stores: Vec<PathBuf>,
+
+    /// Write a plot of accuracy over size
+    #[arg(long, value_name = "FILE.svg")]
+    svg: Option<PathBuf>,
+
+    /// Print the front as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl SettingArgs {
+    /// Reads the data and hands the setting on.
+    fn with<T>(&self, then: impl FnOnce(&Setting<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+        if let Some(threads) = self.threads {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build_global()?;
+        }
+        let data = Dataset::load(&self.data, self.seed)?;
+        for split in [Split::Train, Split::Validation] {
+            if data.indices(split).is_empty() {
+                return Err(Failure::Error(format!(
+                    "{}: the {split} split is empty",
+                    self.data.display()
+                )));
+            }
+        }
+        let space = match &self.space {
+            Some(file) => {
+                let text = files::read(file)?;
+                serde_json::from_slice(&text).map_err(|error| {
+                    Failure::Error(format!("{}: no space of networks: {error}", file.display()))
+                })?
+            }
+            None => Space::default(),
+        };
+        let mut budget = Budget::LARUN;
+        if let Some(kilobytes) = self.max_flash_kb {
+            budget.flash_bytes = (kilobytes * 1024.0) as u64;
+        }
+        if let Some(kilobytes) = self.max_arena_kb {
+            budget.ram_bytes = (kilobytes * 1024.0) as u64;
+        }
+        if let Some(macs) = self.max_macs {
+            budget.operations = macs;
+        }
+        then(&Setting {
+            space,
+            data: &data,
+            board: *device::board(&self.device)?,
+            budget,
+            training: TrainConfig {
+                seed: self.seed,
+                epochs: self.epochs,
+                batch_size: self.batch_size,
+                learning_rate: self.learning_rate,
+                patience: None,
+                augmentation: Augmentation {
+                    roll: self.augment.contains(&Augment::Roll),
+                    reverse: self.augment.contains(&Augment::Reverse),
+                },
+                ..TrainConfig::default()
+            },
+            seed: self.seed,
+        })
+    }
+}
+
+impl RunArgs {
+    fn run(self) -> Result<(), Failure> {
+        let strategy = match self.strategy {
+            StrategyName::Random => Strategy::Random {
+                trials: self.trials,
+            },
+            StrategyName::Evolution => Strategy::Evolution {
+                population: self.population,
+                generations: self.trials.div_ceil(self.population.max(1)),
+            },
+            StrategyName::Halving => Strategy::Halving {
+                trials: self.trials,
+                factor: self.factor,
+            },
+        };
+        let quiet = self.quiet;
+        let progress = |trial: &Trial| {
+            if !quiet {
+                anstream::eprintln!("{}", progress_line(trial));
+            }
+        };
+        let trials = self.setting.with(|setting| {
+            let mut store = Store::open(&self.store, setting.seed)?;
+            run(strategy, setting, &mut store, &progress)?;
+            Ok(store.trials().to_vec())
+        })?;
+        show(&trials, self.svg.as_deref(), self.json)
+    }
+}
+
+fn progress_line(trial: &Trial) -> String {
+    let result = match trial.accuracy {
+        Some(accuracy) => percent(accuracy),
+        None => format!("over budget: {}", trial.exceeded.join("; ")),
+    };
+    format!("trial {}: {}: {result}", trial.index, trial.architecture)
+}
+
+impl TrialArgs {
+    fn run(self) -> Result<(), Failure> {
+        self.setting.with(|setting| {
+            setting.space.check()?;
+            let trial = setting.trial(self.index)?;
+            anstream::println!("{}", line(&trial)?);
+            Ok(())
+        })
+    }
+}
+
+impl ShowArgs {
+    fn run(self) -> Result<(), Failure> {
+        let mut trials = Vec::new();
+        for store in &self.stores {
+            trials.extend(Store::read(store)?);
+        }
+        show(&trials, self.svg.as_deref(), self.json)
+    }
+}
+
+fn show(trials: &[Trial], plot: Option<&Path>, json: bool) -> Result<(), Failure> {
+    if let Some(file) = plot {
+        files::write(file, svg(trials).as_bytes())?;
+    }
+    let best = front(trials);
+    if json {
+        return print_json(&best);
+    }
+    let rows = best.iter().map(|trial| {
+        vec![
+            trial.index.to_string(),
+            percent(trial.accuracy.unwrap_or(0.0)),
+            bytes(trial.cost.flash_bytes),
+            bytes(trial.cost.arena_bytes),
+            group(trial.cost.macs),
+            trial.architecture.to_string(),
+        ]
+    });
+    let header = ["trial", "validation", "flash", "arena", "MACs", "network"];
+    anstream::println!("{}", table(&header, rows.collect(), &[0, 1, 2, 3, 4]));
+    let trained = trials
+        .iter()
+        .filter(|trial| trial.accuracy.is_some())
+        .count();
+    anstream::println!(
+        "\n{} trials, {} over budget and not trained; {} that no other beats",
+        trials.len(),
+        trials.len() - trained,
+        best.len()
+    );
+    Ok(())
+}

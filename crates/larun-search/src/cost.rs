@@ -1,0 +1,77 @@
+//! What a network costs on the device, from its graph, before any training.
+
+use std::path::Path;
+
+use larun::device::{Board, Budget, Usage, fit};
+use larun::graph::Graph;
+use larun::passes::{Border, Calibrator, QuantizeOptions, quantize_int8};
+use larun::{Model, quantize, tflite};
+use serde::{Deserialize, Serialize};
+
+use crate::SearchError;
+
+/// What a network takes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// The bytes of the INT8 file.
+    pub flash_bytes: u64,
+    /// The bytes of the interpreter's arena.
+    pub arena_bytes: u64,
+    /// Multiply-accumulates.
+    pub macs: u64,
+    /// Weights and biases.
+    pub parameters: u64,
+    /// Cycles of an inference on the board's core, an estimate.
+    pub cycles: u64,
+}
+
+impl Cost {
+    /// The cost of a float graph: it is quantised with the ranges of the given samples, written and loaded. Neither the file's size nor
+    /// the arena depends on the weights, so a graph need not be trained.
+    ///
+    /// # Errors
+    /// When the graph cannot be quantised, written or loaded.
+    pub fn of(graph: Graph, samples: &[&[f32]], board: &Board) -> Result<Self, SearchError> {
+        let (model, graph) = int8(graph, samples)?;
+        let stats = graph.stats()?;
+        let mut arena = model.arena()?;
+        let interpreter = model.interpreter(&mut arena)?;
+        Ok(Self {
+            flash_bytes: model.bytes().len() as u64,
+            arena_bytes: interpreter.arena_bytes() as u64,
+            macs: stats.macs,
+            parameters: stats.parameters,
+            cycles: (stats.macs as f64 * board.core.cycles_per_mac()) as u64,
+        })
+    }
+
+    /// The limits of board and budget that it exceeds, in words.
+    #[must_use]
+    pub fn exceeded(&self, board: &Board, budget: &Budget) -> Vec<String> {
+        let usage = Usage {
+            flash_bytes: self.flash_bytes,
+            ram_bytes: self.arena_bytes,
+            parameters: self.parameters,
+            operations: self.macs,
+        };
+        let fit = fit(&usage, board, budget);
+        fit.exceeded().map(ToString::to_string).collect()
+    }
+}
+
+/// The INT8 model of a float graph, and its graph, with the ranges that the samples have.
+///
+/// # Errors
+/// When the graph cannot be quantised or written.
+pub fn int8(graph: Graph, samples: &[&[f32]]) -> Result<(Model, Graph), SearchError> {
+    let graph = quantize::prepare(graph)?;
+    let mut calibrator = Calibrator::new(&graph)?;
+    calibrator.observe(samples.iter().map(|&sample| vec![sample]))?;
+    let options = QuantizeOptions {
+        border: Border::Integer,
+        ..QuantizeOptions::default()
+    };
+    let quantized = quantize_int8(graph, &calibrator.finish()?, &options)?;
+    let model = Model::new(Path::new("searched.tflite"), &tflite::write(&quantized)?);
+    Ok((model, quantized))
+}

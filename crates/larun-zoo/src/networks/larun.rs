@@ -1,0 +1,194 @@
+//! LARUN's own networks: light curves, galaxies, transits, stars.
+
+use larun_graph::ops::Activation;
+use larun_graph::{Graph, GraphError, TensorId};
+
+use super::blocks::NetworkBuilder;
+use super::{Head, Network, NetworkError, Takes, finish_classes};
+
+pub(super) const SPECTRAL_WIDE: Network = Network {
+    name: "spectral-wide",
+    title: "LarunNet-Spectral-Wide",
+    description: "Tells classes of light curves apart; sees what happens once beside what goes on all the time.",
+    architecture: "conv 16x9/2, pool 2, separable 32x5, pool 4, separable 48x5, pool 4, separable 64x3, global average and peak, dense 32, softmax",
+    takes: Takes::Signal { min_points: 64 },
+    made_for: &[1024, 1],
+    head: Head::Classes,
+    body: spectral_wide,
+};
+
+pub(super) const GALAXY: Network = Network {
+    name: "galaxy",
+    title: "LarunNet-Galaxy",
+    description: "Tells the shapes of galaxies apart, from colour images.",
+    architecture: "conv 16x3x3/2, separable 32/2, 48, 64/2, 96, 128/2, global average, softmax",
+    takes: Takes::Image { min_side: 16 },
+    made_for: &[64, 64, 3],
+    head: Head::Classes,
+    body: galaxy,
+};
+
+pub(super) const TRANSIT: Network = Network {
+    name: "transit",
+    title: "LarunNet-Transit",
+    description: "Tells transits from everything else, in light curves folded at the period: the whole turn and the event itself as two channels.",
+    architecture: "conv 16x7, pool 2, separable 32x5, pool 4, separable 48x5, pool 2, flatten, dense 24, softmax",
+    takes: Takes::Signal { min_points: 16 },
+    made_for: &[201, 2],
+    head: Head::Classes,
+    body: transit,
+};
+
+pub(super) const STAR: Network = Network {
+    name: "star",
+    title: "LarunNet-Star",
+    description: "Tells the spectral types of stars apart, from spectra on one grid of wavelengths.",
+    architecture: "conv 16x9/4, separable 32x5, pool 4, separable 32x5, pool 4, flatten, dense 16, softmax",
+    takes: Takes::Signal { min_points: 64 },
+    made_for: &[1024, 1],
+    head: Head::Classes,
+    body: star,
+};
+
+pub(super) const SPECTRAL: Network = Network {
+    name: "spectral",
+    title: "LarunNet-Spectral",
+    description: "Classifies light curves and spectra with depthwise-separable convolutions and batch normalisation.",
+    architecture: "conv 8x7, pool 4, separable 16x5, pool 4, separable 32x3, pool 4, global average, dense 16, softmax",
+    takes: Takes::Signal { min_points: 64 },
+    made_for: &[1024, 1],
+    head: Head::Classes,
+    body: spectral,
+};
+
+pub(super) const STUDENT: Network = Network {
+    name: "student",
+    title: "LarunNet-Student",
+    description: "The plain small network that learns from a larger teacher.",
+    architecture: "conv 8x7, pool 4, conv 16x5, global average, dense 16, softmax",
+    takes: Takes::Signal { min_points: 26 },
+    made_for: &[1024, 1],
+    head: Head::Classes,
+    body: student,
+};
+
+fn spectral_wide(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.strided_conv1d_bn_relu("conv", input, 16, 9, 2)?;
+    let x = net.max_pool1d("conv/pool", x, 2)?;
+    let x = net.separable_conv1d("separable1", x, 32, 5)?;
+    let x = net.max_pool1d("separable1/pool", x, 4)?;
+    let x = net.separable_conv1d("separable2", x, 48, 5)?;
+    let x = net.max_pool1d("separable2/pool", x, 4)?;
+    let x = net.separable_conv1d("separable3", x, 64, 3)?;
+    let average = net.global_average("average", x)?;
+    let peak = net.global_peak("peak", x)?;
+    let x = net.concatenate("summary", &[average, peak])?;
+    net.dense("dense", x, 32, Activation::Relu)
+}
+
+fn galaxy(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.conv2d_bn_relu("conv", input, 16, [3, 3], [2, 2])?;
+    let x = net.separable_conv2d("separable1", x, 32, 3, 2)?;
+    let x = net.separable_conv2d("separable2", x, 48, 3, 1)?;
+    let x = net.separable_conv2d("separable3", x, 64, 3, 2)?;
+    let x = net.separable_conv2d("separable4", x, 96, 3, 1)?;
+    let x = net.separable_conv2d("separable5", x, 128, 3, 2)?;
+    net.global_average("average", x)
+}
+
+fn transit(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.conv1d_bn_relu("conv", input, 16, 7)?;
+    let x = net.max_pool1d("conv/pool", x, 2)?;
+    let x = net.separable_conv1d("separable1", x, 32, 5)?;
+    let x = net.max_pool1d("separable1/pool", x, 4)?;
+    let x = net.separable_conv1d("separable2", x, 48, 5)?;
+    let x = net.max_pool1d("separable2/pool", x, 2)?;
+    // Flattened, not averaged: where in the turn something happens is what tells a transit.
+    let x = net.flatten("flat", x)?;
+    net.dense("dense", x, 24, Activation::Relu)
+}
+
+/// LarunNet-Transit with two inputs: `global`, the whole turn `[1, 1, global_points, 1]`, and `local`, the event
+/// `[1, 1, local_points, 1]`; output `[1, classes]`. After the convolutions the two meet in one dense layer (Shallue and Vanderburg 2018,
+/// AJ 155, 94, who call this AstroNet).
+///
+/// # Errors
+/// [`NetworkError`], for views of fewer than 16 and 8 points or fewer than two classes.
+pub fn transit_views(
+    global_points: usize,
+    local_points: usize,
+    classes: usize,
+    seed: u64,
+) -> Result<Graph, NetworkError> {
+    const NAME: &str = "transit with two views";
+    for (found, min) in [(global_points, 16), (local_points, 8)] {
+        if found < min {
+            let network = NAME;
+            return Err(NetworkError::TooShort {
+                network,
+                min,
+                found,
+            });
+        }
+    }
+    if classes < 2 {
+        return Err(NetworkError::TooFewClasses {
+            network: NAME,
+            found: classes,
+        });
+    }
+    let mut net = NetworkBuilder::new("LarunNet-Transit-Views", seed);
+    let global = net.named_input("global", &[1, 1, global_points, 1])?;
+    let local = net.named_input("local", &[1, 1, local_points, 1])?;
+    let x = view(&mut net, "global", global, 4)?;
+    let y = view(&mut net, "local", local, 2)?;
+    let x = net.concatenate("views", &[x, y])?;
+    let x = net.dense("dense", x, 24, Activation::Relu)?;
+    Ok(finish_classes(net, x, classes)?)
+}
+
+/// The convolutions of one view.
+fn view(
+    net: &mut NetworkBuilder,
+    name: &str,
+    input: TensorId,
+    pool: usize,
+) -> Result<TensorId, GraphError> {
+    let x = net.conv1d_bn_relu(&format!("{name}/conv"), input, 16, 5)?;
+    let x = net.max_pool1d(&format!("{name}/pool1"), x, 2)?;
+    let x = net.separable_conv1d(&format!("{name}/separable1"), x, 32, 5)?;
+    let x = net.max_pool1d(&format!("{name}/pool2"), x, pool)?;
+    let x = net.separable_conv1d(&format!("{name}/separable2"), x, 32, 3)?;
+    let x = net.max_pool1d(&format!("{name}/pool3"), x, 2)?;
+    net.flatten(&format!("{name}/flat"), x)
+}
+
+fn star(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.strided_conv1d_bn_relu("conv", input, 16, 9, 4)?;
+    let x = net.separable_conv1d("separable1", x, 32, 5)?;
+    let x = net.max_pool1d("separable1/pool", x, 4)?;
+    let x = net.separable_conv1d("separable2", x, 32, 5)?;
+    let x = net.max_pool1d("separable2/pool", x, 4)?;
+    // Flattened, not averaged: a line is known by its wavelength.
+    let x = net.flatten("flat", x)?;
+    net.dense("dense", x, 16, Activation::Relu)
+}
+
+fn spectral(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.conv1d_bn_relu("conv", input, 8, 7)?;
+    let x = net.max_pool1d("conv/pool", x, 4)?;
+    let x = net.separable_conv1d("separable1", x, 16, 5)?;
+    let x = net.max_pool1d("separable1/pool", x, 4)?;
+    let x = net.separable_conv1d("separable2", x, 32, 3)?;
+    let x = net.max_pool1d("separable2/pool", x, 4)?;
+    let x = net.global_average("average", x)?;
+    net.dense("dense", x, 16, Activation::Relu)
+}
+
+fn student(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.conv1d_relu("conv1", input, 8, 7)?;
+    let x = net.max_pool1d("conv1/pool", x, 4)?;
+    let x = net.conv1d_relu("conv2", x, 16, 5)?;
+    let x = net.global_average("average", x)?;
+    net.dense("dense", x, 16, Activation::Relu)
+}
