@@ -36,6 +36,8 @@ enum Machine {
     Train(TrainArgs),
     /// Test accuracy of trained networks by quantisation scheme, on labelled data
     Schemes(SchemesArgs),
+    /// LARUN's networks: trained on real data and measured, for docs/models.md
+    Models(crate::models::Args),
 }
 
 #[derive(clap::Args)]
@@ -155,6 +157,10 @@ pub(crate) enum Error {
         "set LARUN_DATA and LARUN_CORPUS to the folders of the labelled samples and of the corpus"
     )]
     NoData,
+    #[error("{0}: {1}")]
+    File(PathBuf, io::Error),
+    #[error("{command} failed: {message}")]
+    Failed { command: String, message: String },
 }
 
 /// Builds the program that times LARUN and runs the script that times all.
@@ -164,6 +170,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         Machine::Compress(args) => compress(args),
         Machine::Quantize(args) => quantize(args),
         Machine::Train(args) => train(args),
+        Machine::Models(args) => crate::models::run(args),
         Machine::Schemes(args) => schemes(args),
     }
 }

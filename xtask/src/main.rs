@@ -5,6 +5,7 @@ mod codegen;
 mod conformance;
 mod costs;
 mod firmware;
+mod models;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
