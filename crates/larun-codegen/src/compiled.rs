@@ -19,6 +19,8 @@ pub(crate) struct Compiled<'m> {
     pub(crate) prepared: Prepared<'m>,
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
+    /// The processor that is to run it.
+    pub(crate) processor: Processor,
     graph: &'m Graph,
 }
 
@@ -79,6 +81,7 @@ impl Model {
             inputs: ports(&main.inputs),
             outputs: ports(&main.outputs),
             prepared,
+            processor,
             graph: &self.graph,
         })
     }

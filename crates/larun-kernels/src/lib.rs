@@ -45,6 +45,8 @@ mod memory;
 mod node;
 mod number;
 mod operand;
+#[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
+mod packed;
 mod pieces;
 mod plan;
 mod pool;
@@ -94,6 +96,10 @@ pub use lstm::{
 pub use mean::{MeanQuantization, mean_f32, mean_i8};
 pub use memory::{InvokeError, Locate, Location, Memory};
 pub use node::{NodeView, QuantizationView, TensorInfo};
+#[cfg(feature = "processors")]
+pub use packed::{PackedConstants, pack};
+#[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
+pub use packed::{PackedLayer, PackedNode};
 pub use pieces::MAX_REGIONS;
 pub use plan::{MAX_CALLS, PlanReader, PlanWriter, Resource};
 pub use pool::{

@@ -59,12 +59,15 @@ impl Processor {
     }
 
     /// [`conv2d_i8_scratch_len`](crate::conv2d_i8_scratch_len) there.
-    pub(crate) const fn conv2d_i8_scratch_len(self, geometry: &ConvGeometry) -> usize {
+    pub(crate) fn conv2d_i8_scratch_len(self, geometry: &ConvGeometry) -> usize {
         let definition = 2 * geometry.patch_len();
         let faster = match self {
             Self::Own => arch::conv2d_i8_scratch_len(geometry),
             #[cfg(feature = "processors")]
-            Self::Armv7em => arch::armv7em::conv2d_i8_scratch_len(geometry),
+            Self::Armv7em => {
+                let packed = crate::packed::of_conv(geometry);
+                at_least(packed, arch::armv7em::conv2d_i8_scratch_len(geometry))
+            }
             _ => 0,
         };
         if faster > definition {
@@ -85,12 +88,25 @@ impl Processor {
     }
 
     /// [`fully_connected_i8_scratch_len`](crate::fully_connected_i8_scratch_len) there.
-    pub(crate) const fn fully_connected_i8_scratch_len(self, geometry: &DenseGeometry) -> usize {
+    pub(crate) fn fully_connected_i8_scratch_len(self, geometry: &DenseGeometry) -> usize {
         match self {
             Self::Own => arch::fully_connected_i8_scratch_len(geometry),
             #[cfg(feature = "processors")]
-            Self::Armv7em => arch::armv7em::fully_connected_i8_scratch_len(geometry),
+            Self::Armv7em => {
+                let packed = crate::packed::of_dense(geometry);
+                at_least(
+                    packed,
+                    arch::armv7em::fully_connected_i8_scratch_len(geometry),
+                )
+            }
             _ => 0,
         }
     }
+}
+
+/// Elements of an INT16 for a packed layer, where there is one, but no fewer than `least`.
+#[cfg(feature = "processors")]
+fn at_least(packed: Option<crate::PackedLayer>, least: usize) -> usize {
+    let words = packed.map_or(0, |layer| layer.scratch_words());
+    words.saturating_mul(2).max(least)
 }

@@ -12,6 +12,11 @@ pub(super) struct Items {
 }
 
 impl Items {
+    /// How many items there are.
+    pub(super) fn count(&self) -> usize {
+        self.text.len()
+    }
+
     /// Adds an item.
     pub(super) fn push(&mut self, item: String) {
         self.text.push(item);

@@ -3,6 +3,7 @@
 mod items;
 mod literal;
 pub(crate) mod node;
+mod packed;
 
 use larun_kernels::Processor;
 use minijinja::{Value, context};

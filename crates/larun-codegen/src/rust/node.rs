@@ -7,6 +7,7 @@ use larun_micro::host::{PreparedNode, PreparedSubgraph, PreparedTensor};
 use larun_ops::InPlace;
 
 use super::items::Items;
+use super::packed;
 use crate::CodegenError;
 use crate::compiled::{Compiled, place};
 
@@ -60,6 +61,10 @@ fn function(
         let id = format!("{number}_{index}");
         let about = node.kind.info().name;
         let _ = writeln!(text, "    // {index}: {about}");
+        if let Some(call) = packed::node(&id, node, subgraph, compiled, items) {
+            let _ = writeln!(text, "    {call}");
+            continue;
+        }
         push_node(&id, node, subgraph, compiled, items);
         let registration = ALL.iter().find(|kernel| kernel.kind == node.kind);
         let controls = registration.is_some_and(|kernel| kernel.control.is_some());

@@ -19,7 +19,7 @@
 )]
 pub(crate) mod armv7em;
 #[cfg(test)]
-mod cases;
+pub(crate) mod cases;
 #[cfg_attr(not(larun_arch = "portable"), allow(dead_code))]
 mod portable;
 #[cfg(larun_arch = "x86_64")]

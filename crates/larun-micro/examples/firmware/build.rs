@@ -26,6 +26,11 @@ fn main() -> io::Result<()> {
     let inputs = setting("LARUN_INPUTS", &format!("{SPECTRAL}/curve.bin"));
     copy(&model, &out.join("model.tflite"))?;
     copy(&inputs, &out.join("inputs.bin"))?;
+    // The program `compiled` includes the source that `LARUN_SOURCE` names, as `larun-codegen` has written it.
+    if let Ok(source) = env::var("LARUN_SOURCE") {
+        copy(source, &out.join("compiled.rs"))?;
+    }
+    println!("cargo::rerun-if-env-changed=LARUN_SOURCE");
     let ops = setting("LARUN_OPS", SPECTRAL_OPS);
     let arena = setting("LARUN_ARENA", "12288");
     fs::write(

@@ -10,7 +10,7 @@ use super::dsp::{smmlar, ssat8};
 use crate::{OutputStage, WeightedQuantization};
 
 /// A channel as four words: what its accumulators start from, and its [`Scale`].
-pub(super) type Channel = [i32; 4];
+pub(crate) type Channel = [i32; 4];
 
 /// The numbers that scale an accumulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl Scale {
 }
 
 /// The channels of a layer, from number `first` on; `false` where one of them cannot be had.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     channels: &mut [Channel],
     first: usize,
     quantization: &WeightedQuantization<'_>,

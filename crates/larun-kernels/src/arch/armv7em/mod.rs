@@ -5,7 +5,7 @@
 //! processor run the layers over the twins, tests on the target run the assembly.
 
 mod add;
-mod channels;
+pub(crate) mod channels;
 mod conv;
 mod dense;
 mod depthwise;
@@ -14,6 +14,7 @@ mod dsp;
 mod finish;
 mod matrix;
 mod moves;
+pub(crate) mod packed;
 mod patch;
 mod rows;
 mod taps;

@@ -69,7 +69,7 @@ pub(super) fn widen(values: &[i8], offset: u32, patch: &mut [u32], side: usize) 
 
 /// Copies to the start of `to`, which may be longer.
 #[inline(always)]
-pub(super) fn copy(from: &[i8], to: &mut [i8]) {
+pub(crate) fn copy(from: &[i8], to: &mut [i8]) {
     let Some(to) = to.get_mut(..from.len()) else {
         return;
     };

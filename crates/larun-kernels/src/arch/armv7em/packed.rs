@@ -1,0 +1,563 @@
+//! Products of widened inputs with weights that were packed on a host.
+//!
+//! A word of four weights counts as two 16-bit lanes `256 odd + even`, the low byte of which is the even one. With `x` for
+//! inputs, `lane * x_odd + even * (256 x_even + 127 - x_odd)` is `256 (odd * x_odd + even * x_even) + 127 even`: both
+//! products together take one instruction to separate a lane's byte where two lanes would take two. The constant goes into the
+//! bias, and sums are 256 times what they stand for, which a host has seen to fit.
+#![cfg_attr(
+    target_arch = "arm",
+    allow(
+        unsafe_code,
+        reason = "loops in assembly, over memory that is checked here"
+    )
+)]
+
+use super::channels::{Channel, Finish};
+pub(crate) use super::moves::copy;
+use crate::OutputStage;
+
+/// Pixels that are computed side by side.
+pub(crate) const SIDE: usize = 5;
+/// Units that are computed side by side, whose weights alternate word by word.
+pub(crate) const UNITS: usize = 4;
+
+/// Packed weights, and how their sums become outputs.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    pub(crate) weights: &'a [u32],
+    /// Words of a filter, an even number above 0.
+    pub(crate) words: usize,
+    /// One for each filter, and one more that is read but not used. The biases are 256 times as large.
+    pub(crate) channels: &'a [Channel],
+    pub(crate) stage: OutputStage,
+}
+
+/// Widens words of values into the patch whose first word is `patch[0]`, one of `side` (1 or [`SIDE`]) side by side.
+#[inline(never)]
+pub(crate) fn widen<const N: usize>(values: &[i8], patch: &mut [u32]) {
+    let words = values.len() / 4;
+    if words == 0 || patch.len() < (2 * words - 1) * N + 1 {
+        return;
+    }
+    #[cfg(target_arch = "arm")]
+    // SAFETY: `words` words of values are read, and twice as many written, `N` words apart, the last one within the
+    // patch, as checked above.
+    unsafe {
+        core::arch::asm!(
+            "lsrs {rounds}, {n}, #2",
+            "beq 3f",
+            "2:",
+            "ldr {raw}, [{from}], #4",
+            "sxtb16 {odd}, {raw}, ror #8",
+            "rev16 {raw}, {raw}",
+            "eor {raw}, {raw}, #0x7f007f",
+            "str {odd}, [{to}]",
+            "str {raw}, [{to}, #{s1}]",
+            "ldr {raw}, [{from}], #4",
+            "sxtb16 {odd}, {raw}, ror #8",
+            "rev16 {raw}, {raw}",
+            "eor {raw}, {raw}, #0x7f007f",
+            "str {odd}, [{to}, #{s2}]",
+            "str {raw}, [{to}, #{s3}]",
+            "ldr {raw}, [{from}], #4",
+            "sxtb16 {odd}, {raw}, ror #8",
+            "rev16 {raw}, {raw}",
+            "eor {raw}, {raw}, #0x7f007f",
+            "str {odd}, [{to}, #{s4}]",
+            "str {raw}, [{to}, #{s5}]",
+            "ldr {raw}, [{from}], #4",
+            "sxtb16 {odd}, {raw}, ror #8",
+            "rev16 {raw}, {raw}",
+            "eor {raw}, {raw}, #0x7f007f",
+            "str {odd}, [{to}, #{s6}]",
+            "str {raw}, [{to}, #{s7}]",
+            "add {to}, {to}, #{s8}",
+            "subs {rounds}, {rounds}, #1",
+            "bne 2b",
+            "3:",
+            "ands {n}, {n}, #3",
+            "beq 5f",
+            "4:",
+            "ldr {raw}, [{from}], #4",
+            "sxtb16 {odd}, {raw}, ror #8",
+            "rev16 {raw}, {raw}",
+            "eor {raw}, {raw}, #0x7f007f",
+            "str {odd}, [{to}]",
+            "str {raw}, [{to}, #{s1}]",
+            "add {to}, {to}, #{s2}",
+            "subs {n}, {n}, #1",
+            "bne 4b",
+            "5:",
+            n = inout(reg) words => _,
+            rounds = out(reg) _,
+            from = inout(reg) values.as_ptr() => _,
+            to = inout(reg) patch.as_mut_ptr() => _,
+            raw = out(reg) _,
+            odd = out(reg) _,
+            s1 = const 4 * N,
+            s2 = const 8 * N,
+            s3 = const 12 * N,
+            s4 = const 16 * N,
+            s5 = const 20 * N,
+            s6 = const 24 * N,
+            s7 = const 28 * N,
+            s8 = const 32 * N,
+            options(nostack),
+        );
+    }
+    #[cfg(not(target_arch = "arm"))]
+    for (at, &[a, b, c, d]) in values.as_chunks().0.iter().enumerate() {
+        let lanes = |low: i32, high: i32| (low as u16 as u32) | ((high as u32) << 16);
+        let mixed = |even: i8, odd: i8| 256 * i32::from(even) + 127 - i32::from(odd);
+        patch[2 * at * N] = lanes(b.into(), d.into());
+        patch[(2 * at + 1) * N] = lanes(mixed(a, b), mixed(c, d));
+    }
+}
+
+/// [`SIDE`] pixels of all channels, the first at the start of `output`, each `stride` after the one before. `patch` has
+/// `2 * SIDE` words for each word of a filter.
+pub(crate) fn side_by_side(packed: &Packed<'_>, patch: &[u32], output: &mut [i8], stride: usize) {
+    let (words, count) = (packed.words, packed.channels.len().saturating_sub(1));
+    let fits = words > 0
+        && words.is_multiple_of(2)
+        && count > 0
+        && patch.len() == 2 * SIDE * words
+        && packed.weights.len() >= words * count
+        && output.len() >= (SIDE - 1) * stride + count;
+    if !fits {
+        debug_assert!(false, "slices of other lengths");
+        return;
+    }
+    arithmetic::side_by_side(packed, patch, output, stride);
+}
+
+/// One row of units. `values` has 2 words for each word of a unit; weights and channels come in whole blocks of
+/// [`UNITS`], of which the last may have more than there are outputs.
+pub(crate) fn units(packed: &Packed<'_>, values: &[u32], output: &mut [i8]) {
+    let words = packed.words;
+    let whole = output.len() / UNITS * UNITS;
+    let padded = output.len().next_multiple_of(UNITS);
+    let fits = words > 0
+        && words.is_multiple_of(2)
+        && values.len() == 2 * words
+        && packed.weights.len() >= words * padded
+        && packed.channels.len() >= padded;
+    if !fits {
+        debug_assert!(false, "slices of other lengths");
+        return;
+    }
+    let (blocks, rest) = output.split_at_mut(whole);
+    if !blocks.is_empty() {
+        arithmetic::units(packed, values, blocks);
+    }
+    if !rest.is_empty() {
+        let mut last = [0; UNITS];
+        let behind = Packed {
+            weights: packed.weights.get(whole * words..).unwrap_or(&[]),
+            channels: packed.channels.get(whole..).unwrap_or(&[]),
+            ..*packed
+        };
+        arithmetic::units(&behind, values, &mut last);
+        for (to, from) in rest.iter_mut().zip(last) {
+            *to = from;
+        }
+    }
+}
+
+/// The definition of the assembly.
+#[cfg(not(target_arch = "arm"))]
+mod arithmetic {
+    use super::super::channels::Scale;
+    use super::super::dsp::signed_lanes;
+    use super::*;
+
+    fn smlad(a: u32, b: u32, sum: i32) -> i32 {
+        let ([a, c], [b, d]) = (signed_lanes(a), signed_lanes(b));
+        sum.wrapping_add(a.wrapping_mul(b))
+            .wrapping_add(c.wrapping_mul(d))
+    }
+
+    fn products(weights: u32, odd: u32, mixed: u32, sum: i32) -> i32 {
+        let even = (weights as i8 as u16 as u32) | (((weights >> 16) as i8 as u32) << 16);
+        smlad(even, mixed, smlad(weights, odd, sum))
+    }
+
+    fn finish(packed: &Packed<'_>, channel: usize, sum: i32) -> i8 {
+        let [_, scale @ ..] = packed.channels[channel];
+        let finish = Finish::of(&packed.stage);
+        Scale::from_words(scale).apply_doubled(sum >> 7, finish, &packed.stage)
+    }
+
+    pub(super) fn side_by_side(
+        packed: &Packed<'_>,
+        patch: &[u32],
+        output: &mut [i8],
+        stride: usize,
+    ) {
+        for channel in 0..packed.channels.len() - 1 {
+            let weights = &packed.weights[channel * packed.words..][..packed.words];
+            for pixel in 0..SIDE {
+                let words = weights.iter().zip(patch.chunks(2 * SIDE));
+                let sum = words.fold(packed.channels[channel][0], |sum, (&w, x)| {
+                    products(w, x[pixel], x[SIDE + pixel], sum)
+                });
+                output[pixel * stride + channel] = finish(packed, channel, sum);
+            }
+        }
+    }
+
+    pub(super) fn units(packed: &Packed<'_>, values: &[u32], output: &mut [i8]) {
+        for (unit, output) in output.iter_mut().enumerate() {
+            let block = &packed.weights[unit / UNITS * UNITS * packed.words..];
+            let own = block.iter().skip(unit % UNITS).step_by(UNITS);
+            let words = own.zip(values.chunks(2));
+            let sum = words.fold(packed.channels[unit][0], |sum, (&w, x)| {
+                products(w, x[0], x[1], sum)
+            });
+            *output = finish(packed, unit, sum);
+        }
+    }
+}
+
+#[cfg(target_arch = "arm")]
+mod arithmetic {
+    use core::arch::naked_asm;
+
+    use super::*;
+
+    /// Pairs of words that the loops are unrolled to, of 27 instructions of four bytes.
+    const ROUNDS: usize = 4;
+    const ROUND: usize = 27 * 4;
+
+    /// Bytes of the unrolled loop that the first round leaves out.
+    const fn skip(words: usize) -> usize {
+        (words / 2).wrapping_neg() % ROUNDS * ROUND
+    }
+
+    /// What the assembly is told, in the order in which it loads it.
+    #[repr(C)]
+    struct Arguments {
+        weights: *const u32,
+        bias: i32,
+        values: *const u32,
+        skip: usize,
+        output: *mut i8,
+        stride: usize,
+        channels: *const i32,
+        channels_end: *const i32,
+        finish: Finish,
+        min: i32,
+        max: i32,
+        values_end: *const u32,
+    }
+
+    impl Arguments {
+        fn new(packed: &Packed<'_>, values: &[u32], output: &mut [i8], stride: usize) -> Self {
+            let values = values.as_ptr_range();
+            let channels = packed.channels.as_ptr_range();
+            Self {
+                weights: packed.weights.as_ptr(),
+                bias: packed.channels.first().map_or(0, |channel| channel[0]),
+                values: values.start,
+                skip: skip(packed.words),
+                output: output.as_mut_ptr(),
+                stride,
+                channels: channels.start.cast(),
+                channels_end: channels.end.cast(),
+                finish: Finish::of(&packed.stage),
+                min: packed.stage.min,
+                max: packed.stage.max,
+                values_end: values.end,
+            }
+        }
+    }
+
+    pub(super) fn side_by_side(
+        packed: &Packed<'_>,
+        patch: &[u32],
+        output: &mut [i8],
+        stride: usize,
+    ) {
+        let mut arguments = Arguments::new(packed, patch, output, stride);
+        // Behind a channel's scale comes the next one's bias.
+        arguments.channels = arguments.channels.wrapping_add(1);
+        arguments.channels_end = arguments.channels_end.wrapping_sub(3);
+        // SAFETY: the caller has checked that there are `words` words of weights for each channel but the last entry,
+        // `2 * SIDE` words of the patch for each, and a byte for each channel at every one of `SIDE` places.
+        unsafe { side_by_side_asm(&arguments) }
+    }
+
+    pub(super) fn units(packed: &Packed<'_>, values: &[u32], output: &mut [i8]) {
+        let mut arguments = Arguments::new(packed, values, output, 0);
+        arguments.channels_end = arguments.channels.wrapping_add(4 * output.len());
+        // SAFETY: the caller has checked that there are weights and channels for all outputs, a multiple of `UNITS`, and two
+        // words of values for each word of weights.
+        unsafe { units_asm(&arguments) }
+    }
+
+    /// r0 patch, r1 weights, r2 and r3 words of weights, r4-r8 sums, r9-r12 and lr words of the patch.
+    ///
+    /// On the stack: patch, start of the loop, output, stride, channels, their end, finish, min, max, the patch's end.
+    #[unsafe(naked)]
+    unsafe extern "C" fn side_by_side_asm(arguments: &Arguments) {
+        naked_asm!(
+            "push {{r4-r11, lr}}",
+            "ldm r0, {{r1-r12}}",
+            "adr lr, 2f",
+            "add r4, r4, lr",
+            "adds r4, r4, #1",
+            // Where to go with the sums.
+            "adr lr, 31f",
+            "cmp r9, #1",
+            "it eq",
+            "adreq lr, 32f",
+            "it hi",
+            "adrhi lr, 33f",
+            "add r9, lr, #1",
+            "push {{r3-r12}}",
+            "mov r4, r2",
+            "1:",
+            "ldr r0, [sp]",
+            "mov r5, r4",
+            "mov r6, r4",
+            "mov r7, r4",
+            "mov r8, r4",
+            "ldr pc, [sp, #4]",
+            ".p2align 2",
+            "2:",
+            ".rept 4",
+            "ldrd r2, r3, [r1], #8",
+            "ldmia.w r0!, {{r9-r12, lr}}",
+            "smlad r4, r9, r2, r4",
+            "smlad r5, r10, r2, r5",
+            "smlad r6, r11, r2, r6",
+            "smlad r7, r12, r2, r7",
+            "smlad r8, lr, r2, r8",
+            "sxtb16 r2, r2",
+            "ldmia.w r0!, {{r9-r12, lr}}",
+            "smlad r4, r9, r2, r4",
+            "smlad r5, r10, r2, r5",
+            "smlad r6, r11, r2, r6",
+            "smlad r7, r12, r2, r7",
+            "smlad r8, lr, r2, r8",
+            "ldmia.w r0!, {{r9-r12, lr}}",
+            "smlad r4, r9, r3, r4",
+            "smlad r5, r10, r3, r5",
+            "smlad r6, r11, r3, r6",
+            "smlad r7, r12, r3, r7",
+            "smlad r8, lr, r3, r8",
+            "sxtb16 r3, r3",
+            "ldmia.w r0!, {{r9-r12, lr}}",
+            "smlad r4, r9, r3, r4",
+            "smlad r5, r10, r3, r5",
+            "smlad r6, r11, r3, r6",
+            "smlad r7, r12, r3, r7",
+            "smlad r8, lr, r3, r8",
+            ".endr",
+            "ldr r9, [sp, #36]",
+            "cmp r0, r9",
+            "bne 2b",
+            "ldr lr, [sp, #16]",
+            // The scale, and the bias of the next channel.
+            "ldmia lr!, {{r9-r12}}",
+            "str lr, [sp, #16]",
+            "asrs r4, r4, #7",
+            "asrs r5, r5, #7",
+            "asrs r6, r6, #7",
+            "asrs r7, r7, #7",
+            "asr r8, r8, #7",
+            "ldr pc, [sp, #24]",
+            ".p2align 2",
+            "33:", // clamped
+            "add r3, r10, r4, asr #31",
+            "smmlar r4, r4, r9, r3",
+            "add r3, r10, r5, asr #31",
+            "smmlar r5, r5, r9, r3",
+            "add r3, r10, r6, asr #31",
+            "smmlar r6, r6, r9, r3",
+            "add r3, r10, r7, asr #31",
+            "smmlar r7, r7, r9, r3",
+            "add r3, r10, r8, asr #31",
+            "smmlar r8, r8, r9, r3",
+            "asr r4, r4, r11",
+            "asr r5, r5, r11",
+            "asr r6, r6, r11",
+            "asr r7, r7, r11",
+            "asr r8, r8, r11",
+            "ldrd r2, r3, [sp, #28]",
+            "cmp r4, r2",
+            "it lt",
+            "movlt r4, r2",
+            "cmp r5, r2",
+            "it lt",
+            "movlt r5, r2",
+            "cmp r6, r2",
+            "it lt",
+            "movlt r6, r2",
+            "cmp r7, r2",
+            "it lt",
+            "movlt r7, r2",
+            "cmp r8, r2",
+            "it lt",
+            "movlt r8, r2",
+            "cmp r4, r3",
+            "it gt",
+            "movgt r4, r3",
+            "cmp r5, r3",
+            "it gt",
+            "movgt r5, r3",
+            "cmp r6, r3",
+            "it gt",
+            "movgt r6, r3",
+            "cmp r7, r3",
+            "it gt",
+            "movgt r7, r3",
+            "cmp r8, r3",
+            "it gt",
+            "movgt r8, r3",
+            "b 5f",
+            ".p2align 2",
+            "32:", // signed
+            "add r3, r10, r4, asr #31",
+            "smmlar r4, r4, r9, r3",
+            "add r3, r10, r5, asr #31",
+            "smmlar r5, r5, r9, r3",
+            "add r3, r10, r6, asr #31",
+            "smmlar r6, r6, r9, r3",
+            "add r3, r10, r7, asr #31",
+            "smmlar r7, r7, r9, r3",
+            "add r3, r10, r8, asr #31",
+            "smmlar r8, r8, r9, r3",
+            "b 4f",
+            ".p2align 2",
+            "31:", // rectified
+            "smmlar r4, r4, r9, r10",
+            "smmlar r5, r5, r9, r10",
+            "smmlar r6, r6, r9, r10",
+            "smmlar r7, r7, r9, r10",
+            "smmlar r8, r8, r9, r10",
+            "4:",
+            "asr r4, r4, r11",
+            "asr r5, r5, r11",
+            "asr r6, r6, r11",
+            "asr r7, r7, r11",
+            "asr r8, r8, r11",
+            "ssat r4, #8, r4",
+            "ssat r5, #8, r5",
+            "ssat r6, #8, r6",
+            "ssat r7, #8, r7",
+            "ssat r8, #8, r8",
+            "5:",
+            "ldrd r2, r3, [sp, #8]",
+            "add r9, r3, r3, lsl #1",
+            "strb r5, [r2, r3]",
+            "strb r6, [r2, r3, lsl #1]",
+            "strb r7, [r2, r9]",
+            "strb r8, [r2, r3, lsl #2]",
+            "strb r4, [r2], #1",
+            "str r2, [sp, #8]",
+            "mov r4, r12",
+            "ldr r9, [sp, #20]",
+            "cmp lr, r9",
+            "bne 1b",
+            "add sp, sp, #40",
+            "pop {{r4-r11, pc}}",
+        )
+    }
+
+    /// r0 values, r1 weights, r2-r5 words of weights, r6, r7, r12 and lr words of values, r8-r11 sums.
+    ///
+    /// On the stack as above.
+    #[unsafe(naked)]
+    unsafe extern "C" fn units_asm(arguments: &Arguments) {
+        naked_asm!(
+            "push {{r4-r11, lr}}",
+            "ldm r0, {{r1-r12}}",
+            "adr lr, 2f",
+            "add r4, r4, lr",
+            "adds r4, r4, #1",
+            "push {{r3-r12}}",
+            "1:",
+            "ldr r2, [sp, #16]",
+            "ldr r0, [sp]",
+            "ldr r8, [r2]",
+            "ldr r9, [r2, #16]",
+            "ldr r10, [r2, #32]",
+            "ldr r11, [r2, #48]",
+            "ldr pc, [sp, #4]",
+            ".p2align 2",
+            "2:",
+            ".rept 4",
+            "ldmia.w r0!, {{r6, r7, r12, lr}}",
+            "ldmia.w r1!, {{r2-r5}}",
+            "smlad r8, r2, r6, r8",
+            "smlad r9, r3, r6, r9",
+            "smlad r10, r4, r6, r10",
+            "smlad r11, r5, r6, r11",
+            "sxtb16 r2, r2",
+            "sxtb16 r3, r3",
+            "sxtb16 r4, r4",
+            "sxtb16 r5, r5",
+            "smlad r8, r2, r7, r8",
+            "smlad r9, r3, r7, r9",
+            "smlad r10, r4, r7, r10",
+            "smlad r11, r5, r7, r11",
+            "ldmia.w r1!, {{r2-r5}}",
+            "smlad r8, r2, r12, r8",
+            "smlad r9, r3, r12, r9",
+            "smlad r10, r4, r12, r10",
+            "smlad r11, r5, r12, r11",
+            "sxtb16 r2, r2",
+            "sxtb16 r3, r3",
+            "sxtb16 r4, r4",
+            "sxtb16 r5, r5",
+            "smlad r8, r2, lr, r8",
+            "smlad r9, r3, lr, r9",
+            "smlad r10, r4, lr, r10",
+            "smlad r11, r5, lr, r11",
+            ".endr",
+            "ldr r6, [sp, #36]",
+            "cmp r0, r6",
+            "bne 2b",
+            "ldr lr, [sp, #16]",
+            "ldr r0, [sp, #8]",
+            "ldr r12, [sp, #24]",
+            "mov r7, #4",
+            // One sum after the other, each in r8.
+            "6:",
+            "ldmia lr!, {{r2-r5}}",
+            "asr r8, r8, #7",
+            "cmp r12, #0",
+            "it ne",
+            "addne r4, r4, r8, asr #31",
+            "smmlar r8, r8, r3, r4",
+            "asr r8, r8, r5",
+            "cmp r12, #2",
+            "beq 7f",
+            "ssat r8, #8, r8",
+            "8:",
+            "strb r8, [r0], #1",
+            "mov r8, r9",
+            "mov r9, r10",
+            "mov r10, r11",
+            "subs r7, r7, #1",
+            "bne 6b",
+            "str lr, [sp, #16]",
+            "str r0, [sp, #8]",
+            "ldr r2, [sp, #20]",
+            "cmp lr, r2",
+            "bne 1b",
+            "add sp, sp, #40",
+            "pop {{r4-r11, pc}}",
+            "7:",
+            "ldrd r2, r3, [sp, #28]",
+            "cmp r8, r2",
+            "it lt",
+            "movlt r8, r2",
+            "cmp r8, r3",
+            "it gt",
+            "movgt r8, r3",
+            "b 8b",
+        )
+    }
+}
