@@ -19,13 +19,12 @@ fn main() -> ! {
     let Some(compiled) = cortex_m::singleton!(: model::Model = model::Model::new()) else {
         console::fail("the model is in use");
     };
-    let mut input = [0; model::INPUT_LEN];
-    for (place, &byte) in input.iter_mut().zip(INPUTS) {
-        *place = byte as i8;
-    }
+    let Some(input) = larun_kernels::elements(INPUTS).first_chunk() else {
+        console::fail("too few inputs");
+    };
     let mut output = [0; model::OUTPUT_LEN];
     let running = counter::instructions(|| {
-        for (place, &value) in output.iter_mut().zip(compiled.predict(&input)) {
+        for (place, &value) in output.iter_mut().zip(compiled.predict(input)) {
             *place = value as u8;
         }
     });
