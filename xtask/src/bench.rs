@@ -30,6 +30,8 @@ enum Machine {
     Host(HostArgs),
     /// Compression: four tasks quantised, pruned, distilled; accuracy, bytes, arena and MACs of each
     Compress(CompressArgs),
+    /// Models compiled to source on a Cortex-M4 in QEMU, beside the interpreter and TensorFlow Lite Micro
+    Firmware(crate::firmware::compiled::Args),
     /// Quantisation: nearness of the outputs to the float model's, and time and memory, beside other converters
     Quantize(QuantizeArgs),
     /// Training: seconds of an epoch beside Keras, on the same networks, batches and data
@@ -161,6 +163,8 @@ pub(crate) enum Error {
     File(PathBuf, io::Error),
     #[error("{command} failed: {message}")]
     Failed { command: String, message: String },
+    #[error(transparent)]
+    Firmware(#[from] crate::firmware::Error),
 }
 
 /// Builds the program that times LARUN and runs the script that times all.
@@ -168,6 +172,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     match &args.machine {
         Machine::Host(args) => host(args),
         Machine::Compress(args) => compress(args),
+        Machine::Firmware(args) => Ok(crate::firmware::compiled::run(args)?),
         Machine::Quantize(args) => quantize(args),
         Machine::Train(args) => train(args),
         Machine::Models(args) => crate::models::run(args),

@@ -3,6 +3,8 @@
 //! The example is built and run for a Cortex-M4 and a Cortex-M0 and must print the bytes that the interpreter gives
 //! here. With models, the program `measure` runs each on the Cortex-M4 and says what it takes.
 
+pub(crate) mod compiled;
+mod examples;
 mod image;
 mod report;
 
@@ -79,7 +81,7 @@ pub(crate) enum Error {
         here: Vec<String>,
         there: Vec<String>,
     },
-    #[error("--mlperf needs the corpus: set LARUN_CORPUS to its folder")]
+    #[error("the models of MLPerf Tiny are in the corpus: set LARUN_CORPUS to its folder")]
     NoCorpus,
 }
 
@@ -147,6 +149,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     }
     if !args.portable {
         compare_layers(CORTEX_M4)?;
+        examples::run()?;
     }
     let mut table = MeasuredTable::default();
     for model in models(args)? {
@@ -197,18 +200,25 @@ fn compare_layers(board: Board) -> Result<(), Error> {
 fn models(args: &Args) -> Result<Vec<PathBuf>, Error> {
     let mut models = args.models.clone();
     if args.mlperf {
-        let corpus = std::env::var_os("LARUN_CORPUS").ok_or(Error::NoCorpus)?;
-        let folder = Path::new(&corpus).join("models/mlperf_tiny");
-        let names = [
-            "kws_int8",
-            "ic_resnet8_int8",
-            "vww_int8",
-            "ad01_int8",
-            "sww_int8",
-        ];
-        models.extend(names.map(|name| folder.join(name).join("model.tflite")));
+        models.extend(mlperf()?);
     }
     Ok(models)
+}
+
+/// The INT8 models of MLPerf Tiny in the corpus.
+fn mlperf() -> Result<Vec<PathBuf>, Error> {
+    let corpus = std::env::var_os("LARUN_CORPUS").ok_or(Error::NoCorpus)?;
+    let folder = Path::new(&corpus).join("models/mlperf_tiny");
+    let names = [
+        "kws_int8",
+        "ic_resnet8_int8",
+        "vww_int8",
+        "ad01_int8",
+        "sww_int8",
+    ];
+    Ok(names
+        .map(|name| folder.join(name).join("model.tflite"))
+        .to_vec())
 }
 
 /// Runs a model on the Cortex-M4 with pseudo-random inputs, compares its bytes, and says what it took.
@@ -333,6 +343,15 @@ impl Build {
     }
 
     fn cargo(&self, program: &str, settings: &[(&str, std::ffi::OsString)]) -> Result<(), Error> {
+        self.cargo_with(program, &[], settings)
+    }
+
+    fn cargo_with(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        settings: &[(&str, std::ffi::OsString)],
+    ) -> Result<(), Error> {
         let mut command = cargo();
         command.args([
             "build",
@@ -348,6 +367,7 @@ impl Build {
             .arg(&self.target_dir);
         command.current_dir(workspace_root().join(EXAMPLE));
         command.envs(settings.iter().map(|(name, value)| (name, value)));
+        command.args(arguments);
         if self.linked.every_type {
             command.args(["--features", "every-type"]);
         }

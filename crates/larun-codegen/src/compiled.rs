@@ -1,5 +1,6 @@
 //! A model as the interpreter prepares it, with its ports: what all source code is made from.
 
+use larun_arena::{Budget, Exact, Planner};
 use larun_graph::{Graph, Quantization, Tensor};
 use larun_kernels::{ALL, Processor};
 use larun_micro::Options;
@@ -7,6 +8,11 @@ use larun_micro::host::{AlignedBytes, Prepared, PreparedSubgraph, PreparedTensor
 use larun_ops::{ElementType, OpKind};
 
 use crate::CodegenError;
+
+/// Placements that the search for a plan may try: some tenths of a second.
+const PLAN_STEPS: u64 = 1_000_000;
+/// Alignment of values in the activations, in bytes.
+const ALIGNMENT: u32 = 16;
 
 /// The bytes of a model, aligned, and what is written in them.
 pub(crate) struct Model {
@@ -68,8 +74,9 @@ impl Model {
             processor,
             ..Options::default()
         };
-        let prepared = Prepared::new(&self.bytes, ALL, options)
+        let mut prepared = Prepared::new(&self.bytes, ALL, options)
             .map_err(|error| CodegenError::Model(error.to_string()))?;
+        plan(&mut prepared);
         let main = prepared.main();
         let main = main.ok_or_else(|| CodegenError::Model("no subgraph".to_owned()))?;
         let ports = |tensors: &[usize]| -> Vec<Port> {
@@ -84,6 +91,21 @@ impl Model {
             processor,
             graph: &self.graph,
         })
+    }
+}
+
+/// Searches for the smallest plan of the activations, and takes it where it is smaller than the interpreter's.
+fn plan(prepared: &mut Prepared<'_>) {
+    let planner = Exact {
+        budget: Budget::steps(PLAN_STEPS),
+        ..Exact::default()
+    };
+    let found = planner.plan(&prepared.problem(), ALIGNMENT);
+    let before = prepared.main().map_or(0, |main| main.activation_bytes);
+    if let Ok(plan) = found
+        && (plan.peak as usize) < before
+    {
+        prepared.place(&plan.offsets, plan.peak as usize);
     }
 }
 

@@ -46,6 +46,13 @@ impl PackedLayer {
         }
     }
 
+    /// Whether each output pixel comes from the input pixel at its place alone, in whole words.
+    const fn is_pointwise(&self) -> bool {
+        let [rows, columns] = self.filter;
+        let [down, across] = self.stride;
+        rows * columns * down * across == 1 && self.depth.is_multiple_of(4)
+    }
+
     const fn pixels(&self) -> usize {
         self.output[0] * self.output[1]
     }
@@ -118,12 +125,23 @@ impl PackedLayer {
                 next = pixels.saturating_sub(SIDE);
                 (y, x) = (next / width.max(1), next % width.max(1));
             }
-            for slot in 0..SIDE {
-                let own = patch.get_mut(slot..).unwrap_or_default();
-                self.gather(image, [y, x], own, bytes);
-                x += 1;
-                if x == width {
-                    (y, x) = (y + 1, 0);
+            if self.is_pointwise() {
+                // Pixels of the input and of the output go together.
+                let mut at = next * self.depth;
+                for slot in 0..SIDE {
+                    let pixel = image.get(at..).and_then(|rest| rest.get(..self.depth));
+                    let own = patch.get_mut(slot..).unwrap_or_default();
+                    packed::widen::<SIDE>(pixel.unwrap_or_default(), own);
+                    at += self.depth;
+                }
+            } else {
+                for slot in 0..SIDE {
+                    let own = patch.get_mut(slot..).unwrap_or_default();
+                    self.gather(image, [y, x], own, bytes);
+                    x += 1;
+                    if x == width {
+                        (y, x) = (y + 1, 0);
+                    }
                 }
             }
             let place = output.get_mut(next * self.channels..).unwrap_or_default();

@@ -2,13 +2,15 @@
 
 use alloc::vec::Vec;
 
+use larun_arena::Buffer;
 use larun_kernels::{Locate, Location, Registration};
 use larun_ops::{InPlace, OpKind};
 
 use crate::Options;
 use crate::error::LoadError;
-use crate::host::{AlignedBytes, arena_with};
+use crate::host::{AlignedBytes, Owner, PlannedBuffer, arena_with};
 use crate::layout::{Home, Table};
+use crate::load::{Request, load};
 use crate::loaded::Loaded;
 
 /// A model as the interpreter has prepared it.
@@ -31,6 +33,8 @@ pub struct Prepared<'m> {
     pub state: Vec<u8>,
     /// Where in the state each resource variable lies, offset and length; `None` for one that is never used.
     pub resources: Vec<Option<(usize, usize)>>,
+    /// The buffers of the main subgraph's activations.
+    pub buffers: Vec<PlannedBuffer>,
 }
 
 /// A subgraph.
@@ -109,6 +113,16 @@ impl<'m> Prepared<'m> {
         arena: &mut AlignedBytes,
         options: Options,
     ) -> Result<Self, LoadError<'m>> {
+        let mut buffers = Vec::new();
+        let request = Request::new(model, kernels, options)?;
+        let words = bytemuck::try_cast_slice_mut(arena).unwrap_or_default();
+        load(&request, words, &mut |owner, buffer, offset| {
+            buffers.push(PlannedBuffer {
+                owner,
+                buffer,
+                offset,
+            });
+        })?;
         let (loaded, _) = Loaded::with_options(model, kernels, arena, options)?;
         let tables = loaded.tables();
         let count = loaded.extent.directory.max(1);
@@ -133,7 +147,49 @@ impl<'m> Prepared<'m> {
                 .collect(),
             state: loaded.state.to_vec(),
             resources: resources.collect(),
+            buffers,
         })
+    }
+
+    /// Moves the main subgraph's activations to where a plan puts them: the offset of each of the
+    /// [`buffers`](Self::buffers), and the bytes that all take.
+    ///
+    /// A plan of another number of buffers changes nothing.
+    pub fn place(&mut self, offsets: &[u32], peak: usize) {
+        let Some(Some(main)) = self.subgraphs.first_mut() else {
+            return;
+        };
+        if offsets.len() != self.buffers.len() {
+            return;
+        }
+        for (planned, &offset) in self.buffers.iter_mut().zip(offsets) {
+            planned.offset = offset;
+            let at = offset as usize;
+            match planned.owner {
+                Owner::Tensor(tensor) => main.place(tensor, at),
+                Owner::Scratch(node) => {
+                    let node = main.nodes.get_mut(node);
+                    if let Some((place, _)) = node.and_then(|node| node.scratch.as_mut()) {
+                        *place = at;
+                    }
+                }
+            }
+        }
+        for tensor in 0..main.tensors.len() {
+            let viewed = main.viewed(tensor);
+            if viewed != tensor
+                && let Some(&PreparedTensor::Activations { offset, .. }) = main.tensors.get(viewed)
+            {
+                main.place(tensor, offset);
+            }
+        }
+        main.activation_bytes = peak;
+    }
+
+    /// The main subgraph's buffers as a problem for a planner.
+    #[must_use]
+    pub fn problem(&self) -> Vec<Buffer> {
+        self.buffers.iter().map(|planned| planned.buffer).collect()
     }
 
     /// The main subgraph.
@@ -144,6 +200,13 @@ impl<'m> Prepared<'m> {
 }
 
 impl PreparedSubgraph<'_> {
+    /// Moves a value.
+    fn place(&mut self, tensor: usize, at: usize) {
+        if let Some(PreparedTensor::Activations { offset, .. }) = self.tensors.get_mut(tensor) {
+            *offset = at;
+        }
+    }
+
     /// The tensor whose memory a tensor shares because it is a view of it, itself where it is none.
     ///
     /// `nodes` of an operator that leaves the bytes of its first input as they are write nothing.
