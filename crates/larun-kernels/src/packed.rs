@@ -165,13 +165,8 @@ impl PackedLayer {
             let mut at = from(top - self.pad[0], left - self.pad[1]);
             let step = width * self.depth;
             if run.is_multiple_of(4) {
-                let mut place = patch;
-                for _ in 0..rows {
-                    let values = image.get(at..).and_then(|rest| rest.get(..run));
-                    packed::widen::<SIDE>(values.unwrap_or_default(), place);
-                    place = place.get_mut(run / 2 * SIDE..).unwrap_or_default();
-                    at += step;
-                }
+                let values = image.get(at..).unwrap_or_default();
+                packed::widen_rows::<SIDE>(values, step, [rows, run], patch);
                 return;
             }
             let mut place = &mut *bytes;

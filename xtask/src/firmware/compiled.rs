@@ -1,6 +1,6 @@
 //! `cargo xtask bench firmware`: models compiled to source beside the interpreter and TensorFlow Lite Micro, on a Cortex-M4.
 
-use std::fmt::Write;
+use core::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -32,19 +32,32 @@ pub(crate) struct Packed<'a> {
     pub(crate) stage: OutputStage,
 }
 
-/// Widens words of values into the patch whose first word is `patch[0]`, one of `side` (1 or [`SIDE`]) side by side.
-#[inline(never)]
+/// Widens words of values into the patch whose first word is `patch[0]`, one of `N` (1 or [`SIDE`]) side by side.
 pub(crate) fn widen<const N: usize>(values: &[i8], patch: &mut [u32]) {
-    let words = values.len() / 4;
-    if words == 0 || patch.len() < (2 * words - 1) * N + 1 {
+    widen_rows::<N>(values, 0, [1, values.len() / 4 * 4], patch);
+}
+
+/// Widens `rows` rows of `run` values each, a multiple of four, that begin `step` after each other.
+#[inline(never)]
+pub(crate) fn widen_rows<const N: usize>(
+    values: &[i8],
+    step: usize,
+    [rows, run]: [usize; 2],
+    patch: &mut [u32],
+) {
+    let words = run / 4;
+    let total = rows * words;
+    if total == 0 || (rows - 1) * step + run > values.len() || patch.len() < (2 * total - 1) * N + 1
+    {
         return;
     }
     #[cfg(target_arch = "arm")]
-    // SAFETY: `words` words of values are read, and twice as many written, `N` words apart, the last one within the
-    // patch, as checked above.
+    // SAFETY: `words` words of values are read in each row, the last of which ends within `values`, and twice as many
+    // written, `N` words apart, the last one within the patch, as checked above.
     unsafe {
         core::arch::asm!(
-            "lsrs {rounds}, {n}, #2",
+            "1:",
+            "lsrs {rounds}, {words}, #2",
             "beq 3f",
             "2:",
             "ldr {raw}, [{from}], #4",
@@ -75,7 +88,7 @@ pub(crate) fn widen<const N: usize>(values: &[i8], patch: &mut [u32]) {
             "subs {rounds}, {rounds}, #1",
             "bne 2b",
             "3:",
-            "ands {n}, {n}, #3",
+            "ands {rounds}, {words}, #3",
             "beq 5f",
             "4:",
             "ldr {raw}, [{from}], #4",
@@ -85,12 +98,17 @@ pub(crate) fn widen<const N: usize>(values: &[i8], patch: &mut [u32]) {
             "str {odd}, [{to}]",
             "str {raw}, [{to}, #{s1}]",
             "add {to}, {to}, #{s2}",
-            "subs {n}, {n}, #1",
+            "subs {rounds}, {rounds}, #1",
             "bne 4b",
             "5:",
-            n = inout(reg) words => _,
+            "add {from}, {from}, {gap}",
+            "subs {rows}, {rows}, #1",
+            "bne 1b",
+            words = in(reg) words,
             rounds = out(reg) _,
+            rows = inout(reg) rows => _,
             from = inout(reg) values.as_ptr() => _,
+            gap = in(reg) step.wrapping_sub(run),
             to = inout(reg) patch.as_mut_ptr() => _,
             raw = out(reg) _,
             odd = out(reg) _,
@@ -106,11 +124,15 @@ pub(crate) fn widen<const N: usize>(values: &[i8], patch: &mut [u32]) {
         );
     }
     #[cfg(not(target_arch = "arm"))]
-    for (at, &[a, b, c, d]) in values.as_chunks().0.iter().enumerate() {
-        let lanes = |low: i32, high: i32| (low as u16 as u32) | ((high as u32) << 16);
-        let mixed = |even: i8, odd: i8| 256 * i32::from(even) + 127 - i32::from(odd);
-        patch[2 * at * N] = lanes(b.into(), d.into());
-        patch[(2 * at + 1) * N] = lanes(mixed(a, b), mixed(c, d));
+    for row in 0..rows {
+        let own = &values[row * step..][..run];
+        for (word, &[a, b, c, d]) in own.as_chunks().0.iter().enumerate() {
+            let at = row * words + word;
+            let lanes = |low: i32, high: i32| (low as u16 as u32) | ((high as u32) << 16);
+            let mixed = |even: i8, odd: i8| 256 * i32::from(even) + 127 - i32::from(odd);
+            patch[2 * at * N] = lanes(b.into(), d.into());
+            patch[(2 * at + 1) * N] = lanes(mixed(a, b), mixed(c, d));
+        }
     }
 }
 
