@@ -1,7 +1,7 @@
 //! `compile MODEL OUT_DIR [TARGET]`: Rust source of a model, for a target triple. `cargo xtask bench firmware` builds it into
 //! firmware.
 
-use std::error::Error;
+use core::error::Error;
 
 use larun_codegen::{Config, Processor};
 
