@@ -93,8 +93,8 @@ fn the_command_alone_says_what_to_type_first() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("larun optimize --zoo spectral"));
     for command in [
-        "optimize", "inspect", "run", "quantize", "plan", "export", "bench", "compare", "data",
-        "search",
+        "optimize", "train", "distill", "prune", "search", "data", "inspect", "run", "quantize",
+        "plan", "fit", "export", "bench", "compare",
     ] {
         assert!(
             succeeds(&[command, "--help"]).contains("Example"),
@@ -901,6 +901,43 @@ fn pruned_weights_are_stored_smaller_and_compute_the_same() {
     assert!(
         text.contains("huffman") && text.contains("LiteRT"),
         "{text}"
+    );
+}
+
+#[test]
+fn prune_explains_what_cannot_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = path(&dir.path().join("out.tflite")).to_owned();
+    let prune = |more: &[&'static str]| {
+        let mut args = vec!["prune", model(), "-q", "-o"];
+        args.push(&out);
+        args.extend(more);
+        args.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (more, parts) in [
+        (&[][..], &["--sparsity", "--store"][..]),
+        (&["--sparsity", "1.5"], &["0 <= s < 1"]),
+        (
+            &["--sparsity", "0.5", "--channels", "0.5"],
+            &["cannot be used with"],
+        ),
+        (&["--channels", "0.5", "--fine-tune", "1"], &["--data"]),
+        (
+            &["--channels", "0.5", "--importance", "size"],
+            &["fpgm", "taylor"],
+        ),
+        (
+            &["--channels", "0.5", "--importance", "taylor"],
+            &["--data"],
+        ),
+        (&["--sparsity", "0.5", "--pattern", "3"], &["1x4"]),
+        (&["--macs", "10"], &["budget of 10 MACs", "still"]),
+    ] {
+        let args = prune(more);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        refuses(&args, parts);
+        assert!(!Path::new(&out).exists());
+    }
 }
 
 /// A file of the FITS fixtures.
@@ -966,41 +1003,6 @@ fn data_are_simulated_inspected_and_converted() {
 }
 
 #[test]
-fn prune_explains_what_cannot_be() {
-    let dir = tempfile::tempdir().unwrap();
-    let out = path(&dir.path().join("out.tflite")).to_owned();
-    let prune = |more: &[&'static str]| {
-        let mut args = vec!["prune", model(), "-q", "-o"];
-        args.push(&out);
-        args.extend(more);
-        args.into_iter().map(str::to_owned).collect::<Vec<_>>()
-    };
-    for (more, parts) in [
-        (&[][..], &["--sparsity", "--store"][..]),
-        (&["--sparsity", "1.5"], &["0 <= s < 1"]),
-        (
-            &["--sparsity", "0.5", "--channels", "0.5"],
-            &["cannot be used with"],
-        ),
-        (&["--channels", "0.5", "--fine-tune", "1"], &["--data"]),
-        (
-            &["--channels", "0.5", "--importance", "size"],
-            &["fpgm", "taylor"],
-        ),
-        (
-            &["--channels", "0.5", "--importance", "taylor"],
-            &["--data"],
-        ),
-        (&["--sparsity", "0.5", "--pattern", "3"], &["1x4"]),
-        (&["--macs", "10"], &["budget of 10 MACs", "still"]),
-    ] {
-        let args = prune(more);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        refuses(&args, parts);
-        assert!(!Path::new(&out).exists());
-    }
-}
-
 fn light_curves_of_telescopes_become_samples() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str| path(&dir.path().join(name)).to_owned();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use larun::device::{Board, Budget, Usage, fit};
+use larun::device::{Board, Budget, LatencyEstimate, Usage, cost, fit};
 use larun::graph::Graph;
 use larun::passes::{Border, Calibrator, QuantizeOptions, quantize_int8};
 use larun::{Model, quantize, tflite};
@@ -36,12 +36,14 @@ impl Cost {
         let stats = graph.stats()?;
         let mut arena = model.arena()?;
         let interpreter = model.interpreter(&mut arena)?;
+        let arena_bytes = interpreter.arena_bytes() as u64;
+        let estimate = cost::estimate(&graph, board, Some(arena_bytes))?;
         Ok(Self {
             flash_bytes: model.bytes().len() as u64,
-            arena_bytes: interpreter.arena_bytes() as u64,
+            arena_bytes,
             macs: stats.macs,
             parameters: stats.parameters,
-            cycles: (stats.macs as f64 * board.core.cycles_per_mac()) as u64,
+            cycles: estimate.cycles as u64,
         })
     }
 
@@ -54,7 +56,11 @@ impl Cost {
             parameters: self.parameters,
             operations: self.macs,
         };
-        let fit = fit(&usage, board, budget);
+        let latency = LatencyEstimate {
+            milliseconds: self.cycles as f64 / board.clock_hz as f64 * 1e3,
+            model: format!("estimate: {} cycles", self.cycles),
+        };
+        let fit = fit(&usage, latency, board, budget);
         fit.exceeded().map(ToString::to_string).collect()
     }
 }

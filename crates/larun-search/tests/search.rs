@@ -41,7 +41,7 @@ fn setting(data: &Dataset, budget: Budget) -> Setting<'_> {
     Setting {
         space: space(),
         data,
-        board: *board("nano33ble").unwrap(),
+        board: board("nano33ble").unwrap().clone(),
         budget,
         training: TrainConfig {
             epochs: 2,

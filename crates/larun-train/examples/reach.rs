@@ -107,6 +107,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         x: &set.x,
         sample_len: set.sample_len,
         y: &set.y,
+        targets: None,
         train,
         validation,
     };

@@ -99,7 +99,7 @@ impl Callback for Pruning {
             values
                 .iter_mut()
                 .zip(&self.pruned)
-                .for_each(|(w, m)| *w *= m)
+                .for_each(|(w, m)| *w *= m);
         })
     }
 

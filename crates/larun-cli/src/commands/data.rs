@@ -21,7 +21,7 @@ pub(crate) struct Args {
 enum Command {
     Simulate(simulate::Args),
     Inspect(inspect::Args),
-    Convert(convert::Args),
+    Convert(Box<convert::Args>),
 }
 
 impl Args {

@@ -2,8 +2,8 @@
 
 mod bench;
 mod compare;
-mod dense;
 mod data;
+mod dense;
 mod export;
 mod fit;
 mod inspect;

@@ -111,7 +111,7 @@ impl Args {
         };
         match (&self.output, planned) {
             (Some(output), Some(planned)) if wants_model => {
-                files::write(output, &planned.to_tflite()?)?
+                files::write(output, &planned.to_tflite()?)?;
             }
             (Some(output), _) => files::write(output, report.to_csv().as_bytes())?,
             (None, _) => {}

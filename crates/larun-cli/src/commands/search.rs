@@ -234,7 +234,7 @@ impl SettingArgs {
         then(&Setting {
             space,
             data: &data,
-            board: *device::board(&self.device)?,
+            board: device::find_board(&self.device)?,
             budget,
             training: TrainConfig {
                 seed: self.seed,

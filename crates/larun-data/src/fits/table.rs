@@ -169,7 +169,7 @@ impl Column<'_> {
             "" => 1,
             number => number.parse().map_err(|_| wrong())?,
         };
-        let letter = form.bytes().nth(digits).ok_or_else(wrong)?;
+        let letter = form.as_bytes().get(digits).copied().ok_or_else(wrong)?;
         let (element, bytes) = ColumnType::of(letter.to_ascii_uppercase()).ok_or_else(wrong)?;
         let elements = match element {
             ColumnType::Bits => repeat.div_ceil(8),

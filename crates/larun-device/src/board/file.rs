@@ -92,7 +92,7 @@ impl BoardFile {
             .map(|(index, region)| region.into_region(index))
             .collect::<Result<Vec<_>, _>>()?;
         if ram.is_empty() {
-            return Err(wrong("ram", "empty", "at least one region"));
+            return Err(wrong("ram", &"empty", "at least one region"));
         }
         let clock_hz = in_range("clock_mhz", self.clock_mhz, 0.001..=100_000.0)? * 1e6;
         let storage = match self.flash_kb {
@@ -140,7 +140,7 @@ impl PowerFile {
 fn bytes(key: &str, kb: u64) -> Result<u64, BoardFileError> {
     match kb {
         1..=0x4000_0000 => Ok(kb * KB),
-        _ => Err(wrong(key, kb, "a number of KB from 1 to 1073741824")),
+        _ => Err(wrong(key, &kb, "a number of KB from 1 to 1073741824")),
     }
 }
 
@@ -151,11 +151,11 @@ fn in_range(
 ) -> Result<f64, BoardFileError> {
     match range.contains(&value) {
         true => Ok(value),
-        false => Err(wrong(key, value, "a finite number that is possible")),
+        false => Err(wrong(key, &value, "a finite number that is possible")),
     }
 }
 
-fn wrong(key: &str, found: impl ToString, expected: &'static str) -> BoardFileError {
+fn wrong(key: &str, found: &dyn core::fmt::Display, expected: &'static str) -> BoardFileError {
     BoardFileError::Value {
         key: key.to_owned(),
         found: found.to_string(),

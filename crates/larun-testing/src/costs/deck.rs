@@ -67,8 +67,8 @@ impl Deck {
         bytes
     }
 
-    fn add(&mut self, name: String, held_out: bool, model: Vec<u8>) {
-        match card(&name, held_out, model) {
+    fn add(&mut self, name: &str, held_out: bool, model: Vec<u8>) {
+        match card(name, held_out, model) {
             Ok(card) => self.cards.push(card),
             Err(why) => self.left_out.push(format!("{name}: {why}")),
         }
@@ -108,7 +108,7 @@ pub fn build_deck(
             }
             let name = format!("{}/{label}", layer.name);
             match quantized(layer, scheme, index as u64) {
-                Ok(graph) => deck.add(name, false, larun_tflite::write(&graph)?),
+                Ok(graph) => deck.add(&name, false, larun_tflite::write(&graph)?),
                 Err(why) => deck.left_out.push(format!("{name}: {why}")),
             }
         }
@@ -263,7 +263,7 @@ fn add_models(
                     .push(format!("{name}: float, too slow in software"));
                 continue;
             }
-            deck.add(name, true, model);
+            deck.add(&name, true, model);
         }
     }
     Ok(())

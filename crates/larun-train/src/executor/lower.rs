@@ -35,8 +35,7 @@ impl Lowering<'_> {
         };
         self.layers_of(op)?;
         for &output in &self.node.outputs {
-            self.plan
-                .fake_quantize_home(self.subgraph, output, &self.place)?;
+            self.plan.fake_quantize_home(output, &self.place)?;
         }
         Ok(())
     }
@@ -304,13 +303,11 @@ impl Plan {
     /// Puts a tensor that is computed in integers into their form.
     pub(super) fn fake_quantize_home(
         &mut self,
-        subgraph: &Subgraph,
         tensor: TensorId,
         place: &Place,
     ) -> Result<(), TrainError> {
         let form = self.quantization.as_ref().and_then(|q| q.home(tensor));
         if let (Some(form), Some(value)) = (form, self.value_of(tensor)) {
-            let _ = subgraph;
             let quantized = self.fake_quantize(value, form, place)?;
             self.name(tensor, quantized);
         }

@@ -133,7 +133,7 @@ impl Plan {
             let value = plan.computed(subgraph, tensor, Source::Input(number), false)?;
             plan.inputs.push(value);
             let place = Place::tensor(subgraph, tensor);
-            plan.fake_quantize_home(subgraph, tensor, &place)?;
+            plan.fake_quantize_home(tensor, &place)?;
         }
         for (id, node) in subgraph.iter_nodes() {
             let place = Place::node(subgraph, id);

@@ -66,13 +66,14 @@ impl Lstm {
         } = sizes;
         for sequence in 0..self.sequences {
             let mut hidden = vec![0.0; units];
-            let mut cell = vec![0.0; units];
+            let mut cell = vec![0.0f32; units];
             for step in 0..self.steps {
                 let row = self.row(sequence, step);
                 let x = &x[row * depth..][..depth];
                 let kept = &mut kept[row * units * KEPT..][..units * KEPT];
                 let output = &mut y[row * units..][..units];
-                for unit in 0..units {
+                let states = cell.iter_mut().zip(output.iter_mut());
+                for (unit, (cell, output)) in states.enumerate() {
                     let mut gates = [0.0; GATES];
                     for (gate, sum) in gates.iter_mut().enumerate() {
                         let of_input = &inputs[1 + gate].data[unit * depth..][..depth];
@@ -83,13 +84,13 @@ impl Lstm {
                     }
                     let [input, forget, output_gate] = [gates[0], gates[1], gates[3]].map(logistic);
                     let candidate = libm::tanhf(gates[2]);
-                    let raw = forget * cell[unit] + input * candidate;
+                    let raw = forget * *cell + input * candidate;
                     let bound = match self.cell_clip > 0.0 {
                         true => raw.min(self.cell_clip).max(-self.cell_clip),
                         false => raw,
                     };
-                    cell[unit] = bound;
-                    output[unit] = libm::tanhf(bound) * output_gate;
+                    *cell = bound;
+                    *output = libm::tanhf(bound) * output_gate;
                     kept[unit * KEPT..][..KEPT].copy_from_slice(&[
                         input,
                         forget,
@@ -124,8 +125,8 @@ impl Lstm {
         }
         let zeros = vec![0.0; units];
         for sequence in 0..self.sequences {
-            let mut dhidden = vec![0.0; units];
-            let mut dcell = vec![0.0; units];
+            let mut dhidden = vec![0.0f32; units];
+            let mut dcell = vec![0.0f32; units];
             for step in (0..self.steps).rev() {
                 let row = self.row(sequence, step);
                 let x = &sample.x[row * depth..][..depth];
@@ -142,15 +143,16 @@ impl Lstm {
                 };
                 let g = &sample.gradient[row * units..][..units];
                 let mut next_hidden = vec![0.0; units];
-                for unit in 0..units {
+                let slopes = g.iter().zip(&dhidden).zip(dcell.iter_mut());
+                for (unit, ((g, dhidden), dcell)) in slopes.enumerate() {
                     let [input, forget, candidate, output, raw, bound] =
                         core::array::from_fn(|i| kept[unit * KEPT + i]);
                     let cell_before = before.map_or(0.0, |kept| kept[unit * KEPT + KEPT - 1]);
-                    let dh = g[unit] + dhidden[unit];
+                    let dh = g + dhidden;
                     let tanh = libm::tanhf(bound);
                     let open = f32::from(u8::from(raw == bound));
-                    let dc = (dcell[unit] + dh * output * (1.0 - tanh * tanh)) * open;
-                    dcell[unit] = dc * forget;
+                    let dc = (*dcell + dh * output * (1.0 - tanh * tanh)) * open;
+                    *dcell = dc * forget;
                     let dgates = [
                         dc * candidate * input * (1.0 - input),
                         dc * cell_before * forget * (1.0 - forget),

@@ -74,7 +74,7 @@ impl Differentiable for Moves {
             let elements: usize = shape.iter().product();
             let count = elements / length.max(1);
             if length == 0
-                || elements % length != 0
+                || !elements.is_multiple_of(length)
                 || (count > 1 && samples > 1 && count != samples)
             {
                 return wrong(format!(

@@ -55,8 +55,9 @@ impl Differentiable for Svdf {
         {
             for (unit, y) in output.iter_mut().enumerate() {
                 *y = bias.data[unit];
-                for filter in unit * self.rank..(unit + 1) * self.rank {
-                    *y += time.data[filter * memory + memory - 1] * features[filter];
+                let filters = unit * self.rank..(unit + 1) * self.rank;
+                for (filter, feature) in filters.clone().zip(&features[filters]) {
+                    *y += time.data[filter * memory + memory - 1] * feature;
                 }
             }
         }
@@ -81,11 +82,11 @@ impl Differentiable for Svdf {
             .zip(x.data.chunks_exact(depth))
             .zip(tape.saved.chunks_exact(filters));
         for (row, ((g, x), features)) in rows.enumerate() {
-            for filter in 0..filters {
+            for (filter, product) in features.iter().enumerate() {
                 let g = g[filter / self.rank];
                 let last = filter * memory + memory - 1;
                 if let Some(dtime) = dtime {
-                    dtime[last] += g * features[filter];
+                    dtime[last] += g * product;
                 }
                 let g = g * time.data[last];
                 if let Some(dfeature) = dfeature {

@@ -152,10 +152,6 @@ impl Optimizer {
     }
 
     /// Takes step number `step`, counted from 1, for the values of parameter `index`.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one number more would not make a type"
-    )]
     pub fn apply(
         &mut self,
         config: OptimizerConfig,

@@ -257,8 +257,8 @@ fn quality(text: &str) -> Result<Quality, String> {
 impl Args {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let dataset = match (&self.list, &self.input) {
-            (Some(file), _) => self.from_list(file)?,
-            (None, Some(input)) if is_dataset(input) => self.from_dataset(input)?,
+            (Some(file), _) => self.read_list(file)?,
+            (None, Some(input)) if is_dataset(input) => self.read_dataset(input)?,
             (None, Some(input)) => return self.one_curve(input),
             (None, None) => return Err(Failure::Error("give a file or --list".to_owned())),
         };
@@ -266,7 +266,7 @@ impl Args {
         Written::new(&dataset, self.output).print(self.json)
     }
 
-    fn from_list(&self, file: &Path) -> Result<Dataset, Failure> {
+    fn read_list(&self, file: &Path) -> Result<Dataset, Failure> {
         let entries = list::read_list(file)?;
         if self.image.images {
             let recipe = ImageRecipe {
@@ -285,7 +285,7 @@ impl Args {
         )?)
     }
 
-    fn from_dataset(&self, input: &Path) -> Result<Dataset, Failure> {
+    fn read_dataset(&self, input: &Path) -> Result<Dataset, Failure> {
         let is_npz = input
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));

@@ -30,8 +30,8 @@ pub(in super::super) fn conv2d_f32(
     // Room takes time to clear.
     let operands = (input, filter, bias);
     match geometry.patch_len() {
-        ..=32 => convolve::<32>(geometry, clamp, operands, output),
-        ..=160 => convolve::<160>(geometry, clamp, operands, output),
+        0..=32 => convolve::<32>(geometry, clamp, operands, output),
+        33..=160 => convolve::<160>(geometry, clamp, operands, output),
         _ => convolve::<ROOM>(geometry, clamp, operands, output),
     }
 }
