@@ -96,7 +96,7 @@ fn by_how_much_a_model_does_not_fit_is_a_finding() {
     }
     let file = std::fs::metadata(&model).unwrap().len();
     assert!(
-        err.contains(&format!("{file} bytes, {} over", file - 1024)),
+        err.contains(&format!("{file} bytes, {} bytes over", file - 1024)),
         "{err}"
     );
 }

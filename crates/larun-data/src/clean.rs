@@ -24,8 +24,8 @@
 //! assert_eq!(keep.iter().filter(|&&kept| !kept).count(), 1);
 //!
 //! let phase = fold(&time, 2.0, 0.05)?;
-//! let binned = bin(&phase, &flux, [-0.5, 0.5], 20)?;
-//! assert!(binned[10].unwrap() < 0.995 && binned[3] == Some(1.0));
+//! let binned = bin(&phase, &flux, [-0.5, 0.5], 40)?;
+//! assert!(binned[20].unwrap() < 0.995 && binned[3] == Some(1.0));
 //! # Ok::<(), larun_data::clean::CleanError>(())
 //! ```
 

@@ -3,6 +3,7 @@
 use larun_graph::ops::{Activation, AddOptions, BatchNormOptions, MulOptions, Op, OpKind, Role};
 use larun_graph::{Graph, Node, NodeId, Tensor, TensorId};
 
+use crate::channels::bias_operand;
 use crate::cleanup::remove_unused;
 use crate::{PassError, edit};
 
@@ -92,9 +93,19 @@ fn foldable_producer(graph: &Graph, id: NodeId) -> Option<NodeId> {
     foldable.then_some(producer)
 }
 
-/// The axis of the output channels of a node's weights, `None` for a node without weights.
+/// The axis of the output channels of the weights of a node that only multiplies and adds, `None` for any other: an LSTM has
+/// weights too, but its output is no linear function of them.
 fn channel_axis(node: &Node) -> Option<usize> {
-    match node.kind()?.info().input(1)?.role {
+    let kind = node.kind().filter(|kind| {
+        matches!(
+            kind,
+            OpKind::Conv2D
+                | OpKind::DepthwiseConv2D
+                | OpKind::FullyConnected
+                | OpKind::TransposeConv
+        )
+    });
+    match kind?.info().input(1)?.role {
         Role::Weights { channel_axis } => Some(usize::from(channel_axis)),
         _ => None,
     }
@@ -117,8 +128,10 @@ fn fold_into(
     let axis = channel_axis(&node).unwrap_or_default();
 
     let scaled = scale_channels(graph, weights, axis, &affine.factor)?;
+    let place =
+        bias_operand(&node).ok_or_else(|| PassError::missing_operand(subgraph, layer, "bias"))?;
     let old_bias = node
-        .input(2)
+        .input(place)
         .map(|bias| graph.values::<f32>(bias))
         .transpose()?;
     let bias: Vec<f32> = affine
@@ -139,8 +152,10 @@ fn fold_into(
 
     let subgraph = edit::main_mut(graph)?;
     let layer = edit::node_mut(subgraph, layer)?;
-    layer.inputs.truncate(2);
-    layer.inputs.push(Some(bias));
+    layer.inputs.resize(layer.inputs.len().max(place + 1), None);
+    if let Some(slot) = layer.inputs.get_mut(place) {
+        *slot = Some(bias);
+    }
     if let Some(slot) = layer.inputs.get_mut(1) {
         *slot = Some(weights);
     }

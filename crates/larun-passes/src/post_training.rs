@@ -86,7 +86,7 @@ pub fn simplify(graph: Graph) -> Result<Graph, PassError> {
 /// `progress` is told how many of how many steps are done. The result is the same at any number of threads.
 ///
 /// # Errors
-/// As [`simplify`], [`Calibrator`] and [`quantize`]; when there is no sample and the scheme needs some.
+/// As [`simplify`], [`Calibrator`](crate::Calibrator) and [`quantize`](crate::quantize); when there is no sample and the scheme needs some.
 pub fn quantize_after_training(
     graph: Graph,
     samples: &[Vec<&[f32]>],

@@ -4,6 +4,7 @@ mod support;
 
 use larun_graph::ops::{
     DepthwiseConv2DOptions, ElementType, FullyConnectedOptions, NoOptions, Op, OpKind,
+    TransposeConvOptions,
 };
 use larun_graph::{Graph, TensorId};
 use larun_passes::{
@@ -54,6 +55,7 @@ enum Layer {
     Conv,
     Depthwise,
     Dense,
+    Transposed,
     /// Nothing that could take the factors.
     None,
 }
@@ -82,11 +84,24 @@ fn layers(layer: Layer, seed: u32, bias: bool) -> (Graph, Graph) {
                 Some(Op::FullyConnected(FullyConnectedOptions::default())),
                 &[6, 12],
             ),
+            Layer::Transposed => {
+                let options = TransposeConvOptions {
+                    stride_h: 1,
+                    stride_w: 1,
+                    ..TransposeConvOptions::default()
+                };
+                (Some(Op::TransposeConv(options)), &[6, 3, 3, 3])
+            }
             Layer::None => (None, &[]),
         };
         let mut y = x;
         if let Some(op) = op {
             let mut inputs = vec![x, net.constant("weights", weights, 0.5)];
+            if matches!(layer, Layer::Transposed) {
+                // The shape of the output comes first, the input behind the weights.
+                let shape = net.builder.constant("shape", &[4], &[1i32, 4, 5, 6]);
+                inputs = vec![shape.unwrap(), inputs[1], x];
+            }
             if bias {
                 inputs.push(net.constant("bias", &[6], 0.5));
             }
@@ -113,7 +128,7 @@ proptest! {
     #[test]
     fn folding_keeps_the_function(
         seed in 0u32..1000, bias in any::<bool>(),
-        layer in prop::sample::select(vec![Layer::Conv, Layer::Depthwise, Layer::Dense])
+        layer in prop::sample::select(vec![Layer::Conv, Layer::Depthwise, Layer::Dense, Layer::Transposed])
     ) {
         let (bare, with_norm) = layers(layer, seed, bias);
         let input = noise(seed + 7, bare.main().unwrap().tensors[0].shape.elements().unwrap(), 2.0);
@@ -121,7 +136,8 @@ proptest! {
         let folded = fold_batch_norm(with_norm).unwrap();
         assert_close(&run(&folded, &input), &expected);
         prop_assert_eq!(folded.main().unwrap().nodes.len(), 1);
-        prop_assert_eq!(folded.main().unwrap().tensors.len(), 4);
+        let tensors = if matches!(layer, Layer::Transposed) { 5 } else { 4 };
+        prop_assert_eq!(folded.main().unwrap().tensors.len(), tensors);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Models in memory, and running them with the interpreter that also runs on the microcontroller.
 
+mod channels;
 pub mod run;
 pub mod trace;
 
@@ -9,6 +10,9 @@ use larun_graph::Graph;
 use larun_micro::host::{AlignedBytes, arena_for};
 use larun_micro::{Interpreter, LoadError, Options, RunError, kernels};
 
+use larun_onnx::Port;
+use larun_zoo::npy::NpyArray;
+
 use crate::{Error, files};
 
 /// The bytes of a `.tflite` model, and where they came from.
@@ -16,6 +20,8 @@ use crate::{Error, files};
 pub struct Model {
     path: PathBuf,
     bytes: AlignedBytes,
+    /// How the file has its inputs, where the model was imported from one with other axes.
+    ports: Vec<Port>,
 }
 
 impl Model {
@@ -41,7 +47,19 @@ impl Model {
             source,
         })?;
         let graph = larun_passes::fold_batch_norm(imported.graph)?;
-        Ok(Self::new(path, &larun_tflite::write(&graph)?))
+        Ok(Self {
+            ports: imported.inputs,
+            ..Self::new(path, &larun_tflite::write(&graph)?)
+        })
+    }
+
+    /// An array for input `index` as the model takes it: of an ONNX model's input, channels first, it takes the order of the graph.
+    /// Axes before those of the input count sets or samples.
+    pub(crate) fn arranged(&self, index: usize, array: NpyArray) -> NpyArray {
+        match self.ports.get(index) {
+            Some(port) => channels::arranged(port, array),
+            None => array,
+        }
     }
 
     /// A model of these bytes; `path` is what error messages call it.
@@ -49,6 +67,7 @@ impl Model {
         Self {
             path: path.to_owned(),
             bytes: AlignedBytes::copy_of(bytes),
+            ports: Vec::new(),
         }
     }
 

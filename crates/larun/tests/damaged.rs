@@ -30,9 +30,9 @@ fn originals(dir: &Path) -> (Vec<Vec<u8>>, Samples) {
         .unwrap()
         .write(&calibration)
         .unwrap();
-    let samples = Samples::open(&calibration, &graph).unwrap();
-    let out = dir.join("int8.tflite");
     let model = Model::new(Path::new("float.tflite"), &float);
+    let samples = Samples::open(&calibration, &model).unwrap();
+    let out = dir.join("int8.tflite");
     quantize_file(&model, &request(&samples), &out, |_, _| {}).unwrap();
     (vec![float, std::fs::read(out).unwrap()], samples)
 }

@@ -169,7 +169,7 @@ impl Args {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let model = Model::open(&self.model)?;
         let graph = model.graph()?;
-        let open = |path: &Option<PathBuf>| path.as_deref().map(|p| Samples::open(p, &graph));
+        let open = |path: &Option<PathBuf>| path.as_deref().map(|p| Samples::open(p, &model));
         let (calibration, evaluation) = (
             open(&self.calib).transpose()?,
             open(&self.eval).transpose()?,

@@ -42,7 +42,7 @@
 //! let x = net.global_average("average", x)?;
 //! let x = net.dense("logits", x, 4, Activation::None)?;
 //! let graph = net.finish(x)?;
-//! assert_eq!(graph.main().unwrap().nodes.len(), 20);
+//! assert_eq!(graph.main().unwrap().nodes.len(), 17);
 //! # Ok::<(), larun_graph::GraphError>(())
 //! ```
 

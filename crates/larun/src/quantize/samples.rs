@@ -30,10 +30,10 @@ impl Samples {
     ///
     /// # Errors
     /// When the file cannot be read, an array is missing or empty, or holds NaN or infinities.
-    pub fn open(path: &Path, graph: &Graph) -> Result<Self, Error> {
-        let names = input_names(graph)?;
+    pub fn open(path: &Path, model: &Model) -> Result<Self, Error> {
+        let names = input_names(&model.graph()?)?;
         let mut samples = if path.extension().is_some_and(|extension| extension == "npz") {
-            Self::open_npz(path, &names)?
+            Self::open_npz(path, model, &names)?
         } else {
             if names.len() != 1 {
                 return Err(Error::Usage(format!(
@@ -43,14 +43,14 @@ impl Samples {
                     names.join(", ")
                 )));
             }
-            Self::from_arrays(path, vec![NpyArray::read(path)?])?
+            Self::from_arrays(path, model, vec![NpyArray::read(path)?])?
         };
         samples.check(path, &names)?;
         samples.count = samples.inputs.iter().map(Rows::count).min().unwrap_or(0);
         Ok(samples)
     }
 
-    fn open_npz(path: &Path, names: &[String]) -> Result<Self, Error> {
+    fn open_npz(path: &Path, model: &Model, names: &[String]) -> Result<Self, Error> {
         let fault = |array: &str, fault: &dyn core::fmt::Display| {
             Error::Usage(format!("{}: array `{array}`: {fault}", path.display()))
         };
@@ -72,7 +72,7 @@ impl Samples {
             }
             arrays.push(file.array(array).map_err(|f| fault(array, &f))?);
         }
-        let mut samples = Self::from_arrays(path, arrays)?;
+        let mut samples = Self::from_arrays(path, model, arrays)?;
         if file.contains("split") {
             let split = file.array("split").map_err(|f| fault("split", &f))?;
             samples.keep_training(&split.to_integers().unwrap_or_default());
@@ -80,8 +80,9 @@ impl Samples {
         Ok(samples)
     }
 
-    fn from_arrays(path: &Path, arrays: Vec<NpyArray>) -> Result<Self, Error> {
-        let rows = |array: NpyArray| {
+    fn from_arrays(path: &Path, model: &Model, arrays: Vec<NpyArray>) -> Result<Self, Error> {
+        let rows = |(index, array): (usize, NpyArray)| {
+            let array = model.arranged(index, array);
             let values = array.to_f32().ok_or_else(|| {
                 let found = array.element_type();
                 Error::Usage(format!(
@@ -92,7 +93,7 @@ impl Samples {
             let len = array.shape().iter().skip(1).product::<usize>();
             Ok(Rows { values, len })
         };
-        let inputs: Result<Vec<_>, Error> = arrays.into_iter().map(rows).collect();
+        let inputs: Result<Vec<_>, Error> = arrays.into_iter().enumerate().map(rows).collect();
         Ok(Self {
             inputs: inputs?,
             count: 0,

@@ -88,6 +88,9 @@ pub(crate) fn feed_set(
 pub fn run_sets(model: &Model, inputs: &[NpyArray], mode: Mode) -> Result<Outcome, Error> {
     let mut arena = model.arena()?;
     let mut interpreter = model.interpreter(&mut arena)?;
+    let inputs = inputs.iter().cloned().enumerate();
+    let inputs: Vec<NpyArray> = inputs.map(|(i, array)| model.arranged(i, array)).collect();
+    let inputs = inputs.as_slice();
     let sets = check_inputs(model, &interpreter, inputs, mode)?;
     let outputs = interpreter.output_count();
     let mut stacked = vec![Vec::new(); outputs];
