@@ -168,7 +168,6 @@ enum Io {
 impl Args {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let model = Model::open(&self.model)?;
-        let graph = model.graph()?;
         let open = |path: &Option<PathBuf>| path.as_deref().map(|p| Samples::open(p, &model));
         let (calibration, evaluation) = (
             open(&self.calib).transpose()?,
