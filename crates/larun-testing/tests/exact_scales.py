@@ -2,7 +2,7 @@
 
     exact_scales.py CORPUS
 
-LiteRT computes an LSTM's sigmoid and tanh by approximations of float32, LARUN by `libm`; both round what follows. In float64
+What LiteRT and LARUN compute differs in the last digits, most likely by the sigmoid and tanh of each. In float64
 the network gives the scale to all of float32's digits. Printed are it and how far off the recorded one is. Needs numpy and
 ai-edge-litert, which reads the weights.
 """
