@@ -145,6 +145,26 @@ impl Constant {
     }
 }
 
+/// The shape that both stretch to.
+pub(crate) fn stretched(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Refusal> {
+    let rank = a.len().max(b.len());
+    let at = |dims: &[usize], axis: usize| {
+        (axis + dims.len())
+            .checked_sub(rank)
+            .and_then(|i| dims.get(i).copied())
+            .unwrap_or(1)
+    };
+    (0..rank)
+        .map(|axis| match (at(a, axis), at(b, axis)) {
+            (a, b) if a == b || b == 1 => Ok(a),
+            (1, b) => Ok(b),
+            _ => Err(format!(
+                "operands of shapes {a:?} and {b:?} do not go together"
+            )),
+        })
+        .collect()
+}
+
 /// Refuses what shape arithmetic has no need of.
 pub(crate) fn check_size(dims: &[usize]) -> Result<(), Refusal> {
     let elements = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));

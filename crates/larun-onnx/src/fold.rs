@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, Axis, IxDyn, Zip, concatenate};
 
-use crate::constant::{Constant, check_size};
+use crate::constant::{Constant, check_size, stretched};
 use crate::convert::shapes::{flat, squeezed, target, unsqueezed};
 use crate::error::Refusal;
 use crate::node::{OnnxNode, axis};
@@ -166,16 +166,7 @@ fn zip<A: Copy, B: Copy, T>(
     b: &ArrayD<B>,
     compute: impl Fn(A, B) -> T,
 ) -> Result<ArrayD<T>, Refusal> {
-    let rank = a.ndim().max(b.ndim());
-    let at = |dims: &[usize], axis: usize| {
-        (axis + dims.len())
-            .checked_sub(rank)
-            .and_then(|i| dims.get(i).copied())
-            .unwrap_or(1)
-    };
-    let dims: Vec<usize> = (0..rank)
-        .map(|axis| at(a.shape(), axis).max(at(b.shape(), axis)))
-        .collect();
+    let dims = stretched(a.shape(), b.shape())?;
     check_size(&dims)?;
     let (x, y) = (a.broadcast(IxDyn(&dims)), b.broadcast(IxDyn(&dims)));
     let (Some(x), Some(y)) = (x, y) else {
@@ -313,17 +304,7 @@ fn slice(node: OnnxNode<'_>, inputs: &Inputs) -> Result<Constant, Refusal> {
 }
 
 fn expand(constant: &Constant, wanted: &[usize]) -> Result<Constant, Refusal> {
-    let own = constant.dims();
-    let rank = own.len().max(wanted.len());
-    let at = |dims: &[usize], axis: usize| {
-        (axis + dims.len())
-            .checked_sub(rank)
-            .and_then(|i| dims.get(i).copied())
-            .unwrap_or(1)
-    };
-    let dims: Vec<usize> = (0..rank)
-        .map(|axis| at(own, axis).max(at(wanted, axis)))
-        .collect();
+    let dims = stretched(constant.dims(), wanted)?;
     constant.broadcast(&dims)
 }
 

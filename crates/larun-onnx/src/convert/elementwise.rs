@@ -10,7 +10,7 @@ use larun_graph::ops::{
 };
 
 use super::{Converter, Value};
-use crate::constant::Constant;
+use crate::constant::{Constant, stretched};
 use crate::error::Refusal;
 use crate::node::OnnxNode;
 use crate::view::{Slot, View};
@@ -131,26 +131,6 @@ fn stretches(from: &[usize], to: &[usize]) -> bool {
             .rev()
             .zip(to.iter().rev())
             .all(|(&f, &t)| f == t || f == 1)
-}
-
-/// The shape that both stretch to.
-fn stretched(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Refusal> {
-    let rank = a.len().max(b.len());
-    let at = |dims: &[usize], axis: usize| {
-        (axis + dims.len())
-            .checked_sub(rank)
-            .and_then(|i| dims.get(i).copied())
-            .unwrap_or(1)
-    };
-    (0..rank)
-        .map(|axis| match (at(a, axis), at(b, axis)) {
-            (a, b) if a == b || b == 1 => Ok(a),
-            (1, b) => Ok(b),
-            _ => Err(format!(
-                "operands of shapes {a:?} and {b:?} do not go together"
-            )),
-        })
-        .collect()
 }
 
 /// A value, and a constant in the order in which it lies.

@@ -7,6 +7,7 @@ use larun_graph::ops::{
 };
 
 use super::{Converter, place};
+use crate::constant::stretched;
 use crate::error::Refusal;
 use crate::net::to_i32;
 use crate::node::{OnnxNode, axis};
@@ -411,16 +412,7 @@ pub(super) fn expand(converter: &mut Converter<'_>, node: OnnxNode<'_>) -> Resul
         .ok_or("it has no shape")?;
     let wanted = crate::fold::sizes(&wanted)?;
     let own = view.dims();
-    let rank = own.len().max(wanted.len());
-    let at = |dims: &[usize], axis: usize| {
-        (axis + dims.len())
-            .checked_sub(rank)
-            .and_then(|i| dims.get(i).copied())
-            .unwrap_or(1)
-    };
-    let dims: Vec<usize> = (0..rank)
-        .map(|axis| at(&own, axis).max(at(&wanted, axis)))
-        .collect();
+    let dims = stretched(&own, &wanted)?;
     if dims == own {
         converter.set_output(node, view);
         return Ok(());
