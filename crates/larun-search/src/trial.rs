@@ -3,7 +3,8 @@
 use larun::data::dataset::{Dataset, Split};
 use larun::device::{Board, Budget};
 use larun::evaluate::classify;
-use larun::train::{TrainConfig, Trainer, TrainingData};
+use larun::train::{TrainConfig, Trainer};
+use larun::training::samples_of;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -111,14 +112,7 @@ impl Setting<'_> {
                 checkpoint: None,
                 ..self.training.clone()
             };
-            let training = TrainingData {
-                x: &data.x,
-                sample_len: data.sample_len(),
-                y: &data.y,
-                train: &train,
-                validation: &validation,
-                ..TrainingData::default()
-            };
+            let training = samples_of(data, &train, &validation);
             let trained = Trainer::new(&graph, training, config)?.run(&mut ())?;
             let (model, _) = int8(trained.graph, &samples)?;
             trial.accuracy = Some(classify(&model, data, &validation)?.accuracy);

@@ -11,7 +11,6 @@ use larun_passes::{Calibrator, Placement, QuantizeOptions, fold_constants, quant
 use larun_prune::{Evidence, Importance, Keep, MagnitudePruning, PruneError, apply_masks};
 use larun_train::{
     CheckpointConfig, EpochMetrics, Observer, QatConfig, Schedule, Stop, TrainConfig, Trainer,
-    TrainingData,
 };
 use larun_zoo::dataset::{Dataset, Split};
 use larun_zoo::{networks, simulate};
@@ -22,6 +21,7 @@ use crate::prune::tune::{self, Tuning};
 use crate::prune::{Constraints, Goal, Measure, int8_bytes, prune_channels, seed_sparsity};
 use crate::quantize::prepare;
 use crate::report::{DatasetReport, OptimizeReport, PruningReport, TrainingReport};
+use crate::training::samples_of;
 use crate::training::{Splits, calibrate};
 use crate::{Error, Model, export, files};
 
@@ -242,14 +242,7 @@ fn train(
     progress.stage("training");
     let checkpoint = request.out.join(CHECKPOINT);
     let (train, validation) = (data.indices(Split::Train), data.indices(Split::Validation));
-    let samples = TrainingData {
-        x: &data.x,
-        sample_len: data.sample_len(),
-        y: &data.y,
-        train: &train,
-        validation: &validation,
-        ..TrainingData::default()
-    };
+    let samples = samples_of(data, &train, &validation);
     let config = TrainConfig {
         checkpoint: Some(CheckpointConfig {
             path: checkpoint.clone(),

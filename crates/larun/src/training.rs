@@ -287,14 +287,7 @@ impl Splits {
     }
 
     pub(crate) fn samples<'d>(&'d self, data: &'d Dataset) -> TrainingData<'d> {
-        TrainingData {
-            x: &data.x,
-            sample_len: data.sample_len(),
-            y: &data.y,
-            train: &self.train,
-            validation: &self.validation,
-            ..TrainingData::default()
-        }
+        samples_of(data, &self.train, &self.validation)
     }
 }
 
@@ -371,4 +364,21 @@ fn greatest(scores: &[f32]) -> usize {
         }
     }
     best
+}
+
+/// A dataset's samples and classes for the trainer, with the indices to train and to validate on.
+#[must_use]
+pub fn samples_of<'a>(
+    data: &'a Dataset,
+    train: &'a [usize],
+    validation: &'a [usize],
+) -> TrainingData<'a> {
+    TrainingData {
+        x: &data.x,
+        sample_len: data.sample_len(),
+        y: &data.y,
+        train,
+        validation,
+        ..TrainingData::default()
+    }
 }

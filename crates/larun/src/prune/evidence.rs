@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use larun_graph::{Graph, TensorId};
 use larun_prune::{Evidence, Importance};
-use larun_train::{BatchEvent, Observer, Schedule, TrainConfig, Trainer, TrainingData};
+use larun_train::{BatchEvent, Observer, Schedule, TrainConfig, Trainer};
 use larun_zoo::dataset::{Dataset, Split};
 
 use super::writable;
 use crate::Error;
+use crate::training::samples_of;
 
 /// Samples that activations and gradients are taken from, at most.
 const SAMPLES: usize = 512;
@@ -79,14 +80,7 @@ fn gradients(graph: &Graph, data: &Dataset, training: &TrainConfig) -> Result<Gr
         .into_iter()
         .take(1)
         .collect();
-    let samples = TrainingData {
-        x: &data.x,
-        sample_len: data.sample_len(),
-        y: &data.y,
-        train: &train,
-        validation: &validation,
-        ..TrainingData::default()
-    };
+    let samples = samples_of(data, &train, &validation);
     let config = TrainConfig {
         epochs: 1,
         learning_rate: 1e-20,

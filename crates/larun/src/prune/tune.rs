@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use larun_graph::{Graph, TensorId};
 use larun_prune::{Clusters, apply_masks};
-use larun_train::{CheckpointConfig, Stop, TrainConfig, Trainer, TrainingData};
+use larun_train::{CheckpointConfig, Stop, TrainConfig, Trainer};
 use larun_zoo::dataset::{Dataset, Split};
 
 use super::callback::Constrained;
@@ -13,6 +13,7 @@ use super::goal::Pruned;
 use super::{Constraints, PruneRequest};
 use crate::Error;
 use crate::optimize::Progress;
+use crate::training::samples_of;
 
 /// The checkpoint of a training beside the output.
 pub(super) fn checkpoint(out: &Path, what: &str) -> PathBuf {
@@ -126,14 +127,7 @@ pub(crate) fn train(
     }
     let path = &tuning.checkpoint;
     let (train, validation) = (data.indices(Split::Train), data.indices(Split::Validation));
-    let samples = TrainingData {
-        x: &data.x,
-        sample_len: data.sample_len(),
-        y: &data.y,
-        train: &train,
-        validation: &validation,
-        ..TrainingData::default()
-    };
+    let samples = samples_of(data, &train, &validation);
     let config = TrainConfig {
         epochs: tuning.epochs,
         checkpoint: Some(CheckpointConfig {
