@@ -134,6 +134,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             augmentation: Augmentation {
                 roll: option("roll", 0) > 0,
                 reverse: option("reverse", 0) > 0,
+                ..Augmentation::default()
             },
             measured_batches: option("measured", TrainConfig::default().measured_batches),
             patience: Some(option(

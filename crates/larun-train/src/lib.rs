@@ -7,10 +7,10 @@ pub use executor::{
 };
 pub use initialise::initialise;
 pub use trainer::{
-    AdamConfig, Augmentation, Batch, BatchEvent, Callback, CheckpointConfig, Confusion,
-    EpochMetrics, JsonLog, Loss, Monitor, Observer, Optimizer, OptimizerConfig, Outcome, Schedule,
-    Scores, Seeds, Step, Stop, TrainConfig, Trainer, TrainingData, evaluate, evaluate_loss,
-    roc_auc,
+    AdamConfig, Augmentation, AugmentationError, Batch, BatchEvent, Callback, CheckpointConfig,
+    Confusion, EpochMetrics, JsonLog, Loss, Monitor, Observer, Optimizer, OptimizerConfig, Outcome,
+    Schedule, Scores, Seeds, Step, Stop, TrainConfig, Trainer, TrainingData, evaluate,
+    evaluate_loss, roc_auc,
 };
 
 pub mod ops;

@@ -52,6 +52,8 @@ pub struct Network {
     pub takes: Takes,
     /// The shape of the samples it is made for.
     pub made_for: &'static [usize],
+    /// The changes of training samples that leave their class as it is, as `larun_train::Augmentation` reads them.
+    pub augment: &'static str,
     /// What follows the body.
     pub head: Head,
     body: fn(&mut NetworkBuilder, TensorId) -> Result<TensorId, GraphError>,

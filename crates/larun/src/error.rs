@@ -63,6 +63,9 @@ pub enum Error {
     /// Folding, calibrating or quantising failed.
     #[error(transparent)]
     Pass(#[from] larun_passes::PassError),
+    /// A change of training samples that there is not.
+    #[error(transparent)]
+    Augmentation(#[from] larun_train::AugmentationError),
     /// Training failed.
     #[error(transparent)]
     Train(#[from] larun_train::TrainError),

@@ -10,7 +10,8 @@ use larun_graph::Graph;
 use larun_passes::{Calibrator, Placement, QuantizeOptions, fold_constants, quantize_int8};
 use larun_prune::{Evidence, Importance, Keep, MagnitudePruning, PruneError, apply_masks};
 use larun_train::{
-    CheckpointConfig, EpochMetrics, Observer, QatConfig, Schedule, Stop, TrainConfig, Trainer,
+    Augmentation, CheckpointConfig, EpochMetrics, Observer, QatConfig, Schedule, Stop, TrainConfig,
+    Trainer,
 };
 use larun_zoo::dataset::{Dataset, Split};
 use larun_zoo::{networks, simulate};
@@ -47,6 +48,17 @@ impl Source {
     /// What the network is called.
     pub fn name(&self) -> String {
         describe(self).0
+    }
+
+    /// The changes of training samples that suit the network: those of the zoo know theirs, a model of the user's is left with none.
+    ///
+    /// # Errors
+    /// When the zoo has no network of that name.
+    pub fn suited_augmentation(&self) -> Result<Augmentation, Error> {
+        match self {
+            Self::Zoo(name) => Ok(networks::find(name)?.augment.parse()?),
+            Self::Model(_) => Ok(Augmentation::default()),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod dense;
 mod export;
 mod fit;
 mod inspect;
+mod learning;
 mod optimize;
 mod plan;
 mod prune;

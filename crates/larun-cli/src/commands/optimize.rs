@@ -6,9 +6,10 @@ use larun::device::{self, Budget, FitReport};
 use larun::optimize::{OptimizeRequest, Outcome, QatRequest, Source, optimize};
 use larun::passes::{Border, QuantizeOptions};
 use larun::report::OptimizeReport;
-use larun::train::{Augmentation, QatConfig, TrainConfig};
+use larun::train::{QatConfig, TrainConfig};
 
 use super::dense::DenseArgs;
+use super::learning::LearningArgs;
 use super::print_json;
 use crate::failure::Failure;
 use crate::progress::Reporter;
@@ -59,18 +60,8 @@ pub(crate) struct Args {
     #[arg(long)]
     epochs: Option<usize>,
 
-    /// Samples per training step
-    #[arg(long, default_value_t = TrainConfig::default().batch_size)]
-    batch_size: usize,
-
-    /// Greatest learning rate
-    // Below the trainer's own default: samples that change in every epoch want smaller steps.
-    #[arg(long, default_value_t = 3e-3)]
-    learning_rate: f32,
-
-    /// Epochs without a better validation loss after which training stops
-    #[arg(long, value_name = "EPOCHS", default_value_t = 25)]
-    patience: usize,
+    #[command(flatten)]
+    learning: LearningArgs,
 
     /// Train on for the integers, with the float network as the teacher of its own INT8 version
     #[arg(long)]
@@ -79,10 +70,6 @@ pub(crate) struct Args {
     /// Most epochs of --qat
     #[arg(long, value_name = "N", default_value_t = 10)]
     qat_epochs: usize,
-
-    /// How training samples are changed in every epoch
-    #[arg(long, value_enum, value_name = "HOW", value_delimiter = ',', default_values_t = [Augment::Roll, Augment::Reverse])]
-    augment: Vec<Augment>,
 
     /// Go on from the checkpoint in the output folder
     #[arg(long)]
@@ -128,17 +115,6 @@ pub(crate) struct Args {
     quiet: bool,
 }
 
-/// A change of training samples that leaves their class as it is.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Augment {
-    /// Not at all
-    None,
-    /// Rotated along their points: where a light curve starts says nothing
-    Roll,
-    /// Reversed in time, half of them
-    Reverse,
-}
-
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
@@ -177,11 +153,12 @@ impl Args {
             (None, Some(model)) => Source::Model(model),
             (None, None) => return Err(Failure::Error("give a model or --zoo NAME".to_owned())),
         };
-        let defaults = TrainConfig::default();
         let epochs = match source {
-            Source::Zoo(_) => defaults.epochs,
+            Source::Zoo(_) => TrainConfig::default().epochs,
             Source::Model(_) => 0,
         };
+        let epochs = self.epochs.unwrap_or(epochs);
+        let training = self.learning.config(self.seed, epochs, &source)?;
         Ok(OptimizeRequest {
             source,
             data: self.data,
@@ -189,21 +166,10 @@ impl Args {
             board: device::find_board(&self.device)?,
             budget: Budget::LARUN,
             target_size_kb: self.target_size_kb,
-            training: TrainConfig {
-                seed: self.seed,
-                epochs: self.epochs.unwrap_or(epochs),
-                batch_size: self.batch_size,
-                learning_rate: self.learning_rate,
-                patience: Some(self.patience),
-                augmentation: Augmentation {
-                    roll: self.augment.contains(&Augment::Roll),
-                    reverse: self.augment.contains(&Augment::Reverse),
-                },
-                ..defaults
-            },
+            training,
             qat: self.qat.then_some(QatRequest {
                 epochs: self.qat_epochs,
-                learning_rate: self.learning_rate / 10.0,
+                learning_rate: self.learning.learning_rate / 10.0,
                 alpha: 0.5,
                 temperature: 2.0,
                 config: QatConfig::default(),

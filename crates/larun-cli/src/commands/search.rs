@@ -89,23 +89,14 @@ struct SettingArgs {
     #[arg(long, default_value_t = 3e-3)]
     learning_rate: f32,
 
-    /// How training samples are changed in every epoch
-    #[arg(long, value_enum, value_name = "HOW", value_delimiter = ',', default_values_t = [Augment::None])]
-    augment: Vec<Augment>,
+    /// How training samples are changed in every epoch, with commas between: none, roll, reverse, flip, rotate, shift=POINTS,
+    /// zoom=SHARE, scale=SHARE, noise=DEVIATION
+    #[arg(long, value_name = "CHANGES", default_value_t)]
+    augment: Augmentation,
 
     /// Threads [default: all cores]; the result does not depend on it
     #[arg(long)]
     threads: Option<usize>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Augment {
-    /// Not at all
-    None,
-    /// Rotated along their points
-    Roll,
-    /// Reversed, half of them
-    Reverse,
 }
 
 /// Try many networks, in parallel, and show those that no other beats
@@ -242,10 +233,7 @@ impl SettingArgs {
                 batch_size: self.batch_size,
                 learning_rate: self.learning_rate,
                 patience: None,
-                augmentation: Augmentation {
-                    roll: self.augment.contains(&Augment::Roll),
-                    reverse: self.augment.contains(&Augment::Reverse),
-                },
+                augmentation: self.augment,
                 ..TrainConfig::default()
             },
             seed: self.seed,

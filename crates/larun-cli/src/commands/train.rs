@@ -4,12 +4,10 @@ use std::path::PathBuf;
 
 use larun::optimize::Source;
 use larun::passes::{Border, QuantizeOptions, Scheme};
-use larun::train::{
-    ActivationRanges, AdamConfig, Augmentation, Loss, OptimizerConfig, QatConfig, Schedule,
-    TrainConfig, WeightScales,
-};
+use larun::train::{ActivationRanges, QatConfig, TrainConfig, WeightScales};
 use larun::training::{Distillation, Integers, Lesson, Outcome, TrainReport, TrainRequest, train};
 
+use super::learning::LearningArgs;
 use super::print_json;
 use crate::failure::Failure;
 use crate::progress::Reporter;
@@ -31,7 +29,7 @@ pub(crate) struct TrainArgs {
     #[arg(group = "source", requires = "data")]
     model: Option<PathBuf>,
 
-    /// A network to train from scratch: spectral or student
+    /// A network to train from scratch: spectral, galaxy, transit, star, student, ds-cnn, resnet8, mobilenet-v1 or autoencoder
     #[arg(long, value_name = "NAME", group = "source")]
     zoo: Option<String>,
 
@@ -85,61 +83,8 @@ struct Common {
     #[arg(long, default_value_t = TrainConfig::default().epochs)]
     epochs: usize,
 
-    /// Samples per training step
-    #[arg(long, default_value_t = TrainConfig::default().batch_size)]
-    batch_size: usize,
-
-    /// Greatest learning rate
-    #[arg(long, default_value_t = 3e-3)]
-    learning_rate: f32,
-
-    /// How gradients become steps
-    #[arg(long, value_enum, default_value_t = Optimizer::Adam)]
-    optimizer: Optimizer,
-
-    /// The share of the last step that goes into the next, with --optimizer sgd
-    #[arg(long, default_value_t = 0.9)]
-    momentum: f32,
-
-    /// Take the gradient where momentum leads, with --optimizer sgd
-    #[arg(long)]
-    nesterov: bool,
-
-    /// Decay of weights, with --optimizer sgd or adamw
-    #[arg(long)]
-    weight_decay: Option<f32>,
-
-    /// How the learning rate falls
-    #[arg(long, value_enum, default_value_t = Falling::Cosine)]
-    schedule: Falling,
-
-    /// Steps over which the learning rate rises in the beginning
-    #[arg(long, value_name = "STEPS", default_value_t = 0)]
-    warmup: u64,
-
-    /// Epochs without a better validation loss after which training stops
-    #[arg(long, value_name = "EPOCHS", default_value_t = 25)]
-    patience: usize,
-
-    /// What is minimised
-    #[arg(long, value_enum, default_value_t = Minimised::CrossEntropy)]
-    loss: Minimised,
-
-    /// The share of each target that is spread over all classes
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
-    label_smoothing: f32,
-
-    /// What a sample of each class counts, as many numbers as there are classes
-    #[arg(long, value_name = "W,W,..", value_delimiter = ',')]
-    class_weights: Vec<f32>,
-
-    /// Rotate training samples along their points
-    #[arg(long)]
-    roll: bool,
-
-    /// Reverse half of all training samples
-    #[arg(long)]
-    reverse: bool,
+    #[command(flatten)]
+    learning: LearningArgs,
 
     /// Train for integers, and write the integer model
     #[arg(long, value_enum, value_name = "TYPE")]
@@ -188,40 +133,6 @@ struct Common {
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Optimizer {
-    /// Stochastic gradient descent with momentum
-    Sgd,
-    /// Adam
-    Adam,
-    /// Adam with decay of weights
-    Adamw,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Falling {
-    /// Not at all
-    Constant,
-    /// Half a cosine down to nearly nothing
-    Cosine,
-    /// To a tenth after each third of the epochs
-    Step,
-    /// By a twentieth in every epoch
-    Exponential,
-    /// By half after five epochs without a better loss
-    Plateau,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Minimised {
-    /// For one class of several
-    CrossEntropy,
-    /// For two classes in one output
-    Binary,
-    /// For an autoencoder: the difference from the input
-    Mse,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -281,7 +192,7 @@ impl Common {
                 .build_global()?;
         }
         let (json, quiet) = (self.json, self.quiet);
-        let request = self.request(source, teachers);
+        let request = self.request(source, teachers)?;
         let mut reporter = Reporter::new(quiet);
         match train(&request, &mut reporter)? {
             Outcome::Finished(report) => match json {
@@ -298,8 +209,8 @@ impl Common {
         }
     }
 
-    fn request(self, source: Source, teachers: Vec<PathBuf>) -> TrainRequest {
-        let training = self.training();
+    fn request(self, source: Source, teachers: Vec<PathBuf>) -> Result<TrainRequest, Failure> {
+        let training = self.learning.config(self.seed, self.epochs, &source)?;
         let integers = self.qat.map(|target| Integers {
             quantization: QuantizeOptions {
                 scheme: match target {
@@ -335,7 +246,7 @@ impl Common {
             temperature: self.temperature,
             alpha: self.alpha,
         });
-        TrainRequest {
+        Ok(TrainRequest {
             source,
             data: self.data,
             samples_per_class: self.samples_per_class,
@@ -344,58 +255,7 @@ impl Common {
             distillation,
             resume: self.resume,
             out: self.output,
-        }
-    }
-
-    fn training(&self) -> TrainConfig {
-        TrainConfig {
-            seed: self.seed,
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
-            patience: Some(self.patience),
-            warmup_steps: self.warmup,
-            label_smoothing: self.label_smoothing,
-            class_weights: self.class_weights.clone(),
-            loss: match self.loss {
-                Minimised::CrossEntropy => Loss::CrossEntropy,
-                Minimised::Binary => Loss::BinaryCrossEntropy,
-                Minimised::Mse => Loss::MeanSquaredError,
-            },
-            optimizer: match self.optimizer {
-                Optimizer::Sgd => OptimizerConfig::Sgd {
-                    momentum: self.momentum,
-                    nesterov: self.nesterov,
-                    weight_decay: self.weight_decay.unwrap_or(0.0),
-                },
-                Optimizer::Adam => OptimizerConfig::Adam(AdamConfig::default()),
-                Optimizer::Adamw => OptimizerConfig::AdamW {
-                    adam: AdamConfig::default(),
-                    weight_decay: self.weight_decay.unwrap_or(4e-3),
-                },
-            },
-            schedule: match self.schedule {
-                Falling::Constant => Schedule::Constant,
-                Falling::Cosine => Schedule::Cosine {
-                    least: self.learning_rate.min(1e-5),
-                },
-                Falling::Step => Schedule::Step {
-                    factor: 0.1,
-                    every: self.epochs.div_ceil(3).max(1),
-                },
-                Falling::Exponential => Schedule::Exponential { decay: 0.95 },
-                Falling::Plateau => Schedule::Plateau {
-                    factor: 0.5,
-                    patience: 5,
-                    least: self.learning_rate * 1e-3,
-                },
-            },
-            augmentation: Augmentation {
-                roll: self.roll,
-                reverse: self.reverse,
-            },
-            ..TrainConfig::default()
-        }
+        })
     }
 }
 

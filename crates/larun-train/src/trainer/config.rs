@@ -134,6 +134,9 @@ impl TrainConfig {
         if !self.class_weights.iter().all(is_weight) {
             return wrong("class_weights", "must be finite and at least 0");
         }
+        if let Err(problem) = self.augmentation.check() {
+            return wrong("augmentation", problem);
+        }
         if let Err(problem) = self.optimizer.check() {
             return wrong("optimizer", problem);
         }

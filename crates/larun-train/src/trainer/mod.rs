@@ -6,7 +6,7 @@ use std::path::Path;
 use larun_graph::{Graph, Place};
 use larun_passes::{Calibration, Placement, QuantizedGraph};
 
-pub use augment::Augmentation;
+pub use augment::{Augmentation, AugmentationError};
 pub use callback::{Batch, Callback, Seeds, Step};
 pub use config::{CheckpointConfig, Loss, Monitor, TrainConfig};
 pub use data::TrainingData;

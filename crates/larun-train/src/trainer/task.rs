@@ -3,6 +3,7 @@
 use larun_graph::ops::Op;
 use larun_graph::{Graph, GraphError, Place, Subgraph, TensorId};
 
+use super::augment::Extent;
 use super::callback::{Batch, Callback, Seeds, Step};
 use super::data::TaskShape;
 use super::metrics::Tally;
@@ -39,8 +40,8 @@ pub(super) struct Task {
     pub(super) executor: Executor,
     /// Classes that labels name; 0 where they play no part.
     pub(super) classes: usize,
-    /// Values of one point of a sample.
-    pub(super) channels: usize,
+    /// The shape of a sample.
+    extent: Extent,
     settings: LossSettings,
     /// Values of the output of one sample.
     outputs: usize,
@@ -94,9 +95,11 @@ impl Task {
         Ok(Self {
             executor,
             classes,
-            channels: subgraph
-                .tensor(input)
-                .map_or(1, |tensor| tensor.shape.last()),
+            extent: Extent::of(
+                &subgraph
+                    .tensor(input)
+                    .map_or_else(Vec::new, |tensor| tensor.shape.dims().to_vec()),
+            ),
             settings,
             outputs: shape.iter().product(),
             logits,
@@ -139,9 +142,9 @@ impl Task {
         for callback in callbacks.iter_mut() {
             callback.before_step(&step.of(&self.executor))?;
         }
-        let channels = self.channels;
+        let extent = self.extent;
         let augment = |sample: usize, values: &mut [f32]| {
-            augmentation.apply(seed, step.epoch, sample, channels, values);
+            augmentation.apply(seed, step.epoch, sample, extent, values);
             for callback in callbacks.iter_mut() {
                 callback.augment(seed, step.epoch, sample, values);
             }

@@ -13,6 +13,7 @@ pub(super) const SPECTRAL_WIDE: Network = Network {
     architecture: "conv 16x9/2, pool 2, separable 32x5, pool 4, separable 48x5, pool 4, separable 64x3, global average and peak, dense 32, softmax",
     takes: Takes::Signal { min_points: 64 },
     made_for: &[1024, 1],
+    augment: "roll,reverse",
     head: Head::Classes,
     body: spectral_wide,
 };
@@ -24,6 +25,7 @@ pub(super) const GALAXY: Network = Network {
     architecture: "conv 16x3x3/2, separable 32/2, 48, 64/2, 96, 128/2, global average, softmax",
     takes: Takes::Image { min_side: 16 },
     made_for: &[64, 64, 3],
+    augment: "reverse,flip,rotate,shift=4,zoom=0.1",
     head: Head::Classes,
     body: galaxy,
 };
@@ -35,6 +37,7 @@ pub(super) const TRANSIT: Network = Network {
     architecture: "conv 16x7, pool 2, separable 32x5, pool 4, separable 48x5, pool 2, flatten, dense 24, softmax",
     takes: Takes::Signal { min_points: 16 },
     made_for: &[201, 2],
+    augment: "reverse",
     head: Head::Classes,
     body: transit,
 };
@@ -46,6 +49,7 @@ pub(super) const STAR: Network = Network {
     architecture: "conv 16x9/4, separable 32x5, pool 4, separable 32x5, pool 4, flatten, dense 16, softmax",
     takes: Takes::Signal { min_points: 64 },
     made_for: &[1024, 1],
+    augment: "shift=1,noise=0.02",
     head: Head::Classes,
     body: star,
 };
@@ -57,6 +61,7 @@ pub(super) const SPECTRAL: Network = Network {
     architecture: "conv 8x7, pool 4, separable 16x5, pool 4, separable 32x3, pool 4, global average, dense 16, softmax",
     takes: Takes::Signal { min_points: 64 },
     made_for: &[1024, 1],
+    augment: "roll,reverse",
     head: Head::Classes,
     body: spectral,
 };
@@ -68,6 +73,7 @@ pub(super) const STUDENT: Network = Network {
     architecture: "conv 8x7, pool 4, conv 16x5, global average, dense 16, softmax",
     takes: Takes::Signal { min_points: 26 },
     made_for: &[1024, 1],
+    augment: "roll,reverse",
     head: Head::Classes,
     body: student,
 };

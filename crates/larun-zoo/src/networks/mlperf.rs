@@ -14,6 +14,7 @@ pub(super) const DS_CNN: Network = Network {
     architecture: "conv 64x10x4/2, four separable 64x3x3, average, softmax",
     takes: Takes::Image { min_side: 2 },
     made_for: &[49, 10, 1],
+    augment: "none",
     head: Head::Classes,
     body: ds_cnn,
 };
@@ -25,6 +26,7 @@ pub(super) const RESNET8: Network = Network {
     architecture: "conv 16x3x3, residual 16, residual 32/2, residual 64/2, average, softmax",
     takes: Takes::Image { min_side: 4 },
     made_for: &[32, 32, 3],
+    augment: "none",
     head: Head::Classes,
     body: resnet8,
 };
@@ -36,6 +38,7 @@ pub(super) const MOBILENET_V1: Network = Network {
     architecture: "conv 8x3x3/2, thirteen separable 16 to 256, average, softmax",
     takes: Takes::Image { min_side: 32 },
     made_for: &[96, 96, 3],
+    augment: "none",
     head: Head::Classes,
     body: mobilenet_v1,
 };
@@ -47,6 +50,7 @@ pub(super) const AUTOENCODER: Network = Network {
     architecture: "dense 128 four times, dense 8, dense 128 four times, dense as the input",
     takes: Takes::Row,
     made_for: &[640],
+    augment: "none",
     head: Head::Reconstruction,
     body: autoencoder,
 };
