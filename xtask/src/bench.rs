@@ -29,7 +29,7 @@ enum Machine {
     /// On this machine, beside LiteRT with XNNPACK and TensorFlow Lite Micro
     Host(HostArgs),
     /// Compression: four tasks quantised, pruned, distilled; accuracy, bytes, arena and MACs of each
-    Compress(CompressArgs),
+    Compress(crate::compress::Args),
     /// Models compiled to source on a Cortex-M4 in QEMU, beside the interpreter and TensorFlow Lite Micro
     Firmware(crate::firmware::compiled::Args),
     /// Quantisation: nearness of the outputs to the float model's, and time and memory, beside other converters
@@ -56,28 +56,6 @@ struct TrainArgs {
     /// Threads of each
     #[arg(long, default_value_t = 2)]
     threads: u32,
-    /// Write the figures as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-}
-
-#[derive(clap::Args)]
-struct CompressArgs {
-    /// A Python that has numpy
-    #[arg(long, default_value = "target/ci/venv/bin/python")]
-    python: PathBuf,
-    /// Where the models are kept: what is there is not made again
-    #[arg(long, value_name = "DIR", default_value = "target/compress")]
-    folder: PathBuf,
-    /// Tasks, with commas between; none: all four
-    #[arg(long, value_name = "A,B")]
-    tasks: Option<String>,
-    /// Most epochs of training from scratch, and after pruning
-    #[arg(long, default_value_t = 30)]
-    epochs: u32,
-    /// Most epochs of training for integers
-    #[arg(long, default_value_t = 10)]
-    tune: u32,
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -171,7 +149,7 @@ pub(crate) enum Error {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     match &args.machine {
         Machine::Host(args) => host(args),
-        Machine::Compress(args) => compress(args),
+        Machine::Compress(args) => crate::compress::run(args),
         Machine::Firmware(args) => Ok(crate::firmware::compiled::run(args)?),
         Machine::Quantize(args) => quantize(args),
         Machine::Train(args) => train(args),
@@ -224,40 +202,6 @@ fn train(args: &TrainArgs) -> Result<ExitCode, Error> {
     script.args(["--rounds", &args.rounds.to_string()]);
     script.args(["--epochs", &args.epochs.to_string()]);
     script.args(["--threads", &args.threads.to_string()]);
-    if let Some(json) = &args.json {
-        script.arg("--json").arg(json);
-    }
-    status(&mut script)
-}
-
-/// Builds the command and runs the script that drives it.
-fn compress(args: &CompressArgs) -> Result<ExitCode, Error> {
-    let root = workspace_root();
-    let folder = |name| std::env::var_os(name).filter(|folder| !folder.is_empty());
-    let (Some(data), Some(corpus)) = (folder("LARUN_DATA"), folder("LARUN_CORPUS")) else {
-        return Err(Error::NoData);
-    };
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.current_dir(&root);
-    build.args(["build", "--release", "--locked", "--package", "larun-cli"]);
-    let built = status(&mut build)?;
-    if built != ExitCode::SUCCESS {
-        return Ok(built);
-    }
-    let python = match args.python.exists() {
-        true => args.python.clone(),
-        false => root.join(&args.python),
-    };
-    let mut script = Command::new(python);
-    script.arg(root.join("xtask/scripts/bench_compress.py"));
-    script.arg(built_program(&root, "larun"));
-    script.args([data, corpus]).arg(&args.folder);
-    script.args(["--epochs", &args.epochs.to_string()]);
-    script.args(["--tune", &args.tune.to_string()]);
-    if let Some(tasks) = &args.tasks {
-        script.args(["--tasks", tasks]);
-    }
     if let Some(json) = &args.json {
         script.arg("--json").arg(json);
     }

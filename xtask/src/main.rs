@@ -2,10 +2,12 @@
 
 mod bench;
 mod codegen;
+mod compress;
 mod conformance;
 mod costs;
 mod firmware;
 mod models;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -2,98 +2,28 @@
 //! models that ship.
 
 use core::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bench::Error;
+use crate::tasks::{Runner, Selection, Task};
 use crate::workspace_root;
 
 /// What the command takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The folder of the labelled sets [default: what LARUN_DATA names]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Only these networks
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    only: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Seeds; the mean and the spread over them are written, and the model of the first ships
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 3])]
     seeds: Vec<u64>,
-    /// A larun program to use, in place of a release build
-    #[arg(long, value_name = "PROGRAM")]
-    larun: Option<PathBuf>,
-    /// Where trained models are kept: a run that is stopped goes on from there
-    #[arg(long, value_name = "DIR", default_value = "target/models")]
-    work: PathBuf,
 }
-
-/// A network, its data, and how it is trained.
-struct Task {
-    network: &'static str,
-    set: &'static str,
-    /// What the data are.
-    what: &'static str,
-    /// What `larun data convert` makes of the set first.
-    convert: &'static [&'static str],
-    /// What `larun optimize` is given.
-    train: &'static [&'static str],
-}
-
-const TASKS: [Task; 4] = [
-    Task {
-        network: "spectral",
-        set: "lc6_hybrid1024",
-        what: "light curves of six classes: noise real (Kepler), shapes of eclipsing binaries real (TESS), the rest injected",
-        convert: &[],
-        train: &["--epochs", "60", "--augment", "roll,reverse"],
-    },
-    Task {
-        network: "galaxy",
-        set: "galaxy_gz64",
-        what: "Galaxy Zoo 2 images, real, four classes (cigar-shaped with edge-on)",
-        convert: &[
-            "--merge",
-            "cigar_smooth=edge_on_disk",
-            "--offset",
-            "64",
-            "--scale",
-            "0.015625",
-        ],
-        train: &["--epochs", "40", "--augment", "reverse"],
-    },
-    Task {
-        network: "transit",
-        set: "tess_triage",
-        what: "TESS threshold crossings vetted by people, real, transit-like or junk",
-        convert: &[
-            "--samples",
-            "x_global,x_local",
-            "--labels",
-            "y_binary",
-            "--class-names",
-            "junk,transit_like",
-            "--limits=-2,3",
-        ],
-        train: &["--epochs", "20", "--augment", "reverse"],
-    },
-    Task {
-        network: "star",
-        set: "star_obafgkm1024",
-        what: "spectra of stars, real, the training split augmented",
-        convert: &[],
-        train: &["--epochs", "30", "--augment", "none"],
-    },
-];
 
 /// What one training gave.
-#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Run {
     seed: u64,
-    command: String,
     float: f64,
     int8: f64,
     macro_f1: f64,
@@ -103,6 +33,7 @@ struct Run {
     arena_bytes: u64,
     parameters: u64,
     macs: u64,
+    instructions: f64,
     milliseconds: f64,
     training_seconds: f64,
     test: u64,
@@ -111,112 +42,93 @@ struct Run {
 /// Trains what has not been trained yet, and writes the page.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let root = workspace_root();
-    let data = args.data.clone();
-    let data = data.or_else(|| std::env::var_os("LARUN_DATA").map(PathBuf::from));
-    let data = data.ok_or(Error::NoData)?;
-    let larun = match &args.larun {
-        Some(program) => program.clone(),
-        None => build(&root)?,
-    };
-    let work = root.join(&args.work);
-    create(&work)?;
-    let chosen = |task: &&Task| args.only.is_empty() || args.only.iter().any(|n| n == task.network);
     let mut page = String::from(HEAD);
-    for task in TASKS.iter().filter(chosen) {
+    for task in args.selection.tasks() {
+        let mut runner = args.selection.runner(task)?;
+        let teachers = teach(task, &mut runner)?;
         let mut runs = Vec::new();
+        let mut commands = Vec::new();
         for &seed in &args.seeds {
-            runs.push(train(task, seed, &larun, &data, &work)?);
+            let so_far = runner.shown.len();
+            runs.push(learn(task, seed, &teachers, &mut runner)?);
+            if commands.is_empty() {
+                commands = runner.shown.clone();
+            }
+            runner.shown.truncate(so_far);
         }
-        section(&mut page, task, &runs);
-        ship(task, &runs, &work, &root)?;
+        section(&mut page, task, &runs, &commands);
+        ship(task, &runs, &runner, &root)?;
     }
     write(&root.join("docs/models.md"), page.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn build(root: &Path) -> Result<PathBuf, Error> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--release", "--package", "larun-cli"]);
-    output(command.current_dir(root))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let program = root.join(target).join("release/larun");
-    Ok(program.with_extension(std::env::consts::EXE_EXTENSION))
+/// Trains the teachers; their files, and the seconds it took.
+fn teach(task: &Task, runner: &mut Runner) -> Result<(Vec<String>, f64), Error> {
+    let (network, count) = task.teacher;
+    let (mut files, mut seconds) = (Vec::new(), 0.0);
+    for seed in 101..=100 + count {
+        let file = format!("teacher-{seed}.tflite");
+        let seed = seed.to_string();
+        let mut arguments = vec!["train", "--zoo", network, "--seed", &seed];
+        arguments.extend(task.learn);
+        seconds += real(&runner.train(&file, &arguments)?, "/training/seconds");
+        files.push(file);
+    }
+    Ok((files, seconds))
 }
 
-/// Trains and measures one network with one seed, unless that was done before.
-fn train(task: &Task, seed: u64, larun: &Path, data: &Path, work: &Path) -> Result<Run, Error> {
-    let folder = work.join(format!("{}-{seed}", task.network));
-    let done = folder.join("run.json");
-    if let Ok(text) = std::fs::read(&done)
-        && let Ok(run) = serde_json::from_slice(&text)
-    {
-        return Ok(run);
-    }
-    let set = data.join(format!("{}.npz", task.set));
-    let mut shown = Vec::new();
-    let samples = match task.convert {
-        [] => set,
-        convert => {
-            let converted = work.join(format!("{}.npz", task.network));
-            let mut command = Command::new(larun);
-            command.args(["data", "convert"]).arg(&set).args(convert);
-            command.arg("-o").arg(&converted);
-            shown.push(format!(
-                "larun data convert {}.npz {} -o {}.npz",
-                task.set,
-                convert.join(" "),
-                task.network
-            ));
-            output(&mut command)?;
-            converted
-        }
-    };
-    let seed_text = seed.to_string();
-    let mut command = Command::new(larun);
-    command
-        .args(["optimize", "--zoo", task.network, "--data"])
-        .arg(&samples);
-    command.args(["--device", "nano33ble", "--seed", &seed_text]);
-    command
-        .args(task.train)
-        .args(["--json", "-q", "-o"])
-        .arg(&folder);
-    shown.push(format!(
-        "larun optimize --zoo {} --data {}.npz --device nano33ble --seed {seed} {} -o {}",
-        task.network,
-        if task.convert.is_empty() {
-            task.set
-        } else {
-            task.network
-        },
-        task.train.join(" "),
-        task.network
-    ));
-    let text = output(&mut command)?;
-    let report: Value = serde_json::from_str(&text).map_err(|error| Error::Failed {
-        command: "larun optimize".to_owned(),
-        message: error.to_string(),
-    })?;
-    let run = Run::new(seed, shown.join("\n"), &report);
-    let json = serde_json::to_vec_pretty(&run).unwrap_or_default();
-    write(&done, &json)?;
-    Ok(run)
+/// The network of a seed: distilled from the teachers, then trained on for its integers.
+fn learn(
+    task: &Task,
+    seed: u64,
+    (teachers, teaching): &(Vec<String>, f64),
+    runner: &mut Runner,
+) -> Result<Run, Error> {
+    let (seed_text, teachers) = (seed.to_string(), teachers.join(","));
+    let float = format!("{}-{seed}.tflite", task.title);
+    let mut arguments = vec!["distill", "--teacher", &teachers, "--student", task.network];
+    arguments.extend(["--temperature", "2", "--alpha", "0.3", "--seed", &seed_text]);
+    arguments.extend(task.learn);
+    let distilled = runner.train(&float, &arguments)?;
+    let name = format!("{}_model", task.network);
+    let mut arguments = vec!["optimize", &float, "--device", "nano33ble", "--qat"];
+    arguments.extend(["--seed", &seed_text, "--name", &name]);
+    arguments.extend(augmentation(task));
+    let report = runner.train(&folder(task, seed), &arguments)?;
+    let seconds = teaching + real(&distilled, "/training/seconds");
+    Ok(Run::new(seed, seconds, &report))
+}
+
+/// What `--augment` is for the task.
+fn augmentation(task: &Task) -> Vec<&'static str> {
+    let learn = task.learn.iter().copied();
+    let augment = learn.skip_while(|&option| option != "--augment");
+    augment.take(2).collect()
+}
+
+/// Where the model of a seed lies.
+fn folder(task: &Task, seed: u64) -> String {
+    format!("{}-{seed}", task.network)
+}
+
+fn real(report: &Value, path: &str) -> f64 {
+    report
+        .pointer(path)
+        .and_then(Value::as_f64)
+        .unwrap_or(f64::NAN)
 }
 
 impl Run {
-    fn new(seed: u64, command: String, report: &Value) -> Self {
-        let number = |path: &str| report.pointer(path).and_then(Value::as_f64);
-        let real = |path: &str| number(path).unwrap_or(f64::NAN);
+    fn new(seed: u64, training_seconds: f64, report: &Value) -> Self {
         let whole = |path: &str| report.pointer(path).and_then(Value::as_u64).unwrap_or(0);
         let recall = report.pointer("/int8/recall").and_then(Value::as_array);
         Self {
             seed,
-            command,
-            float: real("/float/accuracy"),
-            int8: real("/int8/accuracy"),
-            macro_f1: real("/int8/macro_f1"),
-            auc: number("/int8/auc"),
+            float: real(report, "/float/accuracy"),
+            int8: real(report, "/int8/accuracy"),
+            macro_f1: real(report, "/int8/macro_f1"),
+            auc: report.pointer("/int8/auc").and_then(Value::as_f64),
             recall: recall.map_or_else(Vec::new, |values| {
                 values.iter().filter_map(Value::as_f64).collect()
             }),
@@ -224,8 +136,9 @@ impl Run {
             arena_bytes: whole("/arena_bytes"),
             parameters: whole("/parameters"),
             macs: whole("/macs"),
-            milliseconds: real("/fit/latency/milliseconds"),
-            training_seconds: real("/training/seconds"),
+            instructions: real(report, "/fit/latency/instructions"),
+            milliseconds: real(report, "/fit/latency/milliseconds"),
+            training_seconds,
             test: whole("/int8/samples"),
         }
     }
@@ -233,14 +146,15 @@ impl Run {
 
 const HEAD: &str = "# Models
 
-LARUN's four networks on labelled data, made by `cargo xtask bench models`. Accuracies are those of the test split, which was looked at
-once, by the commands below; networks and settings were chosen by the validation split alone. INT8 accuracies, sizes and arenas are of the
-file and the interpreter that run on the board; milliseconds are estimates from multiply-accumulates for the Arduino Nano 33 BLE. With
-several seeds a figure is the mean, and behind ± half of the range. Training times depend on the machine and on what else it does.
-The models themselves, each of the first seed, are in `fixtures/models/larunnet` with their cards.
+LARUN's four networks on labelled data, made by `cargo xtask bench models`. Networks and settings were chosen by the validation split;
+the accuracies here are those of the test split, which only the commands below look at. Each network learns from the labels and from larger
+networks that were trained before it, and is then trained on for its integers. INT8 accuracies, sizes and arenas are of the file and the
+interpreter that run on the board; instructions and milliseconds are the cost model's for the Arduino Nano 33 BLE. With several seeds a
+figure is the mean, and behind ± half of the range. Training times include the teachers', and depend on the machine and on what else it
+does. The models themselves, each of the first seed, are in `fixtures/models` with their cards.
 ";
 
-fn section(page: &mut String, task: &Task, runs: &[Run]) {
+fn section(page: &mut String, task: &Task, runs: &[Run], commands: &[String]) {
     let Some(first) = runs.first() else {
         return;
     };
@@ -271,7 +185,14 @@ fn section(page: &mut String, task: &Task, runs: &[Run]) {
     row("arena, bytes", first.arena_bytes.to_string());
     row("parameters", first.parameters.to_string());
     row("MACs", first.macs.to_string());
-    row("estimate, ms", format!("{:.1}", first.milliseconds));
+    row(
+        "instructions (estimate)",
+        format!("{:.0}", first.instructions),
+    );
+    row(
+        "milliseconds (estimate)",
+        format!("{:.1}", first.milliseconds),
+    );
     row("training, s", spread(runs, &|run| run.training_seconds, 0));
     let seeds: Vec<String> = runs.iter().map(|run| run.seed.to_string()).collect();
     let _ = write!(
@@ -279,7 +200,7 @@ fn section(page: &mut String, task: &Task, runs: &[Run]) {
         "\nSeeds: {}. The commands for seed {}:\n\n```sh\n{}\n```\n",
         seeds.join(", "),
         first.seed,
-        first.command
+        commands.join("\n")
     );
 }
 
@@ -296,43 +217,21 @@ fn spread(runs: &[Run], of: &dyn Fn(&Run) -> f64, digits: usize) -> String {
 }
 
 /// Copies the model and the card of the first seed to where they ship.
-fn ship(task: &Task, runs: &[Run], work: &Path, root: &Path) -> Result<(), Error> {
+fn ship(task: &Task, runs: &[Run], runner: &Runner, root: &Path) -> Result<(), Error> {
     let Some(run) = runs.first() else {
         return Ok(());
     };
-    let (from, to) = (
-        work.join(format!("{}-{}", task.network, run.seed)),
-        root.join("fixtures/models/larunnet"),
-    );
-    create(&to)?;
-    for (file, name) in [("model.tflite", "tflite"), ("card.yaml", "card.yaml")] {
+    let from = runner.folder.join(folder(task, run.seed));
+    let to = root.join("fixtures/models").join(task.network);
+    std::fs::create_dir_all(&to).map_err(|error| Error::File(to.clone(), error))?;
+    for file in ["model.tflite", "card.yaml"] {
         let from = from.join(file);
         let bytes = std::fs::read(&from).map_err(|error| Error::File(from.clone(), error))?;
-        write(&to.join(format!("{}.{name}", task.network)), &bytes)?;
+        write(&to.join(file), &bytes)?;
     }
     Ok(())
 }
 
-fn create(folder: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(folder).map_err(|error| Error::File(folder.to_owned(), error))
-}
-
 fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
     std::fs::write(file, bytes).map_err(|error| Error::File(file.to_owned(), error))
-}
-
-/// Runs a command to its end and gives what it printed. A finding (exit status 1) is an end too.
-fn output(command: &mut Command) -> Result<String, Error> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let done = command.output().map_err(|source| Error::Start {
-        program: name.clone(),
-        source,
-    })?;
-    match done.status.code() {
-        Some(0 | 1) => Ok(String::from_utf8_lossy(&done.stdout).into_owned()),
-        _ => Err(Error::Failed {
-            command: name,
-            message: String::from_utf8_lossy(&done.stderr).trim().to_owned(),
-        }),
-    }
 }

@@ -4,6 +4,7 @@ mod bench;
 mod compare;
 mod data;
 mod dense;
+mod evaluate;
 mod export;
 mod fit;
 mod inspect;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Optimize(optimize::Args),
     Inspect(inspect::Args),
     Run(run::Args),
+    Evaluate(evaluate::Args),
     Prune(prune::Args),
     Quantize(quantize::Args),
     Plan(plan::Args),
@@ -48,6 +50,7 @@ impl Command {
             Self::Optimize(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Run(args) => args.run(),
+            Self::Evaluate(args) => args.run(),
             Self::Prune(args) => args.run(),
             Self::Quantize(args) => args.run(),
             Self::Plan(args) => args.run(),

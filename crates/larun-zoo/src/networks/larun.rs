@@ -34,7 +34,7 @@ pub(super) const TRANSIT: Network = Network {
     name: "transit",
     title: "LarunNet-Transit",
     description: "Tells transits from everything else, in light curves folded at the period: the whole turn and the event itself as two channels.",
-    architecture: "conv 16x7, pool 2, separable 32x5, pool 4, separable 48x5, pool 2, flatten, dense 24, softmax",
+    architecture: "conv 16x9/2, pool 2, separable 32x5, pool 2, separable 48x5, pool 2, separable 64x3, global average and peak, dense 24, softmax",
     takes: Takes::Signal { min_points: 16 },
     made_for: &[201, 2],
     augment: "reverse",
@@ -86,9 +86,7 @@ fn spectral_wide(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, 
     let x = net.separable_conv1d("separable2", x, 48, 5)?;
     let x = net.max_pool1d("separable2/pool", x, 4)?;
     let x = net.separable_conv1d("separable3", x, 64, 3)?;
-    let average = net.global_average("average", x)?;
-    let peak = net.global_peak("peak", x)?;
-    let x = net.concatenate("summary", &[average, peak])?;
+    let x = summary(net, x)?;
     net.dense("dense", x, 32, Activation::Relu)
 }
 
@@ -103,15 +101,22 @@ fn galaxy(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphEr
 }
 
 fn transit(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
-    let x = net.conv1d_bn_relu("conv", input, 16, 7)?;
+    let x = net.strided_conv1d_bn_relu("conv", input, 16, 9, 2)?;
     let x = net.max_pool1d("conv/pool", x, 2)?;
     let x = net.separable_conv1d("separable1", x, 32, 5)?;
-    let x = net.max_pool1d("separable1/pool", x, 4)?;
+    let x = net.max_pool1d("separable1/pool", x, 2)?;
     let x = net.separable_conv1d("separable2", x, 48, 5)?;
     let x = net.max_pool1d("separable2/pool", x, 2)?;
-    // Flattened, not averaged: where in the turn something happens is what tells a transit.
-    let x = net.flatten("flat", x)?;
+    let x = net.separable_conv1d("separable3", x, 64, 3)?;
+    let x = summary(net, x)?;
     net.dense("dense", x, 24, Activation::Relu)
+}
+
+/// The mean and the peak of every feature: what goes on all the time, and what happens once.
+fn summary(net: &mut NetworkBuilder, features: TensorId) -> Result<TensorId, GraphError> {
+    let average = net.global_average("average", features)?;
+    let peak = net.global_peak("peak", features)?;
+    net.concatenate("summary", &[average, peak])
 }
 
 /// LarunNet-Transit with two inputs: `global`, the whole turn `[1, 1, global_points, 1]`, and `local`, the event
@@ -196,5 +201,81 @@ fn student(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphE
     let x = net.max_pool1d("conv1/pool", x, 4)?;
     let x = net.conv1d_relu("conv2", x, 16, 5)?;
     let x = net.global_average("average", x)?;
+    net.dense("dense", x, 16, Activation::Relu)
+}
+
+pub(super) const G2: Network = Network {
+    name: "g2",
+    body: g2,
+    ..GALAXY
+};
+fn g2(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.conv2d_bn_relu("conv", input, 12, [3, 3], [2, 2])?;
+    let x = net.separable_conv2d("separable1", x, 24, 3, 2)?;
+    let x = net.separable_conv2d("separable2", x, 32, 3, 1)?;
+    let x = net.separable_conv2d("separable3", x, 48, 3, 2)?;
+    let x = net.separable_conv2d("separable4", x, 64, 3, 1)?;
+    let x = net.separable_conv2d("separable5", x, 96, 3, 2)?;
+    net.global_average("average", x)
+}
+
+pub(super) const G3: Network = Network {
+    name: "g3",
+    body: g3,
+    ..GALAXY
+};
+fn g3(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.conv2d_bn_relu("conv", input, 12, [5, 5], [4, 4])?;
+    let x = net.separable_conv2d("separable1", x, 32, 3, 1)?;
+    let x = net.separable_conv2d("separable3", x, 48, 3, 2)?;
+    let x = net.separable_conv2d("separable4", x, 64, 3, 1)?;
+    let x = net.separable_conv2d("separable5", x, 96, 3, 2)?;
+    net.global_average("average", x)
+}
+
+pub(super) const G4: Network = Network {
+    name: "g4",
+    body: g4,
+    ..GALAXY
+};
+fn g4(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.conv2d_bn_relu("conv", input, 8, [3, 3], [2, 2])?;
+    let x = net.max_pool2d("pool", x, 2)?;
+    let x = net.separable_conv2d("separable1", x, 24, 3, 1)?;
+    let x = net.separable_conv2d("separable3", x, 48, 3, 2)?;
+    let x = net.separable_conv2d("separable4", x, 64, 3, 1)?;
+    let x = net.separable_conv2d("separable5", x, 96, 3, 2)?;
+    net.global_average("average", x)
+}
+
+pub(super) const S2: Network = Network {
+    name: "s2",
+    body: s2,
+    ..SPECTRAL
+};
+fn s2(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.strided_conv1d_bn_relu("conv", input, 8, 9, 4)?;
+    let x = net.max_pool1d("conv/pool", x, 2)?;
+    let x = net.separable_conv1d("separable1", x, 24, 5)?;
+    let x = net.max_pool1d("separable1/pool", x, 4)?;
+    let x = net.separable_conv1d("separable2", x, 32, 5)?;
+    let x = net.max_pool1d("separable2/pool", x, 2)?;
+    let x = net.separable_conv1d("separable3", x, 48, 3)?;
+    let x = summary(net, x)?;
+    net.dense("dense", x, 16, Activation::Relu)
+}
+pub(super) const ST2: Network = Network {
+    name: "st2",
+    body: st2,
+    ..STAR
+};
+fn st2(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.strided_conv1d_bn_relu("conv", input, 12, 9, 4)?;
+    let x = net.max_pool1d("conv/pool", x, 2)?;
+    let x = net.separable_conv1d("separable1", x, 24, 5)?;
+    let x = net.max_pool1d("separable1/pool", x, 2)?;
+    let x = net.separable_conv1d("separable2", x, 32, 5)?;
+    let x = net.max_pool1d("separable2/pool", x, 4)?;
+    let x = net.flatten("flat", x)?;
     net.dense("dense", x, 16, Activation::Relu)
 }
