@@ -3,6 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 
+pub(crate) use larun::numbers::{bytes, group, percent};
+
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
@@ -53,48 +55,8 @@ pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Bytes in units of 1024.
-pub(crate) fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{} B", group(bytes)),
-        _ => format!("{:.1} KB", bytes as f64 / 1024.0),
-    }
-}
-
-/// A whole number with a comma before every three digits.
-pub(crate) fn group(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// A share of 1 in percent.
-pub(crate) fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
-}
-
 /// A shape in brackets.
 pub(crate) fn shape(dims: &[usize]) -> String {
     let dims: Vec<_> = dims.iter().map(usize::to_string).collect();
     format!("[{}]", dims.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{bytes, group};
-
-    #[test]
-    fn numbers_are_readable() {
-        assert_eq!(group(1), "1");
-        assert_eq!(group(1_234_567), "1,234,567");
-        assert_eq!(group(123_456), "123,456");
-        assert_eq!(bytes(9_999), "9,999 B");
-        assert_eq!(bytes(102_400), "100.0 KB");
-    }
 }

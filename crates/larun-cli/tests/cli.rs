@@ -125,6 +125,26 @@ fn optimize_writes_all_its_files() {
     }
     let header = std::fs::read_to_string(dir.join("model.h")).unwrap();
     assert!(header.contains("student_model_data[]") && header.contains("student_model_data_len"));
+    let source = std::fs::read_to_string(dir.join("model.rs")).unwrap();
+    assert!(source.contains("k::Processor::Armv7em.is_own()") && source.contains("pub fn predict"));
+    let page = std::fs::read_to_string(dir.join("report.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("<h1>LarunNet-Student</h1>"));
+    for file in report["files"].as_array().unwrap() {
+        let found = std::fs::metadata(dir.join(file["name"].as_str().unwrap()));
+        assert_eq!(file["bytes"], found.unwrap().len(), "{file}");
+    }
+    let steps = report["steps"].as_array().unwrap();
+    assert_eq!(steps.last().unwrap()["file_bytes"], size);
+    let operators = report["per_layer"].as_array().unwrap();
+    let macs: u64 = operators
+        .iter()
+        .filter_map(|layer| layer["macs"].as_u64())
+        .sum();
+    assert_eq!(report["macs"], macs);
+    // Every layer of this network is one of the float network too, and none loses more than a tenth.
+    for layer in operators {
+        assert!(layer["sqnr_db"].as_f64().unwrap() > 20.0, "{layer}");
+    }
     let names = std::fs::read_dir(dir)
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap());

@@ -104,6 +104,24 @@ impl Core {
         }
     }
 
+    /// The target triple that Rust compiles for, and the flags of the compiler (`RUSTFLAGS`) with which it has the core's instructions;
+    /// no flags where the triple says it all.
+    #[must_use]
+    pub const fn rust_target(self) -> (&'static str, &'static str) {
+        match self {
+            Self::CortexM0Plus => ("thumbv6m-none-eabi", ""),
+            Self::CortexM4F | Self::CortexM7 => ("thumbv7em-none-eabihf", ""),
+            // Armv8-M has the DSP instructions as an option, which the name of a processor turns on. M55 and M85 run M33's code.
+            Self::CortexM33 | Self::CortexM55 | Self::CortexM85 => {
+                ("thumbv8m.main-none-eabihf", "-C target-cpu=cortex-m33")
+            }
+            Self::RiscV32 => ("riscv32imc-unknown-none-elf", ""),
+            Self::XtensaLx6 => ("xtensa-esp32-none-elf", ""),
+            Self::XtensaLx7 => ("xtensa-esp32s3-none-elf", ""),
+            Self::Arm1176 => ("arm-unknown-linux-gnueabihf", ""),
+        }
+    }
+
     /// Whether the counts are of the core's own instruction set.
     #[must_use]
     pub const fn is_counted(self) -> bool {

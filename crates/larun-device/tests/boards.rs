@@ -66,6 +66,7 @@ name = "My board"
 core = "cortex-m33"
 clock_mhz = 80.5
 flash_kb = 512
+flash = "probe-rs run --chip MINE"
 
 [[ram]]
 name = "TCM"
@@ -100,6 +101,8 @@ fn a_file_adds_a_board() {
         [0.0, 1.0]
     );
     assert_eq!(board.power.unwrap().milliwatts, 12.5);
+    assert_eq!(board.flash.as_deref(), Some("probe-rs run --chip MINE"));
+    assert_eq!(board.arduino, None);
 }
 
 #[test]

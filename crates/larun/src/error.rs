@@ -93,6 +93,9 @@ pub enum Error {
     /// A source file cannot be generated.
     #[error(transparent)]
     Codegen(#[from] larun_codegen::CodegenError),
+    /// The page of a report cannot be made.
+    #[error("report.html: {0}")]
+    Page(#[from] minijinja::Error),
     /// A memory plan cannot be made.
     #[error("the memory plan: {0}")]
     Plan(#[from] larun_arena::PlanError),

@@ -22,6 +22,9 @@ pub struct Classification {
     /// The share of each class's samples that were found; 0 for a class without samples.
     #[serde(default)]
     pub recall: Vec<f64>,
+    /// The share of the samples taken for each class that are of it; 0 for a class that none was taken for.
+    #[serde(default)]
+    pub precision: Vec<f64>,
     /// Of two classes: the chance that a sample of the second has a higher score for it than one of the first (the area under the ROC
     /// curve). `None` for more classes, or where one has no sample.
     #[serde(default)]
@@ -35,17 +38,31 @@ impl Classification {
                 .map(|found| confusion.count(truth, found))
                 .collect()
         };
-        let rows: Vec<Vec<u64>> = (0..classes).map(row).collect();
-        let recall = |(class, row): (usize, &Vec<u64>)| {
-            let all: u64 = row.iter().sum();
-            row.get(class).copied().unwrap_or(0) as f64 / all.max(1) as f64
+        let share =
+            |class: usize, all: u64| confusion.count(class, class) as f64 / all.max(1) as f64;
+        let recall = |class| {
+            share(
+                class,
+                (0..classes)
+                    .map(|found| confusion.count(class, found))
+                    .sum(),
+            )
+        };
+        let precision = |class| {
+            share(
+                class,
+                (0..classes)
+                    .map(|truth| confusion.count(truth, class))
+                    .sum(),
+            )
         };
         Self {
             samples: confusion.total(),
             accuracy: confusion.accuracy(),
             macro_f1: confusion.macro_f1(),
-            recall: rows.iter().enumerate().map(recall).collect(),
-            confusion: rows,
+            recall: (0..classes).map(recall).collect(),
+            precision: (0..classes).map(precision).collect(),
+            confusion: (0..classes).map(row).collect(),
             auc,
         }
     }

@@ -1,12 +1,20 @@
-//! What `optimize` found out, as `report.json` has it.
+//! What `optimize` found out, as `report.json` has it; [`OptimizeReport::to_html`] is the same as a page.
+
+mod curves;
+mod flashing;
+mod html;
 
 use larun_device::FitReport;
+use larun_device::advice::Change;
 use larun_train::{EpochMetrics, TrainConfig};
 
 use larun_zoo::dataset::{Dataset, Split};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Classification;
+use crate::plan::PlanReport;
+
+pub use flashing::{Route, quoted, routes};
 
 /// The result of the pipeline. Sizes are those of the files, accuracies were measured on the test split.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,6 +33,12 @@ pub struct OptimizeReport {
     pub training: Option<TrainingReport>,
     /// The pruning, `null` where the model was small enough.
     pub pruning: Option<PruningReport>,
+    /// The training after pruning.
+    pub fine_tuning: Option<TrainingReport>,
+    /// The training for the integers.
+    pub qat: Option<TrainingReport>,
+    /// The model after each step that made it, in order; the last one is `model.tflite`.
+    pub steps: Vec<StepReport>,
     /// Trained values of the deployed model.
     pub parameters: u64,
     /// Multiply-accumulates of one inference.
@@ -53,6 +67,24 @@ pub struct OptimizeReport {
     pub exceeded: Vec<String>,
     /// Limit by limit.
     pub fit: FitReport,
+    /// Energy of an inference in microjoules, an estimate; `null` where no current is published for the board.
+    pub microjoules: Option<f64>,
+    /// What would help, most helpful first.
+    pub changes: Vec<Change>,
+    /// Operator by operator.
+    pub per_layer: Vec<LayerReport>,
+    /// Where the interpreter keeps which value.
+    pub memory: PlanReport,
+    /// The networks of a search that this one is shown beside.
+    pub trials: Vec<TrialPoint>,
+    /// Ways to put the model on the board.
+    pub flashing: Vec<Route>,
+    /// The command that made all this, as it was typed.
+    pub command: Option<String>,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// The files beside the report.
+    pub files: Vec<FileReport>,
 }
 
 impl OptimizeReport {
@@ -61,6 +93,18 @@ impl OptimizeReport {
         let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
         json.push('\n');
         json
+    }
+
+    /// The trainings, in order, with what each is called.
+    pub(crate) fn trainings(&self) -> Vec<(&'static str, &TrainingReport)> {
+        let all = [
+            ("training", &self.training),
+            ("after pruning", &self.fine_tuning),
+            ("for integers", &self.qat),
+        ];
+        let done = all.into_iter();
+        done.filter_map(|(name, training)| Some((name, training.as_ref()?)))
+            .collect()
     }
 }
 
@@ -147,4 +191,73 @@ impl TrainingReport {
             seconds,
         }
     }
+}
+
+/// A model after a step that made it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// What the model is after it.
+    pub name: String,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Bytes of the file deflated, as an update over the air carries it.
+    pub deflated_bytes: u64,
+    /// Trained values.
+    pub parameters: u64,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Accuracy on the validation split, by which steps are compared; the test split is kept for the result.
+    pub validation_accuracy: f64,
+    /// Whether this is `model.tflite`.
+    pub is_deployed: bool,
+}
+
+/// An operator of the deployed model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerReport {
+    /// Its number.
+    pub index: usize,
+    /// The operator.
+    pub op: String,
+    /// The name of its first output.
+    pub name: String,
+    /// The shape of that.
+    pub output_shape: Vec<usize>,
+    /// Multiply-accumulates.
+    pub macs: u64,
+    /// Bytes of constants that no earlier operator uses.
+    pub weight_bytes: u64,
+    /// Bytes of the values that are alive while it runs.
+    pub live_bytes: u64,
+    /// Its output against the float model's, in decibels of signal to quantisation noise, on validation samples; `null` where the float
+    /// model has no such value, or nothing differs.
+    pub sqnr_db: Option<f64>,
+    /// Cycles, an estimate.
+    pub cycles: f64,
+    /// Milliseconds, an estimate.
+    pub milliseconds: f64,
+    /// Whether a kernel of this kind was counted; else the cycles are a guess.
+    pub counted: bool,
+}
+
+/// A network of a search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialPoint {
+    /// What it is.
+    pub name: String,
+    /// Bytes of its INT8 file.
+    pub file_bytes: u64,
+    /// Accuracy of its INT8 model on the validation split.
+    pub validation_accuracy: f64,
+}
+
+/// A file that was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileReport {
+    /// Its name in the output folder.
+    pub name: String,
+    /// What it is.
+    pub what: String,
+    /// Its bytes.
+    pub bytes: u64,
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use larun_distill::logits::{Decoupled, Hinton, Published};
 use larun_distill::{Distiller, Teacher};
+use larun_graph::Graph;
 use larun_passes::{Calibration, Calibrator, Placement, QuantizeOptions, fold_constants, simplify};
 use larun_train::{
     CheckpointConfig, JsonLog, Loss, QatConfig, Scores, Stop, TrainConfig, Trainer, TrainingData,
@@ -165,7 +166,12 @@ pub fn train(request: &TrainRequest, progress: &mut dyn Progress) -> Result<Outc
         Some(integers) => {
             progress.stage("calibrating");
             let placement = Placement::new(&graph, &integers.quantization)?;
-            let ranges = calibrate(&placement, &data, integers.calibration_samples, progress)?;
+            let ranges = calibrate(
+                placement.simplified(),
+                &data,
+                integers.calibration_samples,
+                progress,
+            )?;
             let qat = integers.config;
             Trainer::quantization_aware(&graph, samples, config, &placement, &ranges, qat)?
         }
@@ -291,16 +297,16 @@ impl Splits {
     }
 }
 
-/// The ranges of the graph that will be quantised, seen on training samples.
+/// The ranges of a float graph's values, seen on training samples.
 pub(crate) fn calibrate(
-    placement: &Placement,
+    graph: &Graph,
     data: &Dataset,
     count: usize,
     progress: &mut dyn Progress,
 ) -> Result<Calibration, Error> {
     let train = data.indices(Split::Train);
     let samples = spread(&train, count);
-    let mut calibrator = Calibrator::new(placement.simplified())?;
+    let mut calibrator = Calibrator::new(graph)?;
     calibrator.observe(samples.iter().enumerate().map(|(done, &index)| {
         progress.samples(done + 1, samples.len());
         vec![data.sample(index)]

@@ -1,12 +1,14 @@
 //! `larun optimize`: the whole pipeline.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use larun::device::{self, Budget, FitReport};
 use larun::optimize::{OptimizeRequest, Outcome, QatRequest, Source, optimize};
 use larun::passes::{Border, QuantizeOptions};
-use larun::report::OptimizeReport;
+use larun::report::{OptimizeReport, TrialPoint, quoted};
 use larun::train::{QatConfig, TrainConfig};
+use larun_search::store::Store;
 
 use super::dense::DenseArgs;
 use super::learning::LearningArgs;
@@ -18,8 +20,8 @@ use crate::render::{bytes, group, pairs, percent, verdict};
 /// Train, quantise, validate and write a model for a board
 ///
 /// Trains a network of the zoo on your data (or on simulated light curves), quantises it to INT8, measures both
-/// on the test split and writes model.tflite, model_float.tflite, model.h, card.yaml and report.json. Ctrl-C
-/// stops after the current step; --resume goes on from there.
+/// on the test split and writes model.tflite, model_float.tflite, model.h, model.rs, card.yaml, report.json and
+/// report.html. Ctrl-C stops after the current step; --resume goes on from there.
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("source").required(true)))]
 #[command(after_help = "Examples:
@@ -98,6 +100,10 @@ pub(crate) struct Args {
     #[arg(long)]
     name: Option<String>,
 
+    /// Stores of `larun search`, whose networks the report shows beside this one [default: DIR/trials.jsonl, where it is there]
+    #[arg(long, value_name = "TRIALS.jsonl")]
+    trials: Vec<PathBuf>,
+
     /// The licence that card.yaml names
     #[arg(long, default_value = "MIT")]
     license: String,
@@ -147,7 +153,29 @@ impl Args {
         }
     }
 
+    /// The networks of searches that were trained.
+    fn trials(&self) -> Result<Vec<TrialPoint>, Failure> {
+        let beside = self.output.join("trials.jsonl");
+        let stores = match self.trials.as_slice() {
+            [] if beside.exists() => core::slice::from_ref(&beside),
+            stores => stores,
+        };
+        let mut points = Vec::new();
+        for store in stores {
+            let trials = Store::read(store)?;
+            points.extend(trials.iter().filter_map(|trial| {
+                Some(TrialPoint {
+                    name: format!("trial {}: {}", trial.index, trial.architecture),
+                    file_bytes: trial.cost.flash_bytes,
+                    validation_accuracy: trial.accuracy?,
+                })
+            }));
+        }
+        Ok(points)
+    }
+
     fn request(self) -> Result<OptimizeRequest, Failure> {
+        let trials = self.trials()?;
         let source = match (self.zoo, self.model) {
             (Some(name), _) => Source::Zoo(name),
             (None, Some(model)) => Source::Model(model),
@@ -167,6 +195,8 @@ impl Args {
             budget: Budget::LARUN,
             target_size_kb: self.target_size_kb,
             training,
+            trials,
+            command: Some(command_line(std::env::args_os())),
             qat: self.qat.then_some(QatRequest {
                 epochs: self.qat_epochs,
                 learning_rate: self.learning.learning_rate / 10.0,
@@ -188,6 +218,13 @@ impl Args {
             out: self.output,
         })
     }
+}
+
+/// The command as a shell reads it, by the name that it has wherever it is installed.
+fn command_line(args: impl Iterator<Item = OsString>) -> String {
+    let words = args.skip(1).map(|word| quoted(&word.to_string_lossy()));
+    let all: Vec<String> = core::iter::once("larun".to_owned()).chain(words).collect();
+    all.join(" ")
 }
 
 fn print(request: &OptimizeRequest, report: &OptimizeReport) {
@@ -260,7 +297,13 @@ fn print(request: &OptimizeRequest, report: &OptimizeReport) {
                 )
             ),
             ("board", board_line(&report.fit)),
-            ("files", request.out.display().to_string()),
+            (
+                "files",
+                format!(
+                    "{}: report.html has all of this and more",
+                    request.out.display()
+                )
+            ),
         ])
     );
 }

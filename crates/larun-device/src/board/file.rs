@@ -20,6 +20,8 @@ struct BoardFile {
     flash_kb: Option<u64>,
     ram: Vec<RegionFile>,
     power: Option<PowerFile>,
+    flash: Option<String>,
+    arduino: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +53,8 @@ struct BoardsFile {
 /// core = "cortex-m4f"      # cortex-m0-plus, cortex-m4f, cortex-m7, cortex-m33, cortex-m55, cortex-m85, risc-v32, ...
 /// clock_mhz = 80
 /// flash_kb = 1024          # leave out where programs lie on a memory card
+/// flash = "probe-rs run --chip nRF52840_xxAA"     # puts a program on the board; may be left out
+/// arduino = "arduino:mbed_nano:nano33ble"         # its name for arduino-cli; may be left out
 ///
 /// [[ram]]                  # the fastest region first
 /// name = "SRAM"
@@ -108,6 +112,8 @@ impl BoardFile {
             clock_hz: clock_hz as u64,
             core: self.core,
             power,
+            flash: self.flash,
+            arduino: self.arduino,
         })
     }
 }

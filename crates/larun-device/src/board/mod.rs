@@ -59,6 +59,10 @@ pub struct Board {
     pub core: Core,
     /// What it takes while it computes, where that is published.
     pub power: Option<Power>,
+    /// The command that puts a program on the board when the program's path follows, where one is known.
+    pub flash: Option<String>,
+    /// The fully qualified board name (FQBN) by which `arduino-cli` knows it, where it does.
+    pub arduino: Option<String>,
 }
 
 impl Board {

@@ -14,7 +14,7 @@ use larun_passes::{Reordered, reorder_for_memory};
 use serde::{Deserialize, Serialize};
 
 pub use request::{PlanRequest, PlannerKind};
-pub use svg::svg;
+pub use svg::{small_svg, svg};
 
 use crate::{Error, Model, files};
 

@@ -1,138 +1,126 @@
 //! A memory plan as a picture: lifetimes from left to right, offsets from bottom to top.
 
-use core::fmt::Write;
-
 use super::PlanReport;
+use crate::picture::{Anchor, Ink, Svg};
 
-const WIDTH: f64 = 960.0;
-const HEIGHT: f64 = 480.0;
-/// Room for the axes' labels.
-const LEFT: f64 = 84.0;
-const RIGHT: f64 = 16.0;
-const TOP: f64 = 40.0;
-const BOTTOM: f64 = 40.0;
-/// A label is drawn where its rectangle has room for it.
-const CHARACTER: f64 = 6.2;
-const LINE: f64 = 12.0;
+/// The size of a picture that stands alone.
+const WIDE: [f64; 2] = [960.0, 480.0];
+/// The size of one in a page, whose text can be read on a phone.
+const SMALL: [f64; 2] = [480.0, 320.0];
 
 /// Draws a plan. The result is an `<svg>` element that stands alone as a file, and fits into an HTML page.
 ///
 /// Each buffer is a rectangle from its first operator to its last, at its offset; a dashed line is the lower bound. A title on every
 /// rectangle says its name, bytes, operators and offset.
 pub fn svg(report: &PlanReport) -> String {
-    let steps = report
-        .buffers
-        .iter()
-        .map(|b| u64::from(b.last) + 1)
-        .max()
-        .unwrap_or(1);
-    let bytes = report.peak_bytes.max(report.lower_bound_bytes).max(1);
-    let frame = Frame {
-        steps: steps as f64,
-        bytes: bytes as f64,
-    };
-    let mut text = String::new();
-    // Writing to a `String` cannot fail.
-    let _ = frame.write(&mut text, report);
-    text
+    Frame::new(report, WIDE, 11.0).draw(report)
 }
 
+/// As [`svg`], smaller, with larger letters.
+pub fn small_svg(report: &PlanReport) -> String {
+    Frame::new(report, SMALL, 13.0).draw(report)
+}
+
+/// Where operators and offsets are in a picture.
 struct Frame {
+    size: [f64; 2],
+    font: f64,
     steps: f64,
     bytes: f64,
 }
 
 impl Frame {
+    fn new(report: &PlanReport, size: [f64; 2], font: f64) -> Self {
+        let steps = report.buffers.iter().map(|b| u64::from(b.last) + 1).max();
+        let bytes = report.peak_bytes.max(report.lower_bound_bytes).max(1);
+        Self {
+            size,
+            font,
+            steps: steps.unwrap_or(1) as f64,
+            bytes: bytes as f64,
+        }
+    }
+
+    /// Room for the labels of offsets.
+    fn left(&self) -> f64 {
+        5.0 * self.font
+    }
+
+    fn right(&self) -> f64 {
+        self.size[0] - self.font
+    }
+
+    fn top(&self) -> f64 {
+        3.0 * self.font
+    }
+
+    fn bottom(&self) -> f64 {
+        self.size[1] - 3.5 * self.font
+    }
+
     fn x(&self, step: f64) -> f64 {
-        LEFT + (WIDTH - LEFT - RIGHT) * step / self.steps
+        self.left() + (self.right() - self.left()) * step / self.steps
     }
 
     fn y(&self, offset: f64) -> f64 {
-        HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * offset / self.bytes
+        self.bottom() - (self.bottom() - self.top()) * offset / self.bytes
     }
 
-    fn write(&self, text: &mut String, report: &PlanReport) -> core::fmt::Result {
-        writeln!(
-            text,
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11">"#
-        )?;
-        writeln!(
-            text,
-            r#"<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>"#
-        )?;
+    fn draw(&self, report: &PlanReport) -> String {
         let optimal = if report.optimal { ", optimal" } else { "" };
-        writeln!(
-            text,
-            r#"<text x="{LEFT}" y="22" font-size="14">{} bytes ({}{optimal}), lower bound {}</text>"#,
+        let title = format!(
+            "{} bytes ({}{optimal}), lower bound {}",
             report.peak_bytes, report.planner, report.lower_bound_bytes
-        )?;
-        self.write_axes(text)?;
+        );
+        let mut svg = Svg::new(self.size, self.font, &format!("memory plan: {title}"));
+        let at = [self.left(), 1.8 * self.font];
+        svg.text(at, Anchor::Start, Ink::Text, &title);
+        self.draw_axes(&mut svg);
         for (index, buffer) in report.buffers.iter().enumerate() {
-            let (x, end) = (
-                self.x(buffer.first.into()),
-                self.x(f64::from(buffer.last) + 1.0),
-            );
-            let offset = f64::from(buffer.offset);
-            let (top, base) = (self.y(offset + f64::from(buffer.size)), self.y(offset));
-            let (width, height) = (end - x, base - top);
+            let (first, end) = (f64::from(buffer.first), f64::from(buffer.last) + 1.0);
+            let (offset, size) = (f64::from(buffer.offset), f64::from(buffer.size));
+            let [x, top, base] = [self.x(first), self.y(offset + size), self.y(offset)];
+            let (width, height) = (self.x(end) - x, base - top);
             // Neighbours by number differ by the golden angle.
             let hue = (index as f64 * 137.508) % 360.0;
-            let name = escaped(&buffer.name);
-            writeln!(
-                text,
-                r#"<g><title>{name}: {} bytes at {}, operators {} to {}</title><rect x="{x:.1}" y="{top:.1}" width="{width:.1}" height="{height:.1}" fill="hsl({hue:.0},60%,75%)" stroke="black" stroke-width="0.5"/>"#,
-                buffer.size, buffer.offset, buffer.first, buffer.last
-            )?;
-            let room = (width / CHARACTER) as usize;
-            if height >= LINE && room >= 4 {
+            let about = format!(
+                "{}: {} bytes at {}, operators {} to {}",
+                buffer.name, buffer.size, buffer.offset, buffer.first, buffer.last
+            );
+            svg.block([x, top], [width, height], hue, &about);
+            // A label is drawn where its rectangle has room for it.
+            let room = ((width - 6.0) / (0.58 * self.font)) as usize;
+            if height >= 1.1 * self.font && room >= 4 {
+                let at = [x + 3.0, top.midpoint(base) + 0.35 * self.font];
                 let label = shortened(&buffer.name, room);
-                let (x, y) = (x + 3.0, top.midpoint(base) + 4.0);
-                write!(
-                    text,
-                    r#"<text x="{x:.1}" y="{y:.1}">{}</text>"#,
-                    escaped(&label)
-                )?;
+                svg.text(at, Anchor::Start, Ink::OnShape, &label);
             }
-            text.push_str("</g>\n");
         }
         let bound = self.y(report.lower_bound_bytes as f64);
-        writeln!(
-            text,
-            r#"<line x1="{LEFT}" x2="{}" y1="{bound:.1}" y2="{bound:.1}" stroke="red" stroke-dasharray="6 4"/>"#,
-            WIDTH - RIGHT
-        )?;
-        text.push_str("</svg>\n");
-        Ok(())
+        svg.line([self.left(), bound], [self.right(), bound], Ink::Limit);
+        svg.finish()
     }
 
-    fn write_axes(&self, text: &mut String) -> core::fmt::Result {
-        let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+    fn draw_axes(&self, svg: &mut Svg) {
+        let (left, right, bottom) = (self.left(), self.right(), self.bottom());
         for tick in 0..=4 {
             let offset = self.bytes * f64::from(tick) / 4.0;
             let y = self.y(offset);
-            writeln!(
-                text,
-                r##"<line x1="{LEFT}" x2="{right}" y1="{y:.1}" y2="{y:.1}" stroke="#ddd"/><text x="{}" y="{:.1}" text-anchor="end">{offset:.0}</text>"##,
-                LEFT - 6.0,
-                y + 4.0
-            )?;
+            svg.line([left, y], [right, y], Ink::Grid);
+            let at = [left - 6.0, y + 0.35 * self.font];
+            svg.text(at, Anchor::End, Ink::Faint, &format!("{offset:.0}"));
         }
         let every = (self.steps / 16.0).ceil().max(1.0);
         let mut step = 0.0;
         while step < self.steps {
-            let x = self.x(step + 0.5);
-            writeln!(
-                text,
-                r#"<text x="{x:.1}" y="{}" text-anchor="middle">{step:.0}</text>"#,
-                bottom + 16.0
-            )?;
+            let at = [self.x(step + 0.5), bottom + 1.4 * self.font];
+            svg.text(at, Anchor::Middle, Ink::Faint, &format!("{step:.0}"));
             step += every;
         }
-        writeln!(
-            text,
-            r#"<text x="{right}" y="{}" text-anchor="end">operator</text>"#,
-            bottom + 32.0
-        )
+        let at = [right, bottom + 2.9 * self.font];
+        svg.text(at, Anchor::End, Ink::Text, "operator");
+        let at = [left - 6.0, 1.8 * self.font];
+        svg.text(at, Anchor::End, Ink::Text, "offset");
     }
 }
 
@@ -140,31 +128,12 @@ impl Frame {
 fn shortened(name: &str, room: usize) -> String {
     let count = name.chars().count();
     match count > room {
-        true => name
-            .chars()
-            .skip(count - room + 1)
-            .fold("…".to_owned(), |mut label, c| {
-                label.push(c);
-                label
-            }),
+        true => {
+            let end = name.chars().skip(count + 1 - room);
+            core::iter::once('…').chain(end).collect()
+        }
         false => name.to_owned(),
     }
-}
-
-/// Text for XML: markup escaped, control characters left out.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            c if c.is_control() => {}
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
@@ -188,11 +157,10 @@ mod tests {
             buffers: vec![buffer],
             ..PlanReport::default()
         };
-        let text = svg(&report);
-        assert!(
-            text.contains("a&lt;b&gt;&amp;&quot;c: 16 bytes at 0"),
-            "{text}"
-        );
+        for text in [svg(&report), small_svg(&report)] {
+            let title = "a&lt;b&gt;&amp;&quot;c: 16 bytes at 0";
+            assert!(text.contains(title), "{text}");
+        }
         assert!(svg(&PlanReport::default()).ends_with("</svg>\n"));
     }
 

@@ -181,7 +181,8 @@ fn start(
             let graph = network.build(&data.sample_shape, classes, request.training.seed)?;
             progress.stage("training");
             let tuning = Tuning::new(request, "zoo", request.training.epochs);
-            tune::train(graph, &tuning, data, &Constraints::default(), progress)
+            let trained = tune::train(graph, &tuning, data, &Constraints::default(), progress)?;
+            Ok(trained.map(|trained| trained.graph))
         }
         (Source::Zoo(_), None) => Err(Error::Usage(
             "a network of the zoo is trained first: give --data F.npz".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use larun_graph::{Graph, TensorId};
 use larun_prune::{Clusters, apply_masks};
@@ -13,6 +14,7 @@ use super::goal::Pruned;
 use super::{Constraints, PruneRequest};
 use crate::Error;
 use crate::optimize::Progress;
+use crate::report::TrainingReport;
 use crate::training::samples_of;
 
 /// The checkpoint of a training beside the output.
@@ -62,7 +64,7 @@ pub(super) fn fine_tune(
             });
             let tuning = Tuning::new(request, &format!("round{}", round + 1), epochs);
             match train(graph, &tuning, data, &constraints, progress)? {
-                Some(trained) => graph = trained,
+                Some(tuned) => graph = tuned.graph,
                 None => return Ok(None),
             }
         }
@@ -79,7 +81,8 @@ pub(super) fn fine_tune(
         return Ok(Some(graph));
     };
     let tuning = Tuning::new(request, "clusters", request.fine_tune);
-    train(graph, &tuning, data, &constraints, progress)
+    let tuned = train(graph, &tuning, data, &constraints, progress)?;
+    Ok(tuned.map(|tuned| tuned.graph))
 }
 
 /// Gives the weights of each layer a few values.
@@ -114,6 +117,14 @@ pub(crate) struct Tuning<'r> {
     pub(crate) resume: bool,
 }
 
+/// A network after such a training.
+pub(crate) struct Tuned {
+    /// It.
+    pub(crate) graph: Graph,
+    /// How the training went, `None` for one of no epochs.
+    pub(crate) training: Option<TrainingReport>,
+}
+
 /// Trains for some epochs; `None` where the observer stopped it, with its checkpoint written.
 pub(crate) fn train(
     graph: Graph,
@@ -121,20 +132,24 @@ pub(crate) fn train(
     data: &Dataset,
     constraints: &Constraints,
     progress: &mut dyn Progress,
-) -> Result<Option<Graph>, Error> {
+) -> Result<Option<Tuned>, Error> {
     if tuning.epochs == 0 {
-        return Ok(Some(graph));
+        let training = None;
+        return Ok(Some(Tuned { graph, training }));
     }
     let path = &tuning.checkpoint;
     let (train, validation) = (data.indices(Split::Train), data.indices(Split::Validation));
     let samples = samples_of(data, &train, &validation);
-    let config = TrainConfig {
+    let settings = TrainConfig {
         epochs: tuning.epochs,
+        ..tuning.config.clone()
+    };
+    let config = TrainConfig {
         checkpoint: Some(CheckpointConfig {
             path: path.clone(),
             every: None,
         }),
-        ..tuning.config.clone()
+        ..settings.clone()
     };
     if let Some(folder) = path
         .parent()
@@ -151,8 +166,17 @@ pub(crate) fn train(
         inner: progress.training(),
         constraints,
     };
+    let started = Instant::now();
     let outcome = trainer.run(&mut observer)?;
-    Ok((outcome.stop != Stop::Interrupted).then_some(outcome.graph))
+    if outcome.stop == Stop::Interrupted {
+        return Ok(None);
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let report = TrainingReport::new(&settings, outcome.best, outcome.history, seconds);
+    Ok(Some(Tuned {
+        graph: outcome.graph,
+        training: Some(report),
+    }))
 }
 
 impl<'r> Tuning<'r> {
