@@ -67,8 +67,8 @@ pub(crate) const TASKS: [Task; 4] = [
             "--label-smoothing",
             "0.05",
         ],
-        teacher: ("galaxy", 2),
-        student: "galaxy-small",
+        teacher: ("galaxy-wide", 2),
+        student: "galaxy-student",
     },
     Task {
         network: "transit",

@@ -7,7 +7,9 @@
 //! | `transit` | LarunNet-Transit: transits in folded light curves, global and local view as two channels | `[201, 2]` |
 //! | `star` | LarunNet-Star: types of stars from spectra | `[1024, 1]` |
 //! | `spectral-wide` | the same task with seven times the parameters, and the peaks of its features beside their means | `[1024, 1]` |
+//! | `galaxy-wide` | the task of `galaxy` with three times the operations | `[64, 64, 3]` |
 //! | `student` | a plain network to distil a larger one into | `[1024, 1]` |
+//! | `galaxy-student` | the same for images | `[64, 64, 3]` |
 //! | `ds-cnn` | MLPerf Tiny's keyword spotting | `[49, 10, 1]` |
 //! | `resnet8` | MLPerf Tiny's image classification | `[32, 32, 3]` |
 //! | `mobilenet-v1` | MLPerf Tiny's person detection, width 0.25 | `[96, 96, 3]` |
@@ -102,12 +104,9 @@ pub const NETWORKS: &[Network] = &[
     larun::TRANSIT,
     larun::STAR,
     larun::SPECTRAL_WIDE,
+    larun::GALAXY_WIDE,
     larun::STUDENT,
-    larun::G2,
-    larun::G3,
-    larun::G4,
-    larun::S2,
-    larun::ST2,
+    larun::GALAXY_STUDENT,
     mlperf::DS_CNN,
     mlperf::RESNET8,
     mlperf::MOBILENET_V1,

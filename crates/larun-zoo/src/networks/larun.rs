@@ -22,12 +22,36 @@ pub(super) const GALAXY: Network = Network {
     name: "galaxy",
     title: "LarunNet-Galaxy",
     description: "Tells the shapes of galaxies apart, from colour images.",
-    architecture: "conv 16x3x3/2, separable 32/2, 48, 64/2, 96, 128/2, global average, softmax",
+    architecture: "conv 12x5x5/4, separable 32, 48/2, 64, 96/2, global average, softmax",
     takes: Takes::Image { min_side: 16 },
     made_for: &[64, 64, 3],
     augment: "reverse,flip,rotate,shift=4,zoom=0.1",
     head: Head::Classes,
     body: galaxy,
+};
+
+pub(super) const GALAXY_WIDE: Network = Network {
+    name: "galaxy-wide",
+    title: "LarunNet-Galaxy-Wide",
+    description: "The same task with three times the operations: what LarunNet-Galaxy learns from.",
+    architecture: "conv 16x3x3/2, separable 32/2, 48, 64/2, 96, 128/2, global average, softmax",
+    takes: Takes::Image { min_side: 16 },
+    made_for: &[64, 64, 3],
+    augment: "reverse,flip,rotate,shift=4,zoom=0.1",
+    head: Head::Classes,
+    body: galaxy_wide,
+};
+
+pub(super) const GALAXY_STUDENT: Network = Network {
+    name: "galaxy-student",
+    title: "LarunNet-Galaxy-Student",
+    description: "The plain small network for images that learns from a larger teacher.",
+    architecture: "conv 8x5x5/4, separable 24/2, 32, 48/2, global average, softmax",
+    takes: Takes::Image { min_side: 16 },
+    made_for: &[64, 64, 3],
+    augment: "reverse,flip,rotate,shift=4,zoom=0.1",
+    head: Head::Classes,
+    body: galaxy_student,
 };
 
 pub(super) const TRANSIT: Network = Network {
@@ -91,6 +115,23 @@ fn spectral_wide(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, 
 }
 
 fn galaxy(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.conv2d_bn_relu("conv", input, 12, [5, 5], [4, 4])?;
+    let x = net.separable_conv2d("separable1", x, 32, 3, 1)?;
+    let x = net.separable_conv2d("separable2", x, 48, 3, 2)?;
+    let x = net.separable_conv2d("separable3", x, 64, 3, 1)?;
+    let x = net.separable_conv2d("separable4", x, 96, 3, 2)?;
+    net.global_average("average", x)
+}
+
+fn galaxy_student(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
+    let x = net.conv2d_bn_relu("conv", input, 8, [5, 5], [4, 4])?;
+    let x = net.separable_conv2d("separable1", x, 24, 3, 2)?;
+    let x = net.separable_conv2d("separable2", x, 32, 3, 1)?;
+    let x = net.separable_conv2d("separable3", x, 48, 3, 2)?;
+    net.global_average("average", x)
+}
+
+fn galaxy_wide(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
     let x = net.conv2d_bn_relu("conv", input, 16, [3, 3], [2, 2])?;
     let x = net.separable_conv2d("separable1", x, 32, 3, 2)?;
     let x = net.separable_conv2d("separable2", x, 48, 3, 1)?;
@@ -201,81 +242,5 @@ fn student(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphE
     let x = net.max_pool1d("conv1/pool", x, 4)?;
     let x = net.conv1d_relu("conv2", x, 16, 5)?;
     let x = net.global_average("average", x)?;
-    net.dense("dense", x, 16, Activation::Relu)
-}
-
-pub(super) const G2: Network = Network {
-    name: "g2",
-    body: g2,
-    ..GALAXY
-};
-fn g2(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
-    let x = net.conv2d_bn_relu("conv", input, 12, [3, 3], [2, 2])?;
-    let x = net.separable_conv2d("separable1", x, 24, 3, 2)?;
-    let x = net.separable_conv2d("separable2", x, 32, 3, 1)?;
-    let x = net.separable_conv2d("separable3", x, 48, 3, 2)?;
-    let x = net.separable_conv2d("separable4", x, 64, 3, 1)?;
-    let x = net.separable_conv2d("separable5", x, 96, 3, 2)?;
-    net.global_average("average", x)
-}
-
-pub(super) const G3: Network = Network {
-    name: "g3",
-    body: g3,
-    ..GALAXY
-};
-fn g3(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
-    let x = net.conv2d_bn_relu("conv", input, 12, [5, 5], [4, 4])?;
-    let x = net.separable_conv2d("separable1", x, 32, 3, 1)?;
-    let x = net.separable_conv2d("separable3", x, 48, 3, 2)?;
-    let x = net.separable_conv2d("separable4", x, 64, 3, 1)?;
-    let x = net.separable_conv2d("separable5", x, 96, 3, 2)?;
-    net.global_average("average", x)
-}
-
-pub(super) const G4: Network = Network {
-    name: "g4",
-    body: g4,
-    ..GALAXY
-};
-fn g4(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
-    let x = net.conv2d_bn_relu("conv", input, 8, [3, 3], [2, 2])?;
-    let x = net.max_pool2d("pool", x, 2)?;
-    let x = net.separable_conv2d("separable1", x, 24, 3, 1)?;
-    let x = net.separable_conv2d("separable3", x, 48, 3, 2)?;
-    let x = net.separable_conv2d("separable4", x, 64, 3, 1)?;
-    let x = net.separable_conv2d("separable5", x, 96, 3, 2)?;
-    net.global_average("average", x)
-}
-
-pub(super) const S2: Network = Network {
-    name: "s2",
-    body: s2,
-    ..SPECTRAL
-};
-fn s2(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
-    let x = net.strided_conv1d_bn_relu("conv", input, 8, 9, 4)?;
-    let x = net.max_pool1d("conv/pool", x, 2)?;
-    let x = net.separable_conv1d("separable1", x, 24, 5)?;
-    let x = net.max_pool1d("separable1/pool", x, 4)?;
-    let x = net.separable_conv1d("separable2", x, 32, 5)?;
-    let x = net.max_pool1d("separable2/pool", x, 2)?;
-    let x = net.separable_conv1d("separable3", x, 48, 3)?;
-    let x = summary(net, x)?;
-    net.dense("dense", x, 16, Activation::Relu)
-}
-pub(super) const ST2: Network = Network {
-    name: "st2",
-    body: st2,
-    ..STAR
-};
-fn st2(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
-    let x = net.strided_conv1d_bn_relu("conv", input, 12, 9, 4)?;
-    let x = net.max_pool1d("conv/pool", x, 2)?;
-    let x = net.separable_conv1d("separable1", x, 24, 5)?;
-    let x = net.max_pool1d("separable1/pool", x, 2)?;
-    let x = net.separable_conv1d("separable2", x, 32, 5)?;
-    let x = net.max_pool1d("separable2/pool", x, 4)?;
-    let x = net.flatten("flat", x)?;
     net.dense("dense", x, 16, Activation::Relu)
 }
