@@ -5,6 +5,7 @@ mod codegen;
 mod compress;
 mod conformance;
 mod costs;
+mod docs;
 mod firmware;
 mod models;
 mod tasks;
@@ -34,6 +35,8 @@ enum Command {
     Conformance(conformance::Args),
     /// Count the instructions of many layers in QEMU and fit larun-device's cost model to them
     CalibrateCosts(costs::Args),
+    /// Make what the pages of docs show of the code: tables, outputs of commands, figures; check links
+    Docs(docs::Args),
     /// Run the firmware examples in QEMU, compare their bytes with this machine's, and measure models
     Firmware(firmware::Args),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
             .map_err(Into::into),
         Command::Conformance(args) => conformance::run(&args).map_err(Into::into),
         Command::CalibrateCosts(args) => costs::run(&args).map_err(Into::into),
+        Command::Docs(args) => docs::run(&args).map_err(Into::into),
         Command::Firmware(args) => firmware::run(&args).map_err(Into::into),
     };
     result.unwrap_or_else(|error| {

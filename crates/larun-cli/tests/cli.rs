@@ -698,7 +698,7 @@ fn models_are_compared() {
     );
 
     let roundings = json(&succeeds(&["compare", model(), "--rounding", "--json"]));
-    assert_eq!(roundings.as_array().map(Vec::len), Some(2));
+    assert_eq!(roundings["roundings"].as_array().map(Vec::len), Some(2));
     let missing = path(&dir.path().join("none.npy")).to_owned();
     refuses(
         &["compare", model(), model(), "--data", &missing],

@@ -109,8 +109,8 @@ fn boards_are_listed_and_added_by_files() {
         assert!(out.contains(id), "{id}: {out}");
     }
     let (_, json, _) = larun(&["fit", "--list-devices", "--json"]);
-    let boards: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(boards[0]["id"], "nano33ble");
+    let devices: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(devices["boards"][0]["id"], "nano33ble");
 
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("mine.toml");

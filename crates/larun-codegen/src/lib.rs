@@ -11,7 +11,7 @@ mod rust;
 mod text;
 
 pub use arduino::{ArduinoSketch, arduino};
-pub use c::{CSource, c_source};
+pub use c::{CSource, c_source, has_c_kernel};
 pub use c_header::{HeaderOptions, c_header};
 pub use config::Config;
 pub use identifier::c_identifier;

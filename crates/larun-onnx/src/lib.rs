@@ -14,5 +14,6 @@ mod tidy;
 mod view;
 pub mod weights;
 
+pub use convert::operators;
 pub use error::OnnxError;
 pub use import::{ImportOptions, Imported, MIN_OPSET, Port, import, import_file};

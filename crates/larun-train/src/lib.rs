@@ -4,6 +4,7 @@
 pub use error::TrainError;
 pub use executor::{
     ActivationRanges, Executor, Mode, Parameter, ParameterKind, QatConfig, Statistic, WeightScales,
+    why_untrained,
 };
 pub use initialise::initialise;
 pub use trainer::{

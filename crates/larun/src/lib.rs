@@ -34,6 +34,7 @@ pub use larun_distill as distill;
 pub use larun_graph as graph;
 pub use larun_kernels as kernels;
 pub use larun_micro as micro;
+pub use larun_onnx as onnx;
 pub use larun_ops as ops;
 pub use larun_passes as passes;
 pub use larun_prune as pruning;

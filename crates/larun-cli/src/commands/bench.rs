@@ -43,6 +43,7 @@ struct Report {
     #[serde(flatten)]
     timing: Timing,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// The time of each operator, with --per-op.
     operators: Option<Vec<OperatorTime>>,
 }
 
@@ -56,7 +57,7 @@ impl Args {
             .transpose()?;
         let report = Report { timing, operators };
         if self.json {
-            return print_json(&report);
+            return print_json("larun.bench/1", &report);
         }
         let Timing {
             runs,

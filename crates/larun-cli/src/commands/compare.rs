@@ -67,10 +67,11 @@ impl Args {
         let comparison = compare(&a, &b, &data)?;
         let layers = advise(&a, &b, &data)?;
         if self.json {
-            print_json(&Report {
+            let report = Report {
                 comparison: &comparison,
                 layers_to_look_at: &layers,
-            })?;
+            };
+            print_json("larun.compare/1", &report)?;
         } else {
             self.print(&comparison);
             print_advice(&layers);
@@ -84,7 +85,10 @@ impl Args {
     fn roundings(&self, model: &Model, data: &[NpyArray]) -> Result<(), Failure> {
         let compared = compare_roundings(model, data)?;
         if self.json {
-            return print_json(&compared);
+            let report = Roundings {
+                roundings: &compared,
+            };
+            return print_json("larun.roundings/1", &report);
         }
         for (index, rounding) in compared.iter().enumerate() {
             let line = if index == 0 { "" } else { "\n" };
@@ -145,7 +149,15 @@ impl Args {
 struct Report<'r> {
     #[serde(flatten)]
     comparison: &'r Comparison,
+    /// Layers where something can be said, in order.
     layers_to_look_at: &'r [LayerAdvice],
+}
+
+/// What `--rounding --json` prints.
+#[derive(serde::Serialize)]
+struct Roundings<'r> {
+    /// How far values move under each other rounding.
+    roundings: &'r [larun::compare::RoundingComparison],
 }
 
 fn print_advice(layers: &[LayerAdvice]) {

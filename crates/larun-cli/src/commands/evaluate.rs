@@ -92,7 +92,7 @@ impl Args {
             models,
         };
         match self.json {
-            true => print_json(&report)?,
+            true => print_json("larun.evaluate/1", &report)?,
             false => report.print(),
         }
         Ok(())

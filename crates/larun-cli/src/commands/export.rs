@@ -58,14 +58,19 @@ enum Format {
 /// What was written: the first file, and all of them.
 #[derive(Serialize)]
 struct Exported {
+    /// The first file.
     file: PathBuf,
+    /// Its bytes.
     bytes: usize,
+    /// All files.
     files: Vec<Written>,
 }
 
 #[derive(Clone, Serialize)]
 struct Written {
+    /// The file.
     file: PathBuf,
+    /// Its bytes.
     bytes: usize,
 }
 
@@ -95,11 +100,14 @@ impl Args {
             return Ok(());
         }
         match written.first().cloned() {
-            Some(Written { file, bytes }) => print_json(&Exported {
-                file,
-                bytes,
-                files: written,
-            }),
+            Some(Written { file, bytes }) => {
+                let exported = Exported {
+                    file,
+                    bytes,
+                    files: written,
+                };
+                print_json("larun.export/1", &exported)
+            }
             None => Ok(()),
         }
     }

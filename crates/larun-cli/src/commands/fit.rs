@@ -71,7 +71,7 @@ impl Args {
         let board = device::find_board(name)?;
         let fit = fit_model(&Model::open(path)?, &board, &self.budget())?;
         match self.json {
-            true => print_json(&fit)?,
+            true => print_json("larun.fit/1", &fit)?,
             false => print(&fit, self.changes),
         }
         match fit.exceeded.as_slice() {
@@ -104,9 +104,19 @@ impl Args {
     }
 }
 
+/// What `--list-devices --json` prints.
+#[derive(serde::Serialize)]
+struct Devices {
+    /// The boards.
+    boards: &'static [Board],
+}
+
 fn list(json: bool) -> Result<(), Failure> {
     if json {
-        return print_json(&device::boards());
+        let devices = Devices {
+            boards: device::boards(),
+        };
+        return print_json("larun.devices/1", &devices);
     }
     let row = |board: &Board| {
         let region = |region: &Region| format!("{} {}", region.name, bytes(region.bytes));

@@ -47,14 +47,14 @@ impl Args {
         if self.sizes {
             let report = larun::sizes::sizes(&model)?;
             if self.json {
-                return print_json(&report);
+                return print_json("larun.sizes/1", &report);
             }
             print_sizes(&report, true);
             return Ok(());
         }
         let inspection = inspect(&model)?;
         if self.json {
-            return print_json(&inspection);
+            return print_json("larun.inspect/1", &inspection);
         }
         if self.ops {
             anstream::println!("larun_micro::ops![{}]", inspection.ops.join(", "));

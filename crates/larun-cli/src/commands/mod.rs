@@ -66,8 +66,18 @@ impl Command {
     }
 }
 
-/// Prints a result as JSON.
-fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
-    anstream::println!("{}", serde_json::to_string_pretty(value)?);
+/// Prints a result, a structure, as JSON that names its schema and the schema's version, such as `larun.plan/1`.
+///
+/// The schema is a file in docs/schemas, `larun.plan.1.json`. What is printed may gain fields under the same version; a field
+/// that goes, or means something else, is another version.
+fn print_json<T: Serialize>(schema: &'static str, value: &T) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Versioned<'v, T> {
+        schema: &'static str,
+        #[serde(flatten)]
+        value: &'v T,
+    }
+    let text = serde_json::to_string_pretty(&Versioned { schema, value })?;
+    anstream::println!("{text}");
     Ok(())
 }

@@ -141,7 +141,7 @@ impl Args {
         match optimize(&request, &mut reporter)? {
             Outcome::Finished(report) => {
                 match json {
-                    true => print_json(&report)?,
+                    true => print_json("larun.optimize/1", &report)?,
                     false => print(&request, &report),
                 }
                 exit(&report)

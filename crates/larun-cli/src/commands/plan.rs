@@ -120,7 +120,7 @@ impl Args {
             files::write(output, svg(&report).as_bytes())?;
         }
         match self.json {
-            true => print_json(&report)?,
+            true => print_json("larun.plan/1", &report)?,
             false => print(&report),
         }
         match self.capacity {

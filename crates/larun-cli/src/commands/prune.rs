@@ -185,7 +185,7 @@ impl Args {
         let request = self.request()?;
         let mut reporter = Reporter::new(quiet);
         match prune(&request, &mut reporter)? {
-            Outcome::Finished(report) if json => print_json(&report),
+            Outcome::Finished(report) if json => print_json("larun.prune/1", &report),
             Outcome::Finished(report) => {
                 print(&request, &report);
                 Ok(())

@@ -197,7 +197,7 @@ impl Args {
             }
         }
         if self.json {
-            return print_json(&report);
+            return print_json("larun.quantize/1", &report);
         }
         self.print(&report);
         Ok(())

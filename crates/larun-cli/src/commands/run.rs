@@ -53,10 +53,20 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Written {
+    /// The outputs of the model, and the inner values that were asked for.
+    outputs: Vec<Output>,
+}
+
 #[derive(Serialize)]
 struct Output {
+    /// The .npy file.
     file: PathBuf,
+    /// What its elements are.
     element_type: String,
+    /// Its shape.
     shape: Vec<usize>,
 }
 
@@ -80,7 +90,7 @@ impl Args {
             written.extend(dump(&self.output_dir.join("tensors"), &outcome.tensors)?);
         }
         if self.json {
-            return print_json(&written);
+            return print_json("larun.run/1", &Written { outputs: written });
         }
         let row = |output: &Output| {
             let file = output.file.display().to_string();

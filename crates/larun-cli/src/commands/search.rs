@@ -300,13 +300,20 @@ impl ShowArgs {
     }
 }
 
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Best<'t> {
+    /// The trials that no other beats.
+    front: &'t [&'t Trial],
+}
+
 fn show(trials: &[Trial], plot: Option<&Path>, json: bool) -> Result<(), Failure> {
     if let Some(file) = plot {
         files::write(file, svg(trials).as_bytes())?;
     }
     let best = front(trials);
     if json {
-        return print_json(&best);
+        return print_json("larun.search/1", &Best { front: &best });
     }
     let rows = best.iter().map(|trial| {
         vec![

@@ -196,7 +196,7 @@ impl Common {
         let mut reporter = Reporter::new(quiet);
         match train(&request, &mut reporter)? {
             Outcome::Finished(report) => match json {
-                true => print_json(&report),
+                true => print_json("larun.train/1", &report),
                 false => {
                     print(&report);
                     Ok(())

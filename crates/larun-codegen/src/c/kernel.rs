@@ -3,15 +3,36 @@
 use larun_micro::host::PreparedNode;
 use larun_ops::{ElementType, InPlace, OpKind};
 
+/// Whether there is C for any node of an operator: of some element type, or for some options.
+pub fn has_c_kernel(kind: OpKind) -> bool {
+    // The first words of plans are small: types of elements, schemes, kinds.
+    (0..=MOST_KINDS).any(|first| unit(kind, &[first, 1]).is_some())
+}
+
+/// More than the first word of any plan that has C.
+const MOST_KINDS: u32 = 32;
+
 /// The piece of C that runs a node, or what about the node has none.
 pub(super) fn of(node: &PreparedNode) -> Result<&'static str, String> {
-    let first = node.plan.first().copied().unwrap_or(0);
+    unit(node.kind, &node.plan).ok_or_else(|| {
+        let first = node.plan.first().copied().unwrap_or(0);
+        let element = i8::try_from(first).ok().and_then(ElementType::from_code);
+        let element_name = element.map_or("another type", ElementType::name);
+        match node.plan.len() {
+            0 => "there is no C kernel for it".to_owned(),
+            _ => format!("there is no C kernel for it with operands of this kind ({element_name})"),
+        }
+    })
+}
+
+/// The piece of C for an operator with a plan.
+fn unit(kind: OpKind, plan: &[u32]) -> Option<&'static str> {
+    let first = plan.first().copied().unwrap_or(0);
     // The first word of most plans is the type of the operands.
     let element = i8::try_from(first).ok().and_then(ElementType::from_code);
     use ElementType::{Float32, Int8, Int16, Int32};
-    let element_name = element.map_or("another type", ElementType::name);
-    let is_view = node.kind.info().in_place == InPlace::View;
-    let found = match (node.kind, element) {
+    let is_view = kind.info().in_place == InPlace::View;
+    match (kind, element) {
         (OpKind::Conv2D, _) => Some(["conv_i8", "conv_f32", "conv_mixed"][scheme(first)]),
         (OpKind::DepthwiseConv2D, _) => {
             Some(["depthwise_i8", "depthwise_f32", "depthwise_mixed"][scheme(first)])
@@ -49,7 +70,7 @@ pub(super) fn of(node: &PreparedNode) -> Result<&'static str, String> {
         (OpKind::LeakyRelu, Some(Int8)) => Some("leaky_relu_i8"),
         (OpKind::LeakyRelu, Some(Int16)) => Some("leaky_relu_i16"),
         (OpKind::LeakyRelu, Some(Float32)) => Some("leaky_relu_f32"),
-        (OpKind::Logistic | OpKind::Tanh, Some(Int8)) if node.plan.get(1) == Some(&1) => {
+        (OpKind::Logistic | OpKind::Tanh, Some(Int8)) if plan.get(1) == Some(&1) => {
             Some("table_i8")
         }
         (OpKind::Logistic, Some(Int8)) => Some("logistic_i8"),
@@ -67,14 +88,32 @@ pub(super) fn of(node: &PreparedNode) -> Result<&'static str, String> {
         (OpKind::UnidirectionalSequenceLstm, _) if first == 1 => Some("lstm_i8"),
         _ if is_view => Some("copy"),
         _ => None,
-    };
-    found.ok_or_else(|| match node.plan.len() {
-        0 => "there is no C kernel for it".to_owned(),
-        _ => format!("there is no C kernel for it with operands of this kind ({element_name})"),
-    })
+    }
 }
 
 /// INT8, FLOAT32 or mixed.
 fn scheme(word: u32) -> usize {
     (word as usize).min(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use larun_ops::OpKind;
+
+    use super::has_c_kernel;
+
+    #[test]
+    fn an_operator_has_c_where_a_node_of_it_can() {
+        for kind in [
+            OpKind::Conv2D,
+            OpKind::Add,
+            OpKind::Softmax,
+            OpKind::Reshape,
+        ] {
+            assert!(has_c_kernel(kind), "{kind:?}");
+        }
+        for kind in [OpKind::If, OpKind::Slice, OpKind::SignalRfft] {
+            assert!(!has_c_kernel(kind), "{kind:?}");
+        }
+    }
 }

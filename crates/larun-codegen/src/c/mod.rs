@@ -17,6 +17,8 @@ use crate::rust::node::is_nothing;
 use crate::text::{comment, render};
 use crate::{CodegenError, c_identifier};
 
+pub use kernel::has_c_kernel;
+
 const SOURCE: &str = include_str!("../templates/model.c.jinja");
 const HEADER: &str = include_str!("../templates/model_c.h.jinja");
 

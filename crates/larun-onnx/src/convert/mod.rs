@@ -10,6 +10,10 @@ mod recurrent;
 mod reduce;
 mod resize;
 mod shape;
+mod table;
+
+pub use table::operators;
+
 pub(crate) mod shapes {
     //! Shapes that both the importer and the arithmetic of constants compute.
     pub(crate) use super::shape::{flat, squeezed, target, unsqueezed};
@@ -45,63 +49,12 @@ pub(crate) struct Converter<'m> {
     folder: Option<&'m Path>,
 }
 
-type Handler = fn(&mut Converter<'_>, OnnxNode<'_>) -> Result<(), Refusal>;
+pub(crate) type Handler = fn(&mut Converter<'_>, OnnxNode<'_>) -> Result<(), Refusal>;
 
 /// What converts an operator, `None` for one without a counterpart.
 fn handler(op: &str) -> Option<Handler> {
-    Some(match op {
-        "Conv" => conv::conv,
-        "ConvTranspose" => conv::conv_transpose,
-        "Gemm" => dense::gemm,
-        "MatMul" => dense::matmul,
-        "MaxPool" => pool::max_pool,
-        "AveragePool" => pool::average_pool,
-        "GlobalAveragePool" => pool::global_average,
-        "GlobalMaxPool" => pool::global_max,
-        "BatchNormalization" => normalize::batch_norm,
-        "InstanceNormalization" => normalize::instance_norm,
-        "LayerNormalization" => normalize::layer_norm,
-        "LpNormalization" => normalize::lp_norm,
-        "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Pow" | "PRelu" | "Equal" | "Greater"
-        | "Less" | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" | "Sum" | "Mean" => {
-            elementwise::binary
-        }
-        "Where" => elementwise::select,
-        "Relu" | "Sigmoid" | "Tanh" | "Exp" | "Log" | "Sqrt" | "Abs" | "Neg" | "Floor" | "Ceil"
-        | "Round" | "Sin" | "Cos" | "HardSwish" | "Not" => elementwise::unary,
-        "Elu" | "Selu" | "LeakyRelu" | "HardSigmoid" | "Softplus" | "Softsign" | "Gelu"
-        | "Mish" | "Reciprocal" | "Swish" | "Erf" => elementwise::composed,
-        "Clip" => elementwise::clip,
-        "Softmax" | "LogSoftmax" => normalize::softmax,
-        "Concat" => join::concat,
-        "Split" => join::split,
-        "Slice" => join::slice,
-        "Pad" => join::pad,
-        "Gather" => join::gather,
-        "Expand" => join::expand,
-        "Tile" => join::tile,
-        "Reshape" => shape::reshape,
-        "Flatten" => shape::flatten,
-        "Transpose" => shape::transpose,
-        "Squeeze" => shape::squeeze,
-        "Unsqueeze" => shape::unsqueeze,
-        "Shape" | "Size" => shape::shape,
-        "Identity" | "Dropout" => shape::identity,
-        "Cast" => shape::cast,
-        "Constant" => shape::constant,
-        "ConstantOfShape" | "Range" => shape::folded_only,
-        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceL2" | "ReduceSumSquare" => {
-            reduce::reduce
-        }
-        "ReduceProd" => shape::folded_only,
-        "ArgMax" | "ArgMin" => reduce::arg,
-        "CumSum" => reduce::cumulative,
-        "Resize" => resize::resize,
-        "DepthToSpace" | "SpaceToDepth" => resize::depth_space,
-        "LSTM" => recurrent::lstm,
-        "GRU" => recurrent::gru,
-        _ => return None,
-    })
+    let row = table::ROWS.iter().find(|row| row.names.contains(&op));
+    row.map(|row| row.convert)
 }
 
 /// Whether an operator has a counterpart.

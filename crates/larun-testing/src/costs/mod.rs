@@ -13,6 +13,6 @@ pub use deck::{Card, Deck, Purpose, build_deck};
 pub use fit::{Counted, CountedModel, FittedFamily, fit_families};
 pub use layers::{Layer, layers};
 pub use mixes::{NodeMix, family_mixes};
-pub use page::{HeldOut, write_page};
+pub use page::{HeldOut, boards_table, write_page};
 pub use published::{PUBLISHED, Published};
 pub use solve::non_negative_least_squares;

@@ -58,7 +58,7 @@ fn model(corpus: &Path, name: &str) -> Result<Graph, Fault> {
 }
 
 /// The boards, as the documentation shows them.
-fn boards_table() -> String {
+pub fn boards_table() -> String {
     let mut table = "| `--device` | board | core | MHz | flash | RAM by region | power |\n|---|---|---|--:|--:|---|---|\n".to_owned();
     for board in boards() {
         let _ = writeln!(table, "{}", board_row(board));

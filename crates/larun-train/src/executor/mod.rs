@@ -2,6 +2,7 @@
 
 use larun_graph::{Graph, Place, TensorId};
 
+pub use operation::why_untrained;
 pub use parameter::{Parameter, ParameterKind};
 pub use plan::Statistic;
 pub use quantization::{ActivationRanges, QatConfig, WeightScales};

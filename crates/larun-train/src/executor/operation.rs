@@ -13,10 +13,68 @@ use crate::ops::{
     Select, Softmax, Svdf, TransposeConv, Unary,
 };
 
+/// The operators that are not trained, as a pattern of an enum over the table: one list for [`Op`] and for [`OpKind`].
+macro_rules! untrained {
+    ($of:ident, $($options:tt)?) => {
+        untrained!(smooth $of, $($options)?)
+            | untrained!(float $of, $($options)?)
+            | untrained!(control $of, $($options)?)
+            | untrained!(encoded $of, $($options)?)
+            | untrained!(signal $of, $($options)?)
+    };
+    (smooth $of:ident, $($o:tt)?) => {
+        $of::ArgMax $($o)? | $of::ArgMin $($o)? | $of::DetectionPostProcess $($o)?
+    };
+    (float $of:ident, $($o:tt)?) => {
+        $of::Shape $($o)? | $of::LogicalNot $($o)? | $of::ReduceAll $($o)? | $of::BroadcastArgs $($o)?
+    };
+    (control $of:ident, $($o:tt)?) => {
+        $of::If $($o)?
+            | $of::While $($o)?
+            | $of::CallOnce $($o)?
+            | $of::VarHandle $($o)?
+            | $of::ReadVariable $($o)?
+            | $of::AssignVariable $($o)?
+            | $of::CircularBuffer $($o)?
+    };
+    (encoded $of:ident, $($o:tt)?) => {
+        $of::Decode $($o)?
+    };
+    (signal $of:ident, $($o:tt)?) => {
+        $of::SignalDelay $($o)?
+            | $of::SignalEnergy $($o)?
+            | $of::SignalFftAutoScale $($o)?
+            | $of::SignalFilterBank $($o)?
+            | $of::SignalFilterBankLog $($o)?
+            | $of::SignalFilterBankSpectralSubtraction $($o)?
+            | $of::SignalFilterBankSquareRoot $($o)?
+            | $of::SignalFramer $($o)?
+            | $of::SignalIrfft $($o)?
+            | $of::SignalOverlapAdd $($o)?
+            | $of::SignalPcan $($o)?
+            | $of::SignalRfft $($o)?
+            | $of::SignalStacker $($o)?
+            | $of::SignalWindow $($o)?
+    };
+}
+
+/// Why an operator is not trained, `None` for one that is.
+pub const fn why_untrained(kind: OpKind) -> Option<&'static str> {
+    match kind {
+        untrained!(smooth OpKind,) => Some(NO_GRADIENT),
+        untrained!(float OpKind,) => Some(NOT_FLOAT),
+        untrained!(control OpKind,) => Some(CONTROL),
+        untrained!(encoded OpKind,) => Some(ENCODED),
+        untrained!(signal OpKind,) => Some(SIGNAL),
+        _ => None,
+    }
+}
+
 /// Why an operator is not trained.
 const NO_GRADIENT: &str = "what it computes does not change smoothly with what it reads";
 const NOT_FLOAT: &str = "it computes no real numbers";
 const CONTROL: &str = "it runs other subgraphs or keeps values between inferences; only what is computed in one go is trained";
+const ENCODED: &str = "its constants are compressed; train the model before that";
 const SIGNAL: &str = "signal processing comes before the network: train on its output";
 
 impl Lowering<'_> {
@@ -203,38 +261,9 @@ impl Lowering<'_> {
                 mean: self.statistic(3)?,
                 variance: self.statistic(4)?,
             }),
-            Op::ArgMax(_) | Op::ArgMin(_) | Op::DetectionPostProcess(_) => {
-                return Err(self.refuse(NO_GRADIENT));
+            untrained!(Op, (_)) => {
+                return Err(self.refuse(why_untrained(op.kind()).unwrap_or(NO_GRADIENT)));
             }
-            Op::Shape(_) | Op::LogicalNot(_) | Op::ReduceAll(_) | Op::BroadcastArgs(_) => {
-                return Err(self.refuse(NOT_FLOAT));
-            }
-            Op::If(_)
-            | Op::While(_)
-            | Op::CallOnce(_)
-            | Op::VarHandle(_)
-            | Op::ReadVariable(_)
-            | Op::AssignVariable(_)
-            | Op::CircularBuffer(_) => return Err(self.refuse(CONTROL)),
-            Op::Decode(_) => {
-                return Err(
-                    self.refuse("its constants are compressed; train the model before that")
-                );
-            }
-            Op::SignalDelay(_)
-            | Op::SignalEnergy(_)
-            | Op::SignalFftAutoScale(_)
-            | Op::SignalFilterBank(_)
-            | Op::SignalFilterBankLog(_)
-            | Op::SignalFilterBankSpectralSubtraction(_)
-            | Op::SignalFilterBankSquareRoot(_)
-            | Op::SignalFramer(_)
-            | Op::SignalIrfft(_)
-            | Op::SignalOverlapAdd(_)
-            | Op::SignalPcan(_)
-            | Op::SignalRfft(_)
-            | Op::SignalStacker(_)
-            | Op::SignalWindow(_) => return Err(self.refuse(SIGNAL)),
         };
         Ok(Lowered::Computed(operation))
     }

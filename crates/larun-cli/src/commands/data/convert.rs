@@ -364,13 +364,14 @@ impl Args {
         }
         NpyArray::from_values(&shape, &samples.concat())?.write(&self.output)?;
         if self.json {
-            return print_json(&serde_json::json!({
+            let written = serde_json::json!({
                 "file": self.output,
                 "shape": shape,
                 "measurements": curve.time.len(),
                 "flagged": curve.flagged,
                 "missing": curve.missing,
-            }));
+            });
+            return print_json("larun.data-curve/1", &written);
         }
         anstream::println!(
             "{}: {} of shape {}",

@@ -37,72 +37,111 @@ enum Content {
     Dataset(DatasetContent),
     /// Arrays that are no dataset, and why.
     Arrays {
+        /// The arrays.
         arrays: Vec<ArrayContent>,
+        /// Why they are no dataset.
         reason: String,
     },
     /// One array.
     Array(ArrayContent),
     /// A table of text.
-    Table { columns: Vec<String>, rows: usize },
+    Table {
+        /// The names of the columns.
+        columns: Vec<String>,
+        /// Rows below the header.
+        rows: usize,
+    },
     /// A FITS file.
     Fits {
+        /// Its header and data units.
         units: Vec<UnitContent>,
+        /// The light curve in it, where there is one.
         light_curve: Option<CurveContent>,
     },
     /// A light curve in a CSV file.
     LightCurve(CurveContent),
 }
 
+/// Labelled samples.
 #[derive(Serialize)]
 struct DatasetContent {
+    /// How many samples.
     samples: usize,
+    /// The shape of one.
     sample_shape: Vec<usize>,
+    /// The smallest value.
     smallest: f32,
+    /// The largest value.
     largest: f32,
+    /// The classes, by their labels.
     classes: Vec<ClassContent>,
 }
 
 #[derive(Serialize)]
 struct ClassContent {
+    /// Its name.
     name: String,
+    /// Samples to train on.
     train: usize,
+    /// Samples to stop by.
     validation: usize,
+    /// Samples to measure on.
     test: usize,
 }
 
 #[derive(Serialize)]
 struct ArrayContent {
+    /// Its name.
     name: String,
+    /// Its shape.
     shape: Vec<usize>,
+    /// What its elements are.
     element_type: String,
 }
 
 #[derive(Serialize)]
 struct UnitContent {
+    /// Its number.
     index: usize,
+    /// Its name.
     name: String,
+    /// What it holds: an image, a table, nothing.
     kind: String,
+    /// The columns of a table.
     columns: Vec<ColumnContent>,
+    /// The axes of an image.
     axes: Vec<usize>,
 }
 
 #[derive(Serialize)]
 struct ColumnContent {
+    /// Its name.
     name: String,
+    /// Its format, as the file gives it.
     form: String,
+    /// Its unit.
     unit: Option<String>,
 }
 
 #[derive(Serialize)]
 struct CurveContent {
+    /// The star.
     object: Option<String>,
+    /// The mission.
     mission: Option<String>,
+    /// The column that the flux is from.
     flux_column: String,
+    /// Rows of the file.
     rows: usize,
+    /// Rows that are used.
     used: usize,
+    /// Rows left out for their flags.
     flagged: usize,
+    /// Rows without a time or a flux.
     missing: usize,
+    /// Days from the first measurement to the last.
     days: f64,
+    /// Minutes from one measurement to the next.
     cadence_minutes: Option<f64>,
     /// Half of the range that two thirds of the fluxes are in, over their median, in parts in a million.
     scatter_ppm: f64,
@@ -112,7 +151,7 @@ impl Args {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let content = content(&self.file)?;
         match self.json {
-            true => print_json(&content),
+            true => print_json("larun.data-inspect/1", &content),
             false => {
                 anstream::println!("{}", content.text());
                 Ok(())

@@ -53,12 +53,19 @@ enum Task {
 /// What a dataset holds.
 #[derive(Serialize)]
 pub(super) struct Written {
+    /// The file.
     pub(super) file: PathBuf,
+    /// How many samples.
     pub(super) samples: usize,
+    /// The shape of one.
     pub(super) sample_shape: Vec<usize>,
+    /// The classes.
     pub(super) class_names: Vec<String>,
+    /// Samples to train on.
     pub(super) train: usize,
+    /// Samples to stop by.
     pub(super) validation: usize,
+    /// Samples to measure on.
     pub(super) test: usize,
 }
 
@@ -109,7 +116,7 @@ impl Written {
 
     pub(super) fn print(&self, json: bool) -> Result<(), Failure> {
         if json {
-            return print_json(self);
+            return print_json("larun.data-written/1", self);
         }
         anstream::println!(
             "{}: {} samples of shape {}, {} classes; {} train, {} validation, {} test",
