@@ -151,7 +151,7 @@ the accuracies here are those of the test split, which only the commands below l
 networks that were trained before it, and is then trained on for its integers. INT8 accuracies, sizes and arenas are of the file and the
 interpreter that run on the board; instructions and milliseconds are the cost model's for the Arduino Nano 33 BLE. With several seeds a
 figure is the mean, and behind ± half of the range. Training times include the teachers', and depend on the machine and on what else it
-does. The models themselves, each of the first seed, are in `fixtures/models` with their cards.
+does. The models themselves, each of the first seed, are in `fixtures/models/larunnet` with their cards.
 ";
 
 fn section(page: &mut String, task: &Task, runs: &[Run], commands: &[String]) {
@@ -222,7 +222,7 @@ fn ship(task: &Task, runs: &[Run], runner: &Runner, root: &Path) -> Result<(), E
         return Ok(());
     };
     let from = runner.folder.join(folder(task, run.seed));
-    let to = root.join("fixtures/models").join(task.network);
+    let to = root.join("fixtures/models/larunnet").join(task.network);
     std::fs::create_dir_all(&to).map_err(|error| Error::File(to.clone(), error))?;
     for file in ["model.tflite", "card.yaml"] {
         let from = from.join(file);
