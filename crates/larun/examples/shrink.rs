@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use larun::data::simulate;
 use larun::optimize::{Progress, Source};
 use larun::passes::QuantizeOptions;
-use larun::prune::{Goal, PruneRequest, prune};
+use larun::prune::{Goal, Kept, PruneRequest, prune};
 use larun::pruning::{Importance, Keep, MagnitudePruning, Storage};
 use larun::train::{Observer, QatConfig, TrainConfig};
 use larun::training::{Distillation, Integers, Lesson, TrainRequest, train};
@@ -88,6 +88,7 @@ fn request(source: Source, data: &Path, out: &Path, epochs: usize) -> TrainReque
         training: training(epochs),
         integers: None,
         distillation: None,
+        kept: Kept::default(),
         resume: false,
         out: out.to_owned(),
     }

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::evaluate::{Classification, classify, real_output, set_input};
 use crate::optimize::{Progress, Source, dataset, network, spread};
+use crate::prune::{Constraints, Kept};
 use crate::report::{DatasetReport, TrainingReport};
 use crate::{Error, Model, files};
 
@@ -36,6 +37,8 @@ pub struct TrainRequest {
     pub integers: Option<Integers>,
     /// Learn from other networks.
     pub distillation: Option<Distillation>,
+    /// What of pruned and clustered weights lasts.
+    pub kept: Kept,
     /// Go on from the checkpoint beside the output.
     pub resume: bool,
     /// The model to write.
@@ -181,6 +184,8 @@ pub fn train(request: &TrainRequest, progress: &mut dyn Progress) -> Result<Outc
         teachers = distillation.teachers.len();
         trainer.add_callback(Box::new(distiller(distillation)?));
     }
+    // Last, so that what it keeps is kept.
+    trainer.add_callback(Box::new(Constraints::of(&graph, request.kept)?));
     if request.resume {
         if !checkpoint.exists() {
             return Err(Error::Usage(format!(

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use larun::optimize::{Progress, Source};
 use larun::passes::QuantizeOptions;
+use larun::prune::Kept;
 use larun::train::{Observer, QatConfig, TrainConfig};
 use larun::training::{Integers, Outcome, TrainReport, TrainRequest, train};
 
@@ -28,6 +29,7 @@ fn run(source: Source, data: &Path, out: &Path, integers: Option<Integers>) -> T
         },
         integers,
         distillation: None,
+        kept: Kept::default(),
         resume: false,
         out: out.to_owned(),
     };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use larun::optimize::Source;
 use larun::passes::{Border, QuantizeOptions, Scheme};
+use larun::prune::Kept;
 use larun::train::{ActivationRanges, QatConfig, TrainConfig, WeightScales};
 use larun::training::{Distillation, Integers, Lesson, Outcome, TrainReport, TrainRequest, train};
 
@@ -86,6 +87,10 @@ struct Common {
     #[command(flatten)]
     learning: LearningArgs,
 
+    /// What pruned and clustered weights go on having: zeros, or few values in a layer
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    keep: Vec<Lasting>,
+
     /// Train for integers, and write the integer model
     #[arg(long, value_enum, value_name = "TYPE")]
     qat: Option<Target>,
@@ -133,6 +138,14 @@ struct Common {
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Lasting {
+    /// Weights that are zero stay so
+    Zeros,
+    /// Weights of a layer that share a value go on sharing one
+    Clusters,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -253,6 +266,10 @@ impl Common {
             training,
             integers,
             distillation,
+            kept: Kept {
+                zeros: self.keep.contains(&Lasting::Zeros),
+                clusters: self.keep.contains(&Lasting::Clusters),
+            },
             resume: self.resume,
             out: self.output,
         })

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::Error;
 use crate::prune::tune::{self, Tuning};
-use crate::prune::{Constraints, Goal, Measure, int8_bytes, prune_channels, seed_sparsity};
+use crate::prune::{Constraints, Goal, Kept, Measure, int8_bytes, prune_channels, seed_sparsity};
 use crate::quantize::prepare;
 use crate::report::{PruningReport, TrainingReport};
 use crate::training::{Splits, calibrate};
@@ -224,6 +224,11 @@ pub(super) fn train_integers(
         };
         trainer.add_callback(Box::new(Distiller::new(vec![teacher], lesson, qat.alpha)?));
     }
+    let kept = Kept {
+        zeros: true,
+        clusters: false,
+    };
+    trainer.add_callback(Box::new(Constraints::of(&graph, kept)?));
     if request.resume && checkpoint.exists() {
         trainer.resume(&checkpoint)?;
     }

@@ -26,7 +26,7 @@ use crate::{Error, Model, files, sizes};
 
 use tune::Tuning;
 
-pub use callback::Constraints;
+pub use callback::{Constraints, Kept};
 pub use evidence::evidence;
 pub use goal::{Goal, Measure, int8_bytes, prune_channels, seed_sparsity};
 pub use report::{GroupReport, ModelReport, PruneReport, SensitivityReport};

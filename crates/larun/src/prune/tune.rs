@@ -9,7 +9,6 @@ use larun_prune::{Clusters, apply_masks};
 use larun_train::{CheckpointConfig, Stop, TrainConfig, Trainer};
 use larun_zoo::dataset::{Dataset, Split};
 
-use super::callback::Constrained;
 use super::goal::Pruned;
 use super::{Constraints, PruneRequest};
 use crate::Error;
@@ -158,16 +157,13 @@ pub(crate) fn train(
         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     }
     let mut trainer = Trainer::new(&graph, samples, config)?;
+    trainer.add_callback(Box::new(constraints.clone()));
     // A run of several trainings goes on from those that have begun.
     if tuning.resume && path.exists() {
         trainer.resume(path)?;
     }
-    let mut observer = Constrained {
-        inner: progress.training(),
-        constraints,
-    };
     let started = Instant::now();
-    let outcome = trainer.run(&mut observer)?;
+    let outcome = trainer.run(progress.training())?;
     if outcome.stop == Stop::Interrupted {
         return Ok(None);
     }
