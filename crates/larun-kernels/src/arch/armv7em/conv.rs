@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::channels::{self, Channel};
 use super::matrix::{Filters, PIXELS, four_pixels, one_pixel};
+use super::narrow::{NarrowLayer, Steps};
 use super::patch::Gather;
 use crate::window::{Position, WindowAxis, nonzero};
 use crate::{ConvGeometry, WeightedQuantization};
@@ -22,7 +23,19 @@ const fn scratch_words(geometry: &ConvGeometry) -> usize {
     table.saturating_add(words(geometry).saturating_mul(patches))
 }
 
+/// The layer as one over few channels, where it is one.
+const fn narrow(geometry: &ConvGeometry) -> Option<NarrowLayer> {
+    let whole = geometry.filter_depth() == geometry.window().input_channels();
+    match whole && !Gather::in_words(geometry) {
+        true => NarrowLayer::of_small(geometry.window()),
+        false => None,
+    }
+}
+
 pub(crate) const fn conv2d_i8_scratch_len(geometry: &ConvGeometry) -> usize {
+    if let Some(layer) = narrow(geometry) {
+        return layer.stream_scratch_len();
+    }
     // One more, where the memory is aligned to a half-word only.
     scratch_words(geometry).saturating_mul(2).saturating_add(1)
 }
@@ -36,6 +49,19 @@ pub(crate) fn conv2d_i8(
     output: &mut [i8],
     scratch: &mut [i16],
 ) -> bool {
+    if let Some(layer) = narrow(geometry) {
+        let steps = Steps {
+            filter: geometry.patch_len(),
+            weight: 1,
+        };
+        return layer.run_with_stream(
+            quantization,
+            (filter, steps),
+            bias,
+            (input, output),
+            scratch,
+        );
+    }
     let Some(mut layer) = Layer::new(geometry, quantization, filter, bias, scratch) else {
         return false;
     };

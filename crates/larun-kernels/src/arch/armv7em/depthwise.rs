@@ -6,6 +6,7 @@
 
 use super::channels::{self, Finish};
 use super::dsp::lanes;
+use super::narrow::{NarrowLayer, Steps};
 use super::taps::{self, Tap};
 use super::three::{self, RECORD, Rows, Stream, WEIGHTS};
 use crate::window::{Taps, WindowAxis, piece_pairs};
@@ -40,7 +41,18 @@ const fn scratch_words(window: &ImageWindow) -> usize {
     }
 }
 
+/// The layer as a convolution over one channel, where it is one.
+const fn narrow(window: &ImageWindow) -> Option<NarrowLayer> {
+    match window.input_channels() {
+        1 => NarrowLayer::of_small(window),
+        _ => None,
+    }
+}
+
 pub(crate) const fn depthwise_conv2d_i8_scratch_len(window: &ImageWindow) -> usize {
+    if let Some(layer) = narrow(window) {
+        return layer.stream_scratch_len();
+    }
     match scratch_words(window) {
         0 => 0,
         // One more, where the memory is aligned to a half-word only.
@@ -57,6 +69,19 @@ pub(crate) fn depthwise_conv2d_i8(
     output: &mut [i8],
     scratch: &mut [i16],
 ) -> bool {
+    if let Some(layer) = narrow(window) {
+        let steps = Steps {
+            filter: 1,
+            weight: window.output_channels(),
+        };
+        return layer.run_with_stream(
+            quantization,
+            (filter, steps),
+            bias,
+            (input, output),
+            scratch,
+        );
+    }
     let (_, scratch, _) = bytemuck::pod_align_to_mut::<i16, u32>(scratch);
     let layer = Layer {
         window,

@@ -3,6 +3,7 @@
 /// From doubled sums in r4-r7 to outputs; r8-r11 are free.
 ///
 /// - `rectified`, `signed`: scaled by three words each at r1, which moves on
+/// - `signed_alike`, `shifted_alike`: scaled by the three words r8-r10 that all have in common
 /// - `saturate`: to INT8; `clamp`: to the bounds r8 and r9
 /// - `store`: four bytes at r3
 macro_rules! finish {
@@ -36,6 +37,23 @@ macro_rules! finish {
             "smmlar ", $sum, ", ", $sum, ", r8, r9\n",
             "asrs ", $sum, ", ", $sum, ", r10\n",
         )
+    };
+    (signed_alike) => {
+        concat!(
+            finish!(signed_alike "r4"),
+            finish!(signed_alike "r5"),
+            finish!(signed_alike "r6"),
+            finish!(signed_alike "r7")
+        )
+    };
+    (signed_alike $sum:literal) => {
+        concat!(
+            "add r11, r9, ", $sum, ", asr #31\n",
+            "smmlar ", $sum, ", ", $sum, ", r8, r11\n",
+        )
+    };
+    (shifted_alike) => {
+        "asrs r4, r4, r10\nasrs r5, r5, r10\nasrs r6, r6, r10\nasrs r7, r7, r10\n"
     };
     (saturate) => {
         "ssat r4, #8, r4\nssat r5, #8, r5\nssat r6, #8, r6\nssat r7, #8, r7\n"

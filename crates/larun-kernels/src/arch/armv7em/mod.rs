@@ -14,11 +14,13 @@ mod dsp;
 mod finish;
 mod matrix;
 mod moves;
+pub(crate) mod narrow;
 pub(crate) mod packed;
 mod patch;
 mod rows;
 mod taps;
 mod three;
+mod windows;
 
 #[cfg(target_arch = "arm")]
 use finish::finish;

@@ -120,8 +120,31 @@ impl Layer {
         )
     }
 
+    /// A long axis and a trivial one, either way round.
+    fn line(&mut self) -> Option<[WindowAxis; 2]> {
+        let noise = &mut self.noise;
+        let padding = match noise.below(2) {
+            0 => Padding::Same,
+            _ => Padding::Valid,
+        };
+        let (len, taps, stride) = (noise.within(8, 60), noise.within(1, 12), noise.within(1, 4));
+        let line = WindowAxis::new(len, taps, stride, 1, padding)?;
+        let point = WindowAxis::new(1, 1, 1, 1, padding)?;
+        Some(match noise.one_in(4) {
+            true => [line, point],
+            false => [point, line],
+        })
+    }
+
+    fn axes(&mut self, taps: usize) -> Option<[WindowAxis; 2]> {
+        match self.noise.one_in(6) {
+            true => self.line(),
+            false => Some([self.axis(taps, true)?, self.axis(taps, true)?]),
+        }
+    }
+
     pub(super) fn conv(&mut self) -> Option<(ConvGeometry, Weighted<'_>)> {
-        let (rows, columns) = (self.axis(4, true)?, self.axis(4, true)?);
+        let [rows, columns] = self.axes(4)?;
         let noise = &mut self.noise;
         let groups = if noise.one_in(4) {
             noise.within(1, 3)
@@ -144,13 +167,12 @@ impl Layer {
     }
 
     pub(super) fn depthwise(&mut self) -> Option<(ImageWindow, Weighted<'_>)> {
-        let (rows, columns) = (self.axis(5, true)?, self.axis(5, true)?);
+        let [rows, columns] = self.axes(5)?;
         let noise = &mut self.noise;
-        let channels = noise.within(1, 30);
-        let multiplier = if noise.one_in(5) {
-            noise.within(1, 3)
-        } else {
-            1
+        let (channels, multiplier) = match noise.below(10) {
+            0 => (1, noise.within(1, 9)),
+            1 => (noise.within(2, 30), noise.within(2, 3)),
+            _ => (noise.within(1, 30), 1),
         };
         let (batch, outputs) = (noise.within(1, 2), channels * multiplier);
         let window = ImageWindow::new(batch, rows, columns, channels, outputs)?;

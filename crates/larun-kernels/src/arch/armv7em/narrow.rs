@@ -1,0 +1,366 @@
+//! INT8 convolutions over few channels: a row of a window is a short run of neighbouring values.
+//!
+//! Weights are widened beforehand, filter by filter, into a *stream*: what the sums start from, the weights as pairs of
+//! 16-bit lanes, and the scale; sums and weights are doubled. Four windows at a time are widened to lanes in the order of
+//! the stream's: bytes 0 and 2, then 1 and 3, of each whole word of a row, then a pair, then a single value with nothing.
+//! Depthwise convolutions of one channel are such convolutions too, with the weights of a filter further apart.
+
+use super::channels::{self, Channel, Finish};
+use super::dsp::lanes;
+use super::moves::copy;
+use super::windows::{self, Rows, SIDE};
+use crate::window::{WindowAxis, nonzero, piece_pairs};
+use crate::{ImageWindow, OutputStage, WeightedQuantization};
+
+/// Words of a filter in the stream beside its weights: where sums start, multiplier, rounding, shift.
+const BESIDE: usize = 4;
+/// Words that the interpreter's scratch memory has for a stream at most.
+const MOST_WORDS: usize = 1024;
+
+/// The sizes of a convolution over few channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NarrowLayer {
+    /// Images.
+    pub batch: usize,
+    /// Height and width of the input.
+    pub input: [usize; 2],
+    /// Height and width of the output.
+    pub output: [usize; 2],
+    /// Height and width of a filter.
+    pub filter: [usize; 2],
+    /// Steps between windows.
+    pub stride: [usize; 2],
+    /// Elements missing before the first one.
+    pub pad: [usize; 2],
+    /// Channels of the input.
+    pub depth: usize,
+    /// Channels of the output.
+    pub channels: usize,
+    /// Zero point of the input.
+    pub zero_point: i8,
+    /// Zero point of the output, least and largest output.
+    pub stage: [i32; 3],
+}
+
+/// Where the weights lie: from one filter to the next, and from one to the next of a filter.
+#[derive(Clone, Copy)]
+pub(crate) struct Steps {
+    pub(crate) filter: usize,
+    pub(crate) weight: usize,
+}
+
+const fn is_trivial(axis: &WindowAxis) -> bool {
+    axis.input() == 1 && axis.filter() == 1 && axis.output() == 1
+}
+
+impl NarrowLayer {
+    /// The layer of these windows on all channels; `None` where taps are apart, or there are too few windows.
+    pub(crate) const fn of(window: &ImageWindow) -> Option<Self> {
+        let (mut rows, mut columns) = (window.rows(), window.columns());
+        if is_trivial(columns) {
+            // A column of values lies in memory as a row of them does.
+            (rows, columns) = (columns, rows);
+        }
+        let plain = rows.dilation() == 1 && columns.dilation() == 1;
+        if !plain || rows.output() * columns.output() < SIDE {
+            return None;
+        }
+        Some(Self {
+            batch: window.images().0,
+            input: [rows.input(), columns.input()],
+            output: [rows.output(), columns.output()],
+            filter: [rows.filter(), columns.filter()],
+            stride: [rows.stride(), columns.stride()],
+            pad: [rows.pad(), columns.pad()],
+            depth: window.input_channels(),
+            channels: window.output_channels(),
+            zero_point: 0,
+            stage: [0; 3],
+        })
+    }
+
+    /// As [`of`](Self::of), where the stream is small enough for scratch memory.
+    pub(crate) const fn of_small(window: &ImageWindow) -> Option<Self> {
+        match Self::of(window) {
+            Some(layer) if layer.stream_words() <= MOST_WORDS => Some(layer),
+            _ => None,
+        }
+    }
+
+    /// Values that a window sees of a row.
+    const fn run_len(&self) -> usize {
+        self.filter[1].saturating_mul(self.depth)
+    }
+
+    /// Values of a window.
+    const fn window_len(&self) -> usize {
+        self.filter[0].saturating_mul(self.run_len())
+    }
+
+    /// Words of lanes of a row of a window.
+    const fn row_lanes(&self) -> usize {
+        let run = self.run_len();
+        2 * (run / 4) + (run % 4).div_ceil(2)
+    }
+
+    /// Words of lanes of a window, an even number.
+    const fn lanes(&self) -> usize {
+        self.filter[0]
+            .saturating_mul(self.row_lanes())
+            .next_multiple_of(2)
+    }
+
+    const fn filter_words(&self) -> usize {
+        BESIDE.saturating_add(self.lanes())
+    }
+
+    /// Words of the stream.
+    #[must_use]
+    pub const fn stream_words(&self) -> usize {
+        self.channels.saturating_mul(self.filter_words())
+    }
+
+    /// Words of scratch memory that [`run`](Self::run) needs: four windows as lanes, and one as bytes.
+    #[must_use]
+    pub const fn scratch_words(&self) -> usize {
+        SIDE.saturating_mul(self.lanes())
+            .saturating_add(self.window_len().div_ceil(4))
+    }
+
+    /// The layer with its numbers, the stream written; `None` where a channel cannot be had.
+    pub(crate) fn with_stream(
+        self,
+        quantization: &WeightedQuantization<'_>,
+        (weights, steps): (&[i8], Steps),
+        bias: Option<&[i32]>,
+        stream: &mut [u32],
+    ) -> Option<Self> {
+        let mut filters = stream.chunks_exact_mut(nonzero(self.filter_words()));
+        for number in 0..self.channels {
+            let mut channel = [[0; 4]];
+            let prepared =
+                channels::prepare(&mut channel, number, quantization, bias, self.window_len());
+            let weights = weights.get(number * steps.filter..).unwrap_or(&[]);
+            let [channel] = channel;
+            self.write(channel, weights, steps.weight, filters.next()?);
+            if !prepared {
+                return None;
+            }
+        }
+        let stage = quantization.output;
+        Some(Self {
+            zero_point: quantization.input_zero_point as i8,
+            stage: [stage.zero_point, stage.min, stage.max],
+            ..self
+        })
+    }
+
+    /// Halves of words of scratch memory that [`run_with_stream`](Self::run_with_stream) needs.
+    pub(crate) const fn stream_scratch_len(&self) -> usize {
+        let words = self.stream_words().saturating_add(self.scratch_words());
+        // One more, where the memory is aligned to a half-word only.
+        words.saturating_mul(2).saturating_add(1)
+    }
+
+    /// Runs the layer with a stream in scratch memory; `false` where a channel cannot be had.
+    pub(crate) fn run_with_stream(
+        self,
+        quantization: &WeightedQuantization<'_>,
+        weights: (&[i8], Steps),
+        bias: Option<&[i32]>,
+        (input, output): (&[i8], &mut [i8]),
+        scratch: &mut [i16],
+    ) -> bool {
+        let (_, scratch, _) = bytemuck::pod_align_to_mut::<i16, u32>(scratch);
+        let words = self.stream_words();
+        let Some((stream, scratch)) = scratch.split_at_mut_checked(words) else {
+            return false;
+        };
+        let Some(layer) = self.with_stream(quantization, weights, bias, stream) else {
+            return false;
+        };
+        let scratch = scratch.get_mut(..self.scratch_words());
+        layer.run(stream, input, output, scratch.unwrap_or_default());
+        true
+    }
+
+    /// A filter as part of the stream.
+    fn write(&self, channel: Channel, weights: &[i8], step: usize, words: &mut [u32]) {
+        let [bias, scale @ ..] = channel;
+        words.fill(0);
+        let Some((start, rest)) = words.split_first_mut() else {
+            return;
+        };
+        *start = (bias << 1) as u32;
+        let (pairs, scales) = rest.split_at_mut(self.lanes().min(rest.len()));
+        for (place, number) in scales.iter_mut().zip(scale) {
+            *place = number as u32;
+        }
+        let at = |index: usize| 2 * i32::from(weights.get(index * step).copied().unwrap_or(0));
+        let mut pairs = pairs.iter_mut();
+        let mut put = |first, second| {
+            if let Some(place) = pairs.next() {
+                *place = lanes(first, second);
+            }
+        };
+        let mut next = 0;
+        for _ in 0..self.filter[0] {
+            let end = next + self.run_len();
+            while next + 4 <= end {
+                put(at(next), at(next + 2));
+                put(at(next + 1), at(next + 3));
+                next += 4;
+            }
+            if next + 2 <= end {
+                put(at(next), at(next + 1));
+                next += 2;
+            }
+            if next < end {
+                put(at(next), 0);
+                next += 1;
+            }
+        }
+    }
+
+    /// Runs the layer. What does not have the sizes that the layer says is left alone.
+    pub(crate) fn run(
+        &self,
+        stream: &[u32],
+        input: &[i8],
+        output: &mut [i8],
+        scratch: &mut [u32],
+    ) {
+        let (image, outputs) = (
+            self.input[0] * self.input[1] * self.depth,
+            self.output[0] * self.output[1] * self.channels,
+        );
+        let patch_words = SIDE * self.lanes();
+        let Some((patch, bytes)) = scratch.split_at_mut_checked(patch_words) else {
+            return;
+        };
+        let bytes = bytemuck::cast_slice_mut(bytes);
+        let Some(bytes) = bytes.get_mut(..self.window_len()) else {
+            return;
+        };
+        // The last word of lanes of an odd number meets weights that are 0.
+        patch.fill(0);
+        for (image, output) in piece_pairs((input, image), (output, outputs)) {
+            self.image(stream, image, output, (&mut *patch, &mut *bytes));
+        }
+    }
+
+    /// An image: four pixels at a time, the last four perhaps once more in part.
+    fn image(
+        &self,
+        stream: &[u32],
+        image: &[i8],
+        output: &mut [i8],
+        (patch, bytes): (&mut [u32], &mut [i8]),
+    ) {
+        let [zero_point, min, max] = self.stage;
+        let stage = OutputStage {
+            zero_point,
+            min,
+            max,
+        };
+        let finish = Finish::of(&stage);
+        let width = nonzero(self.output[1]);
+        let pixels = self.output[0] * width;
+        let (mut next, mut y, mut x) = (0, 0, 0);
+        while next < pixels {
+            if next + SIDE > pixels {
+                next = pixels.saturating_sub(SIDE);
+                (y, x) = (next / width, next % width);
+            }
+            if x + SIDE <= width && self.is_inside(y, x) && self.is_inside(y, x + SIDE - 1) {
+                self.widen(image, self.place(y, x), self.rows(SIDE), patch);
+                x += SIDE;
+            } else {
+                for slot in 0..SIDE {
+                    let own = patch.get_mut(slot..).unwrap_or_default();
+                    self.one_window(image, (y, x), own, bytes);
+                    x += 1;
+                    if x == width {
+                        (y, x) = (y + 1, 0);
+                    }
+                }
+            }
+            if x == width {
+                (y, x) = (y + 1, 0);
+            }
+            let place = output.get_mut(next * self.channels..).unwrap_or_default();
+            windows::four_pixels(stream, patch, (&stage, finish), place, self.channels);
+            next += SIDE;
+        }
+    }
+
+    fn one_window(
+        &self,
+        image: &[i8],
+        (y, x): (usize, usize),
+        patch: &mut [u32],
+        bytes: &mut [i8],
+    ) {
+        if self.is_inside(y, x) {
+            self.widen(image, self.place(y, x), self.rows(1), patch);
+            return;
+        }
+        self.copy(image, (y, x), bytes);
+        let rows = Rows {
+            step: self.run_len(),
+            ..self.rows(1)
+        };
+        self.widen(bytes, 0, rows, patch);
+    }
+
+    /// Whether the window of a pixel lies inside of the image.
+    fn is_inside(&self, y: usize, x: usize) -> bool {
+        let (top, left) = (y * self.stride[0], x * self.stride[1]);
+        top >= self.pad[0]
+            && left >= self.pad[1]
+            && top - self.pad[0] + self.filter[0] <= self.input[0]
+            && left - self.pad[1] + self.filter[1] <= self.input[1]
+    }
+
+    /// Where a window that is inside begins in the image.
+    fn place(&self, y: usize, x: usize) -> usize {
+        let row = y * self.stride[0] - self.pad[0];
+        let column = x * self.stride[1] - self.pad[1];
+        (row * self.input[1] + column) * self.depth
+    }
+
+    fn rows(&self, windows: usize) -> Rows {
+        Rows {
+            count: self.filter[0],
+            len: self.run_len(),
+            step: self.input[1] * self.depth,
+            windows,
+            window_step: self.stride[1] * self.depth,
+        }
+    }
+
+    fn widen(&self, values: &[i8], at: usize, rows: Rows, patch: &mut [u32]) {
+        let zero_point = i32::from(self.zero_point);
+        let offset = lanes(-zero_point, -zero_point);
+        windows::widen(values.get(at..).unwrap_or(&[]), rows, offset, patch);
+    }
+
+    /// What the window of a pixel sees, the zero point where there is nothing.
+    fn copy(&self, image: &[i8], (y, x): (usize, usize), bytes: &mut [i8]) {
+        bytes.fill(self.zero_point);
+        let [height, width] = self.input;
+        let (top, left) = (y * self.stride[0], x * self.stride[1]);
+        let first = self.pad[1].saturating_sub(left);
+        let end = self.filter[1].min((width + self.pad[1]).saturating_sub(left));
+        let len = end.saturating_sub(first) * self.depth;
+        for row in 0..self.filter[0] {
+            let at = (top + row).wrapping_sub(self.pad[0]);
+            if at < height && len > 0 {
+                let from = (at * width + left + first - self.pad[1]) * self.depth;
+                let values = image.get(from..).and_then(|rest| rest.get(..len));
+                let place = bytes.get_mut(row * self.run_len() + first * self.depth..);
+                copy(values.unwrap_or_default(), place.unwrap_or_default());
+            }
+        }
+    }
+}
