@@ -5,7 +5,9 @@
 //! the stream's: bytes 0 and 2, then 1 and 3, of each whole word of a row, then a pair, then a single value with nothing.
 //! Depthwise convolutions of one channel are such convolutions too, with the weights of a filter further apart.
 
-use super::channels::{self, Channel, Finish};
+use core::ops::Range;
+
+use super::channels::{self, Channel};
 use super::dsp::lanes;
 use super::moves::copy;
 use super::windows::{self, Rows, SIDE};
@@ -16,6 +18,9 @@ use crate::{ImageWindow, OutputStage, WeightedQuantization};
 const BESIDE: usize = 4;
 /// Words that the interpreter's scratch memory has for a stream at most.
 const MOST_WORDS: usize = 1024;
+
+/// Values of a window at most.
+const MOST_VALUES: usize = 1 << 16;
 
 /// The sizes of a convolution over few channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +59,8 @@ const fn is_trivial(axis: &WindowAxis) -> bool {
 }
 
 impl NarrowLayer {
-    /// The layer of these windows on all channels; `None` where taps are apart, or there are too few windows.
+    /// The layer of these windows on all channels; `None` where taps are apart, windows large, or there are
+    /// too few of them.
     pub(crate) const fn of(window: &ImageWindow) -> Option<Self> {
         let (mut rows, mut columns) = (window.rows(), window.columns());
         if is_trivial(columns) {
@@ -62,7 +68,9 @@ impl NarrowLayer {
             (rows, columns) = (columns, rows);
         }
         let plain = rows.dilation() == 1 && columns.dilation() == 1;
-        if !plain || rows.output() * columns.output() < SIDE {
+        let taps = rows.filter().saturating_mul(columns.filter());
+        let few = taps.saturating_mul(window.input_channels()) <= MOST_VALUES;
+        if !plain || !few || rows.output() * columns.output() < SIDE {
             return None;
         }
         Some(Self {
@@ -89,12 +97,12 @@ impl NarrowLayer {
 
     /// Values that a window sees of a row.
     const fn run_len(&self) -> usize {
-        self.filter[1].saturating_mul(self.depth)
+        self.filter[1] * self.depth
     }
 
     /// Values of a window.
     const fn window_len(&self) -> usize {
-        self.filter[0].saturating_mul(self.run_len())
+        self.filter[0] * self.run_len()
     }
 
     /// Words of lanes of a row of a window.
@@ -105,13 +113,11 @@ impl NarrowLayer {
 
     /// Words of lanes of a window, an even number.
     const fn lanes(&self) -> usize {
-        self.filter[0]
-            .saturating_mul(self.row_lanes())
-            .next_multiple_of(2)
+        (self.filter[0] * self.row_lanes()).next_multiple_of(2)
     }
 
     const fn filter_words(&self) -> usize {
-        BESIDE.saturating_add(self.lanes())
+        BESIDE + self.lanes()
     }
 
     /// Words of the stream.
@@ -123,8 +129,7 @@ impl NarrowLayer {
     /// Words of scratch memory that [`run`](Self::run) needs: four windows as lanes, and one as bytes.
     #[must_use]
     pub const fn scratch_words(&self) -> usize {
-        SIDE.saturating_mul(self.lanes())
-            .saturating_add(self.window_len().div_ceil(4))
+        SIDE * self.lanes() + self.window_len().div_ceil(4)
     }
 
     /// The layer with its numbers, the stream written; `None` where a channel cannot be had.
@@ -157,9 +162,8 @@ impl NarrowLayer {
 
     /// Halves of words of scratch memory that [`run_with_stream`](Self::run_with_stream) needs.
     pub(crate) const fn stream_scratch_len(&self) -> usize {
-        let words = self.stream_words().saturating_add(self.scratch_words());
         // One more, where the memory is aligned to a half-word only.
-        words.saturating_mul(2).saturating_add(1)
+        2 * (self.stream_words() + self.scratch_words()) + 1
     }
 
     /// Runs the layer with a stream in scratch memory; `false` where a channel cannot be had.
@@ -263,22 +267,38 @@ impl NarrowLayer {
             min,
             max,
         };
-        let finish = Finish::of(&stage);
-        let width = nonzero(self.output[1]);
-        let pixels = self.output[0] * width;
+        let offset = lanes(-i32::from(self.zero_point), -i32::from(self.zero_point));
+        let inside = [self.inside(0), self.inside(1)];
+        let in_image = Rows {
+            count: self.filter[0],
+            len: self.run_len(),
+            step: self.input[1] * self.depth,
+            windows: SIDE,
+            window_step: self.stride[1] * self.depth,
+        };
+        let in_bytes = Rows {
+            step: in_image.len,
+            windows: 1,
+            ..in_image
+        };
+        let [height, width] = self.output;
+        let last = (height * width).saturating_sub(SIDE);
         let (mut next, mut y, mut x) = (0, 0, 0);
-        while next < pixels {
-            if next + SIDE > pixels {
-                next = pixels.saturating_sub(SIDE);
-                (y, x) = (next / width, next % width);
+        while next < last + SIDE {
+            if next > last {
+                next = last;
+                (y, x) = (next / nonzero(width), next % nonzero(width));
             }
-            if x + SIDE <= width && self.is_inside(y, x) && self.is_inside(y, x + SIDE - 1) {
-                self.widen(image, self.place(y, x), self.rows(SIDE), patch);
+            let rows = inside[0].contains(&y);
+            if rows && x >= inside[1].start && x + SIDE <= inside[1].end {
+                let seen = image.get(self.place(y, x)..).unwrap_or(&[]);
+                windows::widen(seen, &in_image, offset, patch);
                 x += SIDE;
             } else {
                 for slot in 0..SIDE {
+                    self.copy(image, (y, x), bytes);
                     let own = patch.get_mut(slot..).unwrap_or_default();
-                    self.one_window(image, (y, x), own, bytes);
+                    windows::widen(bytes, &in_bytes, offset, own);
                     x += 1;
                     if x == width {
                         (y, x) = (y + 1, 0);
@@ -289,63 +309,31 @@ impl NarrowLayer {
                 (y, x) = (y + 1, 0);
             }
             let place = output.get_mut(next * self.channels..).unwrap_or_default();
-            windows::four_pixels(stream, patch, (&stage, finish), place, self.channels);
+            windows::four_pixels(stream, patch, &stage, place, self.channels);
             next += SIDE;
         }
     }
 
-    fn one_window(
-        &self,
-        image: &[i8],
-        (y, x): (usize, usize),
-        patch: &mut [u32],
-        bytes: &mut [i8],
-    ) {
-        if self.is_inside(y, x) {
-            self.widen(image, self.place(y, x), self.rows(1), patch);
-            return;
-        }
-        self.copy(image, (y, x), bytes);
-        let rows = Rows {
-            step: self.run_len(),
-            ..self.rows(1)
-        };
-        self.widen(bytes, 0, rows, patch);
-    }
-
-    /// Whether the window of a pixel lies inside of the image.
-    fn is_inside(&self, y: usize, x: usize) -> bool {
-        let (top, left) = (y * self.stride[0], x * self.stride[1]);
-        top >= self.pad[0]
-            && left >= self.pad[1]
-            && top - self.pad[0] + self.filter[0] <= self.input[0]
-            && left - self.pad[1] + self.filter[1] <= self.input[1]
-    }
-
-    /// Where a window that is inside begins in the image.
-    fn place(&self, y: usize, x: usize) -> usize {
-        let row = y * self.stride[0] - self.pad[0];
-        let column = x * self.stride[1] - self.pad[1];
-        (row * self.input[1] + column) * self.depth
-    }
-
-    fn rows(&self, windows: usize) -> Rows {
-        Rows {
-            count: self.filter[0],
-            len: self.run_len(),
-            step: self.input[1] * self.depth,
-            windows,
-            window_step: self.stride[1] * self.depth,
+    /// The positions along an axis at which windows lie inside of the image.
+    const fn inside(&self, axis: usize) -> Range<usize> {
+        let (pad, stride) = (self.pad[axis], nonzero(self.stride[axis]));
+        match (self.input[axis] + pad).checked_sub(self.filter[axis]) {
+            Some(last) => pad.div_ceil(stride)..last / stride + 1,
+            None => 0..0,
         }
     }
 
-    fn widen(&self, values: &[i8], at: usize, rows: Rows, patch: &mut [u32]) {
-        let zero_point = i32::from(self.zero_point);
-        let offset = lanes(-zero_point, -zero_point);
-        windows::widen(values.get(at..).unwrap_or(&[]), rows, offset, patch);
+    /// Where a window begins in the image, if it lies inside.
+    const fn place(&self, y: usize, x: usize) -> usize {
+        let row = (y * self.stride[0]).wrapping_sub(self.pad[0]);
+        let column = (x * self.stride[1]).wrapping_sub(self.pad[1]);
+        row.wrapping_mul(self.input[1])
+            .wrapping_add(column)
+            .wrapping_mul(self.depth)
     }
 
     /// What the window of a pixel sees, the zero point where there is nothing.
+    #[inline(never)]
     fn copy(&self, image: &[i8], (y, x): (usize, usize), bytes: &mut [i8]) {
         bytes.fill(self.zero_point);
         let [height, width] = self.input;
@@ -353,13 +341,15 @@ impl NarrowLayer {
         let first = self.pad[1].saturating_sub(left);
         let end = self.filter[1].min((width + self.pad[1]).saturating_sub(left));
         let len = end.saturating_sub(first) * self.depth;
+        let mut rows = bytes.chunks_exact_mut(nonzero(self.run_len()));
         for row in 0..self.filter[0] {
+            let place = rows.next().unwrap_or_default();
             let at = (top + row).wrapping_sub(self.pad[0]);
             if at < height && len > 0 {
                 let from = (at * width + left + first - self.pad[1]) * self.depth;
-                let values = image.get(from..).and_then(|rest| rest.get(..len));
-                let place = bytes.get_mut(row * self.run_len() + first * self.depth..);
-                copy(values.unwrap_or_default(), place.unwrap_or_default());
+                let values = image.get(from..from + len).unwrap_or(&[]);
+                let place = place.get_mut(first * self.depth..).unwrap_or_default();
+                copy(values, place);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The layers of this directory against the portable definitions, over emulated instructions.
 
 use super::super::cases::{Faster, Kind, Weighted, on_many};
-use crate::{AddQuantization, ConvGeometry, DenseGeometry, ImageWindow};
+use crate::{AddQuantization, ConvGeometry, DenseGeometry, ImageWindow, OutputStage};
 
 struct Hooks;
 
@@ -51,6 +51,26 @@ impl Faster for Hooks {
     ) -> bool {
         super::add_i8(quantization, a, b, output)
     }
+
+    fn average_pool_i8(
+        &self,
+        window: &ImageWindow,
+        stage: &OutputStage,
+        input: &[i8],
+        output: &mut [i8],
+    ) -> bool {
+        super::average_pool_i8(window, stage, input, output)
+    }
+
+    fn max_pool_i8(
+        &self,
+        window: &ImageWindow,
+        stage: &OutputStage,
+        input: &[i8],
+        output: &mut [i8],
+    ) -> bool {
+        super::max_pool_i8(window, stage, input, output)
+    }
 }
 
 #[test]
@@ -71,4 +91,14 @@ fn dense_layers() {
 #[test]
 fn sums() {
     on_many(Kind::Add, &Hooks);
+}
+
+#[test]
+fn average_pools() {
+    on_many(Kind::AveragePool, &Hooks);
+}
+
+#[test]
+fn max_pools() {
+    on_many(Kind::MaxPool, &Hooks);
 }

@@ -37,8 +37,8 @@ impl Rows {
 
 /// Widens windows, of which the first begins with `values`, adds the lanes `offset`, and puts them side by side from
 /// `patch[0]` on, [`SIDE`] words apart: bytes 0 and 2 and bytes 1 and 3 of whole words, a pair, a single value.
-pub(super) fn widen(values: &[i8], rows: Rows, offset: u32, patch: &mut [u32]) {
-    let Rows { count, windows, .. } = rows;
+pub(super) fn widen(values: &[i8], rows: &Rows, offset: u32, patch: &mut [u32]) {
+    let &Rows { count, windows, .. } = rows;
     let total = count * rows.lanes();
     let fits = total > 0
         && windows > 0
@@ -57,7 +57,7 @@ pub(super) fn widen(values: &[i8], rows: Rows, offset: u32, patch: &mut [u32]) {
 pub(super) fn four_pixels(
     stream: &[u32],
     patch: &[u32],
-    stage: (&OutputStage, Finish),
+    stage: &OutputStage,
     output: &mut [i8],
     stride: usize,
 ) {
@@ -82,7 +82,7 @@ mod arithmetic {
     use super::super::dsp::{lanes, signed_lanes, sxtab16, sxtab16_odd, word};
     use super::*;
 
-    pub(super) fn widen(values: &[i8], rows: Rows, offset: u32, patch: &mut [u32]) {
+    pub(super) fn widen(values: &[i8], rows: &Rows, offset: u32, patch: &mut [u32]) {
         for window in 0..rows.windows {
             let mut next = window;
             let mut put = |lanes| {
@@ -111,7 +111,7 @@ mod arithmetic {
     pub(super) fn four_pixels(
         stream: &[u32],
         patch: &[u32],
-        (stage, finish): (&OutputStage, Finish),
+        stage: &OutputStage,
         output: &mut [i8],
         stride: usize,
     ) {
@@ -124,7 +124,7 @@ mod arithmetic {
                     sum = sum.wrapping_add(w[0] * x[0]).wrapping_add(w[1] * x[1]);
                 }
                 let scale = [1, 2, 3].map(|word| filter[words + word] as i32);
-                let scaled = Scale::from_words(scale).apply_doubled(sum, finish, stage);
+                let scaled = Scale::from_words(scale).apply_doubled(sum, Finish::of(stage), stage);
                 output[pixel * stride + channel] = scaled;
             }
         }
@@ -155,7 +155,7 @@ mod arithmetic {
         windows: usize,
     }
 
-    pub(super) fn widen(values: &[i8], rows: Rows, offset: u32, patch: &mut [u32]) {
+    pub(super) fn widen(values: &[i8], rows: &Rows, offset: u32, patch: &mut [u32]) {
         let arguments = Widening {
             from: values.as_ptr(),
             to: patch.as_mut_ptr(),
@@ -244,7 +244,7 @@ mod arithmetic {
     pub(super) fn four_pixels(
         stream: &[u32],
         patch: &[u32],
-        (stage, finish): (&OutputStage, Finish),
+        stage: &OutputStage,
         output: &mut [i8],
         stride: usize,
     ) {
@@ -253,7 +253,7 @@ mod arithmetic {
         let arguments = Arguments {
             patch: patch.start,
             skip: (words / 2).wrapping_neg() % ROUNDS * ROUND,
-            finish,
+            finish: Finish::of(stage),
             stream_end: stream.as_ptr().wrapping_add(stride * (words + 4)),
             patch_end: patch.end,
             min: stage.min,

@@ -5,8 +5,8 @@ use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
 use super::noise::Noise;
 use crate::{
-    AddQuantization, ConvGeometry, DenseGeometry, ImageWindow, Multipliers, WeightedQuantization,
-    WindowAxis,
+    AddQuantization, ConvGeometry, DenseGeometry, ImageWindow, Multipliers, OutputStage,
+    WeightedQuantization, WindowAxis,
 };
 
 /// Room for the values of a tensor.
@@ -111,7 +111,8 @@ impl Layer {
         })
     }
 
-    fn sizes(window: &ImageWindow) -> (usize, usize) {
+    /// Elements of input and output of one image.
+    pub(super) fn sizes(window: &ImageWindow) -> (usize, usize) {
         let of = |axis: [usize; 2]| axis[0] * axis[1];
         let (rows, columns) = (window.rows(), window.columns());
         (
@@ -197,6 +198,20 @@ impl Layer {
         let DenseGeometry { batch, units, .. } = geometry;
         let weighted = self.weighted(units, [batch * inputs, units * inputs, batch * units])?;
         Some((geometry, weighted))
+    }
+
+    /// Windows of a pool on one image.
+    pub(super) fn pool(&mut self) -> Option<(ImageWindow, OutputStage, &[i8])> {
+        let (rows, columns) = (self.axis(5, false)?, self.axis(5, false)?);
+        let noise = &mut self.noise;
+        let channels = noise.within(1, 30);
+        let window = ImageWindow::new(1, rows, columns, channels, channels)?;
+        let stage = noise.stage();
+        let skip = noise.below(3);
+        let input = self.input.get_mut(skip..)?;
+        let input = input.get_mut(..Self::sizes(&window).0)?;
+        noise.fill(input);
+        Some((window, stage, input))
     }
 
     /// Two operands of one shape.

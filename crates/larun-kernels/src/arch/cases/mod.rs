@@ -8,7 +8,9 @@ use larun_ops::Shape;
 
 pub(crate) use self::layer::Weighted;
 use self::layer::{Layer, ROOM};
-use crate::{AddQuantization, Broadcast, ConvGeometry, DenseGeometry, ImageWindow, portable};
+use crate::{
+    AddQuantization, Broadcast, ConvGeometry, DenseGeometry, ImageWindow, OutputStage, portable,
+};
 
 /// Another way to compute layers than the definitions. Each method says whether it computed the layer; scratch memory is
 /// longer than it needs to be, at an odd place.
@@ -40,6 +42,26 @@ pub(crate) trait Faster {
     /// Operands of one shape.
     fn add_i8(&self, quantization: &AddQuantization, a: &[i8], b: &[i8], output: &mut [i8])
     -> bool;
+
+    fn average_pool_i8(
+        &self,
+        _: &ImageWindow,
+        _: &OutputStage,
+        _input: &[i8],
+        _output: &mut [i8],
+    ) -> bool {
+        false
+    }
+
+    fn max_pool_i8(
+        &self,
+        _: &ImageWindow,
+        _: &OutputStage,
+        _input: &[i8],
+        _output: &mut [i8],
+    ) -> bool {
+        false
+    }
 }
 
 /// The layers of which there are faster versions.
@@ -49,6 +71,8 @@ pub(crate) enum Kind {
     Depthwise,
     Dense,
     Add,
+    AveragePool,
+    MaxPool,
 }
 
 /// What both ways write, and what they work in.
@@ -74,6 +98,20 @@ impl Memory {
             Kind::Depthwise => self.depthwise(layer, faster),
             Kind::Dense => self.dense(layer, faster),
             Kind::Add => self.add(layer, faster),
+            Kind::AveragePool => {
+                let (window, stage, input) = layer.pool()?;
+                let (expected, found) = self.pooled(&window)?;
+                let done = portable::average_pool_i8(&window, &stage, input, expected);
+                let computed = faster.average_pool_i8(&window, &stage, input, found);
+                computed.then_some(done.is_ok() && expected == found)
+            }
+            Kind::MaxPool => {
+                let (window, stage, input) = layer.pool()?;
+                let (expected, found) = self.pooled(&window)?;
+                let done = portable::max_pool_i8(&window, &stage, input, expected);
+                let computed = faster.max_pool_i8(&window, &stage, input, found);
+                computed.then_some(done.is_ok() && expected == found)
+            }
         }
     }
 
@@ -84,6 +122,11 @@ impl Memory {
             self.found.get_mut(..outputs)?,
             self.scratch.get_mut(1..)?,
         ))
+    }
+
+    fn pooled(&mut self, window: &ImageWindow) -> Option<(&mut [i8], &mut [i8])> {
+        let (expected, found, _) = self.lend(Layer::sizes(window).1)?;
+        Some((expected, found))
     }
 
     fn conv(&mut self, layer: &mut Layer, faster: &impl Faster) -> Option<bool> {

@@ -19,11 +19,13 @@ pub(crate) use larun_micro::kernels::{
 };
 
 const LAYERS: u32 = 1_000;
-const KINDS: [(&str, Kind); 4] = [
+const KINDS: [(&str, Kind); 6] = [
     ("conv2d", Kind::Conv),
     ("depthwise_conv2d", Kind::Depthwise),
     ("fully_connected", Kind::Dense),
     ("add", Kind::Add),
+    ("average_pool", Kind::AveragePool),
+    ("max_pool", Kind::MaxPool),
 ];
 
 #[cortex_m_rt::entry]
@@ -92,5 +94,25 @@ impl Faster for ForThisProcessor {
         broadcast.is_some_and(|broadcast| {
             kernels::add_i8(&broadcast, quantization, a, b, output).is_ok()
         })
+    }
+
+    fn average_pool_i8(
+        &self,
+        window: &ImageWindow,
+        stage: &OutputStage,
+        input: &[i8],
+        output: &mut [i8],
+    ) -> bool {
+        kernels::average_pool_i8(window, stage, input, output).is_ok()
+    }
+
+    fn max_pool_i8(
+        &self,
+        window: &ImageWindow,
+        stage: &OutputStage,
+        input: &[i8],
+        output: &mut [i8],
+    ) -> bool {
+        kernels::max_pool_i8(window, stage, input, output).is_ok()
     }
 }
