@@ -65,8 +65,10 @@ impl Processor {
             Self::Own => arch::conv2d_i8_scratch_len(geometry),
             #[cfg(feature = "processors")]
             Self::Armv7em => {
+                let narrow = crate::packed::narrow_of_conv(geometry);
+                let narrow = narrow.map_or(0, |layer| 2 * layer.scratch_words());
                 let packed = crate::packed::of_conv(geometry);
-                at_least(packed, arch::armv7em::conv2d_i8_scratch_len(geometry))
+                at_least(packed, arch::armv7em::conv2d_i8_scratch_len(geometry)).max(narrow)
             }
             _ => 0,
         };

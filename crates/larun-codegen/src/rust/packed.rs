@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 
-use larun_kernels::{PackedConstants, Processor, pack};
+use larun_kernels::{Packable, PackedConstants, Processor, pack};
 use larun_micro::host::{PreparedNode, PreparedSubgraph, PreparedTensor};
 
 use super::items::Items;
@@ -30,18 +30,13 @@ pub(super) fn node(
     let weights: Vec<i8> = weights.iter().map(|&byte| byte as i8).collect();
     let packed = pack(node.kind, &node.plan, &weights, bias.as_deref())?;
     let (at, len) = node.scratch?;
-    let needed = 4 * packed.layer.scratch_words();
+    let needed = 4 * packed.scratch_words;
     if len < needed || overlap(input, output) {
         return None;
     }
     let weights = items.words(&packed.weights);
-    push(
-        id,
-        &packed,
-        &weights,
-        [input, output, [at, at + needed]],
-        items,
-    );
+    let places = [input, output, [at, at + needed]];
+    push(id, &packed, &weights, places, items)?;
     Some(format!("PACKED_{id}.run(activations);"))
 }
 
@@ -51,7 +46,13 @@ fn push(
     weights: &str,
     [input, output, scratch]: [[usize; 2]; 3],
     items: &mut Items,
-) {
+) -> Option<()> {
+    let (name, layer) = match &packed.layer {
+        Packable::Layer(layer) => ("PackedLayer", format!("{layer:?}")),
+        Packable::Narrow(layer) => ("NarrowLayer", format!("{layer:?}")),
+        Packable::Depthwise(layer) => ("PackedDepthwise", format!("{layer:?}")),
+        _ => return None,
+    };
     let mut text = format!(
         "static CHANNELS_{id}: [[i32; 4]; {}] = [\n",
         packed.channels.len()
@@ -62,10 +63,10 @@ fn push(
     }
     let _ = write!(
         text,
-        "];\nstatic PACKED_{id}: k::PackedNode = k::PackedNode {{\n    layer: k::{:?},\n    weights: &{weights},\n    channels: &CHANNELS_{id},\n    input: {input:?},\n    output: {output:?},\n    scratch: {scratch:?},\n}};",
-        packed.layer
+        "];\nstatic PACKED_{id}: k::PackedNode<k::{name}> = k::PackedNode {{\n    layer: k::{layer},\n    weights: &{weights},\n    channels: &CHANNELS_{id},\n    input: {input:?},\n    output: {output:?},\n    scratch: {scratch:?},\n}};"
     );
     items.push(text);
+    Some(())
 }
 
 /// Where a value lies in the activations: start and end.

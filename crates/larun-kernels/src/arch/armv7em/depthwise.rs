@@ -4,19 +4,19 @@
 //! column, in which a pair of taps are 16-bit lanes, so that one instruction multiplies two taps of a channel. The records
 //! then serve every window that the column is in. Other windows multiply tap by tap.
 
-use super::channels::{self, Finish};
-use super::dsp::lanes;
+use super::channels::{self, Channel, Finish};
+use super::dsp::{lanes, word};
 use super::narrow::{NarrowLayer, Steps};
 use super::taps::{self, Tap};
 use super::three::{self, RECORD, Rows, Stream, WEIGHTS};
 use crate::window::{Taps, WindowAxis, piece_pairs};
-use crate::{ImageWindow, WeightedQuantization};
+use crate::{ImageWindow, OutputStage, WeightedQuantization};
 
 /// Channels that are computed side by side.
 pub(super) const LANES: usize = 4;
 
 /// Whether four channels at a time are an option at all.
-const fn is_supported(window: &ImageWindow) -> bool {
+pub(crate) const fn is_supported(window: &ImageWindow) -> bool {
     window.input_channels() >= LANES && window.output_channels() == window.input_channels()
 }
 
@@ -31,7 +31,7 @@ const fn columns_met(axis: &WindowAxis) -> usize {
 }
 
 /// Words of scratch memory: the records of a row and where the taps of each row are, or a table of all channels.
-const fn scratch_words(window: &ImageWindow) -> usize {
+pub(crate) const fn scratch_words(window: &ImageWindow) -> usize {
     if !is_supported(window) {
         0
     } else if is_three_by_three(window) {
@@ -83,39 +83,65 @@ pub(crate) fn depthwise_conv2d_i8(
         );
     }
     let (_, scratch, _) = bytemuck::pod_align_to_mut::<i16, u32>(scratch);
+    let products = window.rows().filter() * window.columns().filter();
     let layer = Layer {
         window,
-        quantization,
+        zero_point: quantization.input_zero_point,
+        stage: &quantization.output,
         filter,
-        bias,
+        channels: |first| {
+            let mut table = [[0; 4]; LANES];
+            channels::prepare(&mut table, first, quantization, bias, products).then_some(table)
+        },
     };
-    if !is_supported(window) {
-        false
-    } else if is_three_by_three(window) {
-        layer.three_by_three(input, output, scratch)
-    } else {
-        layer.tap_by_tap(input, output, scratch)
-    }
+    layer.run(input, output, scratch)
 }
 
-struct Layer<'a> {
+/// A layer whose channels are prepared. `scratch` has [`scratch_words`].
+#[cfg_attr(
+    not(larun_arch = "armv7em"),
+    allow(dead_code, reason = "hosts pack alone")
+)]
+pub(crate) fn packed(
+    window: &ImageWindow,
+    (zero_point, stage): (i8, &OutputStage),
+    (filter, channels): (&[i8], &[Channel]),
+    input: &[i8],
+    output: &mut [i8],
+    scratch: &mut [u32],
+) -> bool {
+    let layer = Layer {
+        window,
+        zero_point: i32::from(zero_point),
+        stage,
+        filter,
+        channels: |first| channels.get(first..)?.first_chunk().copied(),
+    };
+    layer.run(input, output, scratch)
+}
+
+/// A layer, and how to have the channels of a group from its first on: `None` where they cannot be had.
+struct Layer<'a, C> {
     window: &'a ImageWindow,
-    quantization: &'a WeightedQuantization<'a>,
+    zero_point: i32,
+    stage: &'a OutputStage,
     filter: &'a [i8],
-    bias: Option<&'a [i32]>,
+    channels: C,
 }
 
-impl Layer<'_> {
-    /// The channels from `first` on; `None` where they cannot be had.
-    fn channels(&self, first: usize) -> Option<[channels::Channel; LANES]> {
-        let products = self.window.rows().filter() * self.window.columns().filter();
-        let mut table = [[0; 4]; LANES];
-        channels::prepare(&mut table, first, self.quantization, self.bias, products)
-            .then_some(table)
+impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
+    fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {
+        if !is_supported(self.window) {
+            false
+        } else if is_three_by_three(self.window) {
+            self.three_by_three(input, output, scratch)
+        } else {
+            self.tap_by_tap(input, output, scratch)
+        }
     }
 
     /// The first channels of all groups of four. The last group may overlap the one before.
-    fn groups(&self) -> impl Iterator<Item = usize> + use<> {
+    fn groups(&self) -> impl Iterator<Item = usize> + use<C> {
         let channels = self.window.input_channels();
         let mut next = 0;
         core::iter::from_fn(move || {
@@ -142,9 +168,9 @@ impl Layer<'_> {
             });
         }
         let places = places.get(..3 * rows.output()).unwrap_or_default();
-        let stage = &self.quantization.output;
+        let stage = self.stage;
         for first in self.groups() {
-            let Some(table) = self.channels(first) else {
+            let Some(table) = (self.channels)(first) else {
                 return false;
             };
             let weights = self.weights(first);
@@ -160,7 +186,7 @@ impl Layer<'_> {
                     pad: columns.pad(),
                     stride: columns.stride(),
                     pixels: columns.output(),
-                    zero_point: self.quantization.input_zero_point as i8,
+                    zero_point: self.zero_point as i8,
                 };
                 let output = output.get_mut(first..).unwrap_or_default();
                 three::rows(&rows, &stream, Finish::of(stage), records, output);
@@ -172,32 +198,33 @@ impl Layer<'_> {
     /// The weights of four channels as pairs and singles, doubled.
     fn weights(&self, first: usize) -> [u32; WEIGHTS] {
         let channels = self.window.input_channels();
-        let tap = |index: usize| {
-            let at = self.filter.get(index * channels + first..);
-            let weights = at.and_then(|rest| rest.first_chunk()).copied();
-            weights
-                .unwrap_or_default()
-                .map(|weight| 2 * i32::from(weight))
-        };
+        let mut taps = [0; 9];
+        let mut rest = self.filter.get(first..).unwrap_or(&[]);
+        for tap in &mut taps {
+            *tap = word(rest.first_chunk().copied().unwrap_or_default());
+            rest = rest.get(channels..).unwrap_or(&[]);
+        }
+        let [a, b, c, d, e, f, g, h, i] = taps;
+        let columns = [[a, d, g], [b, e, h], [c, f, i]];
         let mut words = [0; WEIGHTS];
-        for (column, place) in words.as_chunks_mut::<RECORD>().0.iter_mut().enumerate() {
-            *place = three::record(tap(column), tap(3 + column), tap(6 + column));
+        for (taps, place) in columns.into_iter().zip(words.as_chunks_mut().0) {
+            *place = three::doubled(taps);
         }
         words
     }
 
     fn tap_by_tap(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {
-        let stage = &self.quantization.output;
+        let stage = self.stage;
         let channels = self.window.input_channels();
         let table = scratch.as_chunks_mut::<{ taps::TABLE_WORDS }>().0;
         for (first, place) in self.groups().zip(&mut *table) {
-            let Some(channels) = self.channels(first) else {
+            let Some(channels) = (self.channels)(first) else {
                 return false;
             };
             *place = taps::table_of(channels);
         }
         let table = table.get(..channels.div_ceil(LANES)).unwrap_or_default();
-        let zero_point = self.quantization.input_zero_point;
+        let zero_point = self.zero_point;
         let columns = self.window.columns();
         let step = |taps: &Taps, pixel: usize, weight: usize| Tap {
             count: taps.count,

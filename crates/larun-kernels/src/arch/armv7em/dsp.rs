@@ -5,17 +5,30 @@
 )]
 
 /// Adds bytes 0 and 2, widened, to the lanes.
-#[cfg(not(target_arch = "arm"))]
+#[inline(always)]
 pub(super) fn sxtab16(lanes: u32, bytes: u32) -> u32 {
-    let lane = |shift: u32| {
-        let sum = ((bytes >> shift) as i8 as i16).wrapping_add((lanes >> shift) as i16);
-        u32::from(sum as u16) << shift
-    };
-    lane(0) | lane(16)
+    #[cfg(target_arch = "arm")]
+    {
+        let result;
+        // SAFETY: the instruction only computes on registers; it does not touch memory or the stack.
+        unsafe {
+            core::arch::asm!("sxtab16 {}, {}, {}", out(reg) result, in(reg) lanes, in(reg) bytes,
+                options(pure, nomem, nostack, preserves_flags));
+        }
+        result
+    }
+    #[cfg(not(target_arch = "arm"))]
+    {
+        let lane = |shift: u32| {
+            let sum = ((bytes >> shift) as i8 as i16).wrapping_add((lanes >> shift) as i16);
+            u32::from(sum as u16) << shift
+        };
+        lane(0) | lane(16)
+    }
 }
 
 /// Adds bytes 1 and 3, widened, to the lanes.
-#[cfg(not(target_arch = "arm"))]
+#[inline(always)]
 pub(super) fn sxtab16_odd(lanes: u32, bytes: u32) -> u32 {
     sxtab16(lanes, bytes >> 8)
 }

@@ -8,7 +8,7 @@ mod add;
 pub(crate) mod channels;
 mod conv;
 mod dense;
-mod depthwise;
+pub(crate) mod depthwise;
 mod dsp;
 #[cfg(target_arch = "arm")]
 mod finish;

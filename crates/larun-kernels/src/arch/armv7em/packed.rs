@@ -27,9 +27,80 @@ pub(crate) struct Packed<'a> {
     pub(crate) weights: &'a [u32],
     /// Words of a filter, an even number above 0.
     pub(crate) words: usize,
-    /// One for each filter, and one more that is read but not used. The biases are 256 times as large.
+    /// One for each filter, and one more that is read but not used. The biases are 256 times as large. A convolution's
+    /// shifts have the [step](step) to the next filter's output in their upper bits.
     pub(crate) channels: &'a [Channel],
     pub(crate) stage: OutputStage,
+    /// Whether channels are as [`fixed`] makes them.
+    pub(crate) fixed: bool,
+    /// Of a convolution, from the output of the first filter to that of the last.
+    reach: Option<usize>,
+}
+
+impl<'a> Packed<'a> {
+    /// A dense layer.
+    pub(crate) const fn dense(
+        weights: &'a [u32],
+        words: usize,
+        channels: &'a [Channel],
+        stage: OutputStage,
+    ) -> Self {
+        Self {
+            weights,
+            words,
+            channels,
+            stage,
+            fixed: false,
+            reach: None,
+        }
+    }
+
+    /// A convolution of these numbers.
+    pub(crate) fn with_steps(self, fixed: bool) -> Self {
+        let last = self.channels.len().saturating_sub(2);
+        let steps = self.channels.get(..last).unwrap_or(&[]);
+        Self {
+            fixed,
+            reach: Some(steps.iter().map(step).sum()),
+            ..self
+        }
+    }
+}
+
+#[cfg(any(not(target_arch = "arm"), test))]
+/// The shift that all outputs of a [fixed](Packed::fixed) layer have in common.
+const FIXED_SHIFT: u32 = 12;
+
+/// How far the output of the next filter is behind that of a channel.
+pub(crate) const fn step(channel: &Channel) -> usize {
+    (channel[3] as u32 >> 8) as usize
+}
+
+/// A channel of a rectified layer with its step as the upper bits of its shift.
+#[cfg(any(test, feature = "processors"))]
+pub(crate) const fn with_step([bias, multiplier, rounding, shift]: Channel, step: usize) -> Channel {
+    [bias, multiplier, rounding, shift | (step << 8) as i32]
+}
+
+/// A channel of a rectified layer, its sums shifted before they are scaled so that the shift behind that is
+/// [`FIXED_SHIFT`] for all: one instruction shifts and saturates. `None` where bits would be lost.
+///
+/// With `s` for the shift and `a` for the sum, the definition is the floor of `(a * multiplier + 2^30) / 2^(31 + s)` plus
+/// the rounding. A sum that is `256 a`, shifted by `s - 5`, is `2^(13 - s) a`; the half of the first rounding then is
+/// `2^(11 - s)` in the words that the high half of the product adds to, so that no instruction has to round.
+#[cfg(any(test, feature = "processors"))]
+pub(crate) fn fixed([bias, multiplier, rounding, shift]: Channel) -> Option<Channel> {
+    if multiplier == i32::MAX && shift == 24 {
+        // A step: all that counts is the sign.
+        return Some([bias, multiplier, (rounding >> 24) << FIXED_SHIFT, 31]);
+    }
+    let most = FIXED_SHIFT as i32 - 1;
+    if !(most - 6..=most).contains(&shift) {
+        return None;
+    }
+    // The rounding is the zero point and a half in units of `2^-shift`, which become those of `2^-FIXED_SHIFT`.
+    let rounding = (rounding << (most + 1 - shift)) + (1 << (most - shift));
+    Some([bias, multiplier, rounding, shift - (most - 6)])
 }
 
 /// Widens words of values into the patch whose first word is `patch[0]`, one of `N` (1 or [`SIDE`]) side by side.
@@ -145,7 +216,9 @@ pub(crate) fn side_by_side(packed: &Packed<'_>, patch: &[u32], output: &mut [i8]
         && count > 0
         && patch.len() == 2 * SIDE * words
         && packed.weights.len() >= words * count
-        && output.len() >= (SIDE - 1) * stride + count;
+        && packed
+            .reach
+            .is_some_and(|reach| output.len() > (SIDE - 1) * stride + reach);
     if !fits {
         debug_assert!(false, "slices of other lengths");
         return;
@@ -205,7 +278,13 @@ mod arithmetic {
     }
 
     fn finish(packed: &Packed<'_>, channel: usize, sum: i32) -> i8 {
-        let [_, scale @ ..] = packed.channels[channel];
+        let [_, multiplier, rounding, shift] = packed.channels[channel];
+        let shift = shift & 0xFF;
+        if packed.fixed {
+            let high = (i64::from(sum >> shift) * i64::from(multiplier)) >> 32;
+            return super::super::dsp::ssat8((high as i32 + rounding) >> FIXED_SHIFT);
+        }
+        let scale = [multiplier, rounding, shift];
         let finish = Finish::of(&packed.stage);
         Scale::from_words(scale).apply_doubled(sum >> 7, finish, &packed.stage)
     }
@@ -216,6 +295,7 @@ mod arithmetic {
         output: &mut [i8],
         stride: usize,
     ) {
+        let mut place = 0;
         for channel in 0..packed.channels.len() - 1 {
             let weights = &packed.weights[channel * packed.words..][..packed.words];
             for pixel in 0..SIDE {
@@ -223,8 +303,9 @@ mod arithmetic {
                 let sum = words.fold(packed.channels[channel][0], |sum, (&w, x)| {
                     products(w, x[pixel], x[SIDE + pixel], sum)
                 });
-                output[pixel * stride + channel] = finish(packed, channel, sum);
+                output[pixel * stride + place] = finish(packed, channel, sum);
             }
+            place += step(&packed.channels[channel]);
         }
     }
 
@@ -251,6 +332,8 @@ mod arithmetic {
     const ROUNDS: usize = 4;
     const ROUND: usize = 27 * 4;
 
+    const FIXED: u32 = 3;
+
     /// Bytes of the unrolled loop that the first round leaves out.
     const fn skip(words: usize) -> usize {
         (words / 2).wrapping_neg() % ROUNDS * ROUND
@@ -267,7 +350,8 @@ mod arithmetic {
         stride: usize,
         channels: *const i32,
         channels_end: *const i32,
-        finish: Finish,
+        /// A [`Finish`], or [`FIXED`].
+        finish: u32,
         min: i32,
         max: i32,
         values_end: *const u32,
@@ -286,7 +370,10 @@ mod arithmetic {
                 stride,
                 channels: channels.start.cast(),
                 channels_end: channels.end.cast(),
-                finish: Finish::of(&packed.stage),
+                finish: match packed.fixed {
+                    true => FIXED,
+                    false => Finish::of(&packed.stage) as u32,
+                },
                 min: packed.stage.min,
                 max: packed.stage.max,
                 values_end: values.end,
@@ -319,7 +406,8 @@ mod arithmetic {
 
     /// r0 patch, r1 weights, r2 and r3 words of weights, r4-r8 sums, r9-r12 and lr words of the patch.
     ///
-    /// On the stack: patch, start of the loop, output, stride, channels, their end, finish, min, max, the patch's end.
+    /// On the stack: patch, start of the loop, output, stride, channels, their end, finish, min, max, the patch's end, and
+    /// where to go on from there unless the layer is fixed.
     #[unsafe(naked)]
     unsafe extern "C" fn side_by_side_asm(arguments: &Arguments) {
         naked_asm!(
@@ -329,12 +417,18 @@ mod arithmetic {
             "add r4, r4, lr",
             "adds r4, r4, #1",
             // Where to go with the sums.
-            "adr lr, 31f",
+            "adr.w lr, 31f",
             "cmp r9, #1",
             "it eq",
-            "adreq lr, 32f",
+            "adreq.w lr, 32f",
             "it hi",
-            "adrhi lr, 33f",
+            "adrhi.w lr, 33f",
+            "add lr, lr, #1",
+            "push {{lr}}",
+            "cmp r9, #3",
+            "ite eq",
+            "adreq.w lr, 30f",
+            "adrne.w lr, 29f",
             "add r9, lr, #1",
             "push {{r3-r12}}",
             "mov r4, r2",
@@ -383,12 +477,15 @@ mod arithmetic {
             // The scale, and the bias of the next channel.
             "ldmia lr!, {{r9-r12}}",
             "str lr, [sp, #16]",
+            "ldr pc, [sp, #24]",
+            ".p2align 2",
+            "29:", // any but fixed
             "asrs r4, r4, #7",
             "asrs r5, r5, #7",
             "asrs r6, r6, #7",
             "asrs r7, r7, #7",
             "asr r8, r8, #7",
-            "ldr pc, [sp, #24]",
+            "ldr pc, [sp, #40]",
             ".p2align 2",
             "33:", // clamped
             "add r3, r10, r4, asr #31",
@@ -469,6 +566,24 @@ mod arithmetic {
             "ssat r6, #8, r6",
             "ssat r7, #8, r7",
             "ssat r8, #8, r8",
+            "b 5f",
+            ".p2align 2",
+            "30:", // fixed
+            "asrs r4, r4, r11",
+            "asrs r5, r5, r11",
+            "asrs r6, r6, r11",
+            "asrs r7, r7, r11",
+            "asr r8, r8, r11",
+            "smmla r4, r4, r9, r10",
+            "smmla r5, r5, r9, r10",
+            "smmla r6, r6, r9, r10",
+            "smmla r7, r7, r9, r10",
+            "smmla r8, r8, r9, r10",
+            "ssat r4, #8, r4, asr #12",
+            "ssat r5, #8, r5, asr #12",
+            "ssat r6, #8, r6, asr #12",
+            "ssat r7, #8, r7, asr #12",
+            "ssat r8, #8, r8, asr #12",
             "5:",
             "ldrd r2, r3, [sp, #8]",
             "add r9, r3, r3, lsl #1",
@@ -476,13 +591,14 @@ mod arithmetic {
             "strb r6, [r2, r3, lsl #1]",
             "strb r7, [r2, r9]",
             "strb r8, [r2, r3, lsl #2]",
-            "strb r4, [r2], #1",
+            "strb r4, [r2]",
+            "add r2, r2, r11, lsr #8",
             "str r2, [sp, #8]",
             "mov r4, r12",
             "ldr r9, [sp, #20]",
             "cmp lr, r9",
             "bne 1b",
-            "add sp, sp, #40",
+            "add sp, sp, #44",
             "pop {{r4-r11, pc}}",
         )
     }
@@ -581,5 +697,36 @@ mod arithmetic {
             "movgt r8, r3",
             "b 8b",
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::channels::Scale;
+    use super::*;
+
+    #[test]
+    fn fixed_channels_are_the_definition() {
+        let stage = OutputStage {
+            zero_point: -128,
+            min: -128,
+            max: 127,
+        };
+        let finish = Finish::of(&stage);
+        for shift in 5..=11 {
+            for number in 0..200_i32 {
+                let multiplier = (1 << 30) + (number.wrapping_mul(0x9E37_79B1_u32 as i32) as u32 >> 2) as i32;
+                let rounding = ((1 << shift) >> 1) + (stage.zero_point << shift);
+                let channel = [0, multiplier, rounding, shift];
+                let [_, m, r, before] = fixed(channel).expect("it is in range");
+                let scale = Scale::from_words([multiplier, rounding, shift]);
+                for sum in (-3000..3000).chain((-4000..4000).map(|sum| sum * 2039)) {
+                    let high = (i64::from((sum * 256) >> before) * i64::from(m)) >> 32;
+                    let found = (high as i32 + r) >> FIXED_SHIFT;
+                    let expected = scale.apply(sum, finish, &stage);
+                    assert_eq!(found.clamp(-128, 127) as i8, expected, "{channel:?} {sum}");
+                }
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@
 )]
 
 use super::channels::{Channel, Finish};
-use super::dsp::lanes;
+use super::dsp::{lanes, sxtab16, sxtab16_odd};
 use crate::OutputStage;
 
 /// Words of a column's record: the pair of the upper two taps of channel 1, the third tap of channels 1 and 3, the
@@ -20,8 +20,8 @@ pub(super) const WEIGHTS: usize = 3 * RECORD;
 pub(super) const MISSING: u32 = u32::MAX;
 
 /// A record of three taps of four channels.
-#[inline]
-pub(super) const fn record(a: [i32; 4], b: [i32; 4], c: [i32; 4]) -> [u32; RECORD] {
+#[cfg(not(target_arch = "arm"))]
+const fn record(a: [i32; 4], b: [i32; 4], c: [i32; 4]) -> [u32; RECORD] {
     [
         lanes(a[1], b[1]),
         lanes(c[1], c[3]),
@@ -29,6 +29,25 @@ pub(super) const fn record(a: [i32; 4], b: [i32; 4], c: [i32; 4]) -> [u32; RECOR
         lanes(a[3], b[3]),
         lanes(a[0], b[0]),
         lanes(c[0], c[2]),
+    ]
+}
+
+/// The record of three words of taps, doubled.
+pub(super) fn doubled(taps: [u32; 3]) -> [u32; RECORD] {
+    let [a, b, c] = taps.map(|bytes| {
+        let even = sxtab16(sxtab16(0, bytes), bytes);
+        let odd = sxtab16_odd(sxtab16_odd(0, bytes), bytes);
+        [even, odd]
+    });
+    let low = |a: u32, b: u32| (a & 0xFFFF) | (b << 16);
+    let high = |a: u32, b: u32| (a >> 16) | (b & 0xFFFF_0000);
+    [
+        low(a[1], b[1]),
+        c[1],
+        high(a[0], b[0]),
+        high(a[1], b[1]),
+        low(a[0], b[0]),
+        c[0],
     ]
 }
 

@@ -90,8 +90,17 @@ impl Layer {
         noise.fill(filter);
         let count = if noise.one_in(3) { 1 } else { channels };
         let common = noise.one_in(2).then(|| noise.bias() >> 12);
+        let usual = noise.one_in(2);
         for i in 0..channels {
-            let FixedMultiplier { multiplier, shift } = noise.multiplier();
+            let any = !usual || noise.one_in(9);
+            let FixedMultiplier { multiplier, shift } = match any && noise.one_in(3) {
+                // Of any input, nothing is left.
+                true => FixedMultiplier {
+                    multiplier: 1 << 30,
+                    shift: -30,
+                },
+                false => noise.multiplier(usual),
+            };
             self.multipliers[i] = multiplier;
             self.shifts[i] = shift as i8;
             self.bias[i] = common.unwrap_or(noise.bias());

@@ -67,8 +67,13 @@ impl Noise {
         }
     }
 
-    pub(super) fn multiplier(&mut self) -> FixedMultiplier {
+    /// A multiplier; a usual one, or any.
+    pub(super) fn multiplier(&mut self, usual: bool) -> FixedMultiplier {
         let multiplier = (1 << 30) + (self.next() >> 2) as i32;
+        if usual {
+            let shift = -(self.within(5, 11) as i32);
+            return FixedMultiplier { multiplier, shift };
+        }
         let (multiplier, shift) = match self.below(40) {
             0 => (0, 0),
             1 => (multiplier, self.below(6) as i32 - 1),
