@@ -262,17 +262,22 @@ pub(crate) mod portable {
             quantization.finish_by(multiplier, sum.wrapping_add(bias))
         };
         for (input, outputs) in geometry.rows(input, output) {
-            let mut outputs = outputs.iter_mut().enumerate();
             let mut rest = weights;
+            let (fours, behind) = match SMALL_DEFINITIONS {
+                true => (Default::default(), outputs),
+                false => outputs.as_chunks_mut::<4>(),
+            };
+            let first = 4 * fours.len();
             if !SMALL_DEFINITIONS {
                 let mut blocks = weights.chunks_exact(nonzero(input.len().saturating_mul(4)));
                 // The biases of four units are looked up at once.
                 let mut biases = bias.as_chunks::<4>().0.iter();
-                for block in &mut blocks {
+                for (four, (outputs, block)) in fours.iter_mut().zip(&mut blocks).enumerate() {
                     let sums = dot_rows_i8(input, zero_point, quarters(block));
                     let biases = biases.next().copied().unwrap_or_default();
-                    for ((sum, bias), (unit, output)) in
-                        sums.into_iter().zip(biases).zip(&mut outputs)
+                    let sums = sums.into_iter().zip(biases);
+                    for (unit, (output, (sum, bias))) in
+                        (4 * four..).zip(outputs.iter_mut().zip(sums))
                     {
                         *output = finish(unit, sum, bias);
                     }
@@ -280,7 +285,7 @@ pub(crate) mod portable {
                 rest = blocks.remainder();
             }
             let mut rows = rest.chunks_exact(nonzero(input.len()));
-            for (unit, output) in outputs {
+            for (unit, output) in (first..).zip(behind) {
                 let row = rows.next().unwrap_or_default();
                 let bias = bias.get(unit).copied().unwrap_or(0);
                 *output = finish(unit, dot_row(input, zero_point, row), bias);

@@ -168,6 +168,7 @@ impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
             });
         }
         let places = places.get(..3 * rows.output()).unwrap_or_default();
+        let places = three::Places::new(places);
         let stage = self.stage;
         for first in self.groups() {
             let Some(table) = (self.channels)(first) else {

@@ -11,7 +11,7 @@ use super::channels::{self, Channel};
 use super::dsp::lanes;
 use super::moves::copy;
 use super::windows::{self, Rows, SIDE};
-use crate::window::{WindowAxis, nonzero, piece_pairs};
+use crate::window::{nonzero, piece_pairs};
 use crate::{ImageWindow, OutputStage, WeightedQuantization};
 
 /// Words of a filter in the stream beside its weights: where sums start, multiplier, rounding, shift.
@@ -54,19 +54,11 @@ pub(crate) struct Steps {
     pub(crate) weight: usize,
 }
 
-const fn is_trivial(axis: &WindowAxis) -> bool {
-    axis.input() == 1 && axis.filter() == 1 && axis.output() == 1
-}
-
 impl NarrowLayer {
     /// The layer of these windows on all channels; `None` where taps are apart, windows large, or there are
     /// too few of them.
     pub(crate) const fn of(window: &ImageWindow) -> Option<Self> {
-        let (mut rows, mut columns) = (window.rows(), window.columns());
-        if is_trivial(columns) {
-            // A column of values lies in memory as a row of them does.
-            (rows, columns) = (columns, rows);
-        }
+        let (rows, columns) = (window.rows(), window.columns());
         let plain = rows.dilation() == 1 && columns.dilation() == 1;
         let taps = rows.filter().saturating_mul(columns.filter());
         let few = taps.saturating_mul(window.input_channels()) <= MOST_VALUES;
@@ -133,6 +125,7 @@ impl NarrowLayer {
     }
 
     /// The layer with its numbers, the stream written; `None` where a channel cannot be had.
+    #[inline(never)]
     pub(crate) fn with_stream(
         self,
         quantization: &WeightedQuantization<'_>,
@@ -254,6 +247,7 @@ impl NarrowLayer {
     }
 
     /// An image: four pixels at a time, the last four perhaps once more in part.
+    #[inline(never)]
     fn image(
         &self,
         stream: &[u32],
@@ -276,10 +270,13 @@ impl NarrowLayer {
             windows: SIDE,
             window_step: self.stride[1] * self.depth,
         };
-        let in_bytes = Rows {
-            step: in_image.len,
+        let alone = Rows {
             windows: 1,
             ..in_image
+        };
+        let in_bytes = Rows {
+            step: in_image.len,
+            ..alone
         };
         let [height, width] = self.output;
         let last = (height * width).saturating_sub(SIDE);
@@ -296,9 +293,14 @@ impl NarrowLayer {
                 x += SIDE;
             } else {
                 for slot in 0..SIDE {
-                    self.copy(image, (y, x), bytes);
                     let own = patch.get_mut(slot..).unwrap_or_default();
-                    windows::widen(bytes, &in_bytes, offset, own);
+                    if inside[0].contains(&y) && inside[1].contains(&x) {
+                        let seen = image.get(self.place(y, x)..).unwrap_or(&[]);
+                        windows::widen(seen, &alone, offset, own);
+                    } else {
+                        self.copy(image, (y, x), bytes);
+                        windows::widen(bytes, &in_bytes, offset, own);
+                    }
                     x += 1;
                     if x == width {
                         (y, x) = (y + 1, 0);
@@ -341,16 +343,22 @@ impl NarrowLayer {
         let first = self.pad[1].saturating_sub(left);
         let end = self.filter[1].min((width + self.pad[1]).saturating_sub(left));
         let len = end.saturating_sub(first) * self.depth;
-        let mut rows = bytes.chunks_exact_mut(nonzero(self.run_len()));
-        for row in 0..self.filter[0] {
-            let place = rows.next().unwrap_or_default();
-            let at = (top + row).wrapping_sub(self.pad[0]);
-            if at < height && len > 0 {
-                let from = (at * width + left + first - self.pad[1]) * self.depth;
-                let values = image.get(from..from + len).unwrap_or(&[]);
-                let place = place.get_mut(first * self.depth..).unwrap_or_default();
-                copy(values, place);
-            }
+        if len == 0 {
+            return;
+        }
+        let above = self.pad[0].saturating_sub(top);
+        let below = (height + self.pad[0]).saturating_sub(top).min(self.filter[0]);
+        let row = (top + above).wrapping_sub(self.pad[0]);
+        let from = (row * width + left + first - self.pad[1]) * self.depth;
+        let mut image = image.get(from..).unwrap_or(&[]);
+        let mut places = bytes.get_mut(above * self.run_len() + first * self.depth..);
+        for _ in above..below {
+            let (Some(values), Some(place)) = (image.get(..len), places.take()) else {
+                return;
+            };
+            copy(values, place);
+            image = image.get(width * self.depth..).unwrap_or(&[]);
+            places = place.get_mut(self.run_len()..);
         }
     }
 }

@@ -81,13 +81,32 @@ impl Stream {
     }
 }
 
+/// Where the three rows of each row of windows begin in the image, or [`MISSING`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places<'a> {
+    places: &'a [u32],
+    /// The last that is not missing.
+    last: usize,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn new(places: &'a [u32]) -> Self {
+        // A missing one counts as none: adding 1 makes it 0.
+        let last = places.iter().fold(0, |last, &place| {
+            let next = place.wrapping_add(1);
+            if next > last { next } else { last }
+        });
+        let last = last.saturating_sub(1) as usize;
+        Self { places, last }
+    }
+}
+
 /// Rows of windows over an image.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rows<'a> {
     /// From the four channels of the first pixel on.
     pub(super) image: &'a [i8],
-    /// Where the three rows of each row of windows begin in the image, or [`MISSING`].
-    pub(super) places: &'a [u32],
+    pub(super) places: Places<'a>,
     /// Bytes between pixels, in the image and the output.
     pub(super) channels: usize,
     /// Columns of the image.
@@ -113,24 +132,19 @@ pub(super) fn rows(
     let met = records.len() / RECORD;
     // Columns of the image that some window meets.
     let packed = rows.columns.min(met.saturating_sub(rows.pad));
-    let count = rows.places.len() / 3;
+    let count = rows.places.places.len() / 3;
     let reach = packed
         .wrapping_sub(1)
         .wrapping_mul(rows.channels)
         .wrapping_add(4);
-    let inside = |&place: &u32| {
-        place == MISSING
-            || (place as usize)
-                .checked_add(reach)
-                .is_some_and(|end| end <= rows.image.len())
-    };
+    let end = rows.places.last.checked_add(reach);
     let fits = packed > 0
         && count > 0
         && rows.pixels > 0
         && met == (rows.pixels - 1) * rows.stride + 3
         && rows.channels >= 4
         && output.len() >= (count * rows.pixels - 1) * rows.channels + 4
-        && rows.places.iter().all(inside);
+        && end.is_some_and(|end| end <= rows.image.len());
     if !fits {
         debug_assert!(false, "slices of other lengths");
         return;
@@ -168,7 +182,7 @@ mod arithmetic {
         output: &mut [i8],
     ) {
         let mut pixels = output.chunks_mut(rows.channels);
-        for places in rows.places.chunks(3) {
+        for places in rows.places.places.chunks(3) {
             let places_of_records = records.chunks_mut(RECORD).skip(rows.pad).take(packed);
             for (column, place) in places_of_records.enumerate() {
                 place.copy_from_slice(&pack(rows, places, column));
@@ -253,7 +267,7 @@ mod arithmetic {
         let zero_point = i32::from(rows.zero_point);
         let words = records.as_mut_ptr();
         let first = words.wrapping_add(rows.pad * RECORD);
-        let places = rows.places.as_ptr();
+        let places = rows.places.places.as_ptr();
         let advance = (rows.stride as isize - 3) * (RECORD * size_of::<u32>()) as isize;
         let arguments = Arguments {
             channels: rows.channels,
@@ -265,7 +279,7 @@ mod arithmetic {
             missing: &word([rows.zero_point; 4]),
             offset: lanes(-zero_point, -zero_point),
             places,
-            places_end: places.wrapping_add(rows.places.len() / 3 * 3),
+            places_end: places.wrapping_add(rows.places.places.len() / 3 * 3),
             packed: first,
             packed_end: first.wrapping_add(packed * RECORD),
             records: words,
