@@ -6,8 +6,10 @@ use std::env;
 fn arch(target: &str, flags: &str) -> &'static str {
     let flag = |name: &str| flags.split('\x1f').any(|flag| flag.contains(name));
     // Armv7E-M always has the DSP instructions; on Armv8-M they are an option that a processor name or feature turns on.
-    let cortex_m33 = flag("target-cpu=cortex-m33") || flag("+dsp");
-    if target.starts_with("thumbv7em") || (target.starts_with("thumbv8m.main") && cortex_m33) {
+    let named = ["cortex-m33", "cortex-m35p", "cortex-m55", "cortex-m85"]
+        .map(|name| flag(&format!("target-cpu={name}")));
+    let dsp = (named.contains(&true) && !flag("-dsp")) || flag("+dsp");
+    if target.starts_with("thumbv7em") || (target.starts_with("thumbv8m.main") && dsp) {
         return "armv7em";
     }
     if target.starts_with("x86_64") {

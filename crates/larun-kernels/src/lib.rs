@@ -96,10 +96,10 @@ pub use lstm::{
 pub use mean::{MeanQuantization, mean_f32, mean_i8};
 pub use memory::{InvokeError, Locate, Location, Memory};
 pub use node::{NodeView, QuantizationView, TensorInfo};
-#[cfg(feature = "processors")]
-pub use packed::{Packable, PackedConstants, pack};
 #[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
 pub use packed::{NarrowLayer, PackedDepthwise, PackedKernel, PackedLayer, PackedNode};
+#[cfg(feature = "processors")]
+pub use packed::{Packable, PackedConstants, pack};
 pub use pieces::MAX_REGIONS;
 pub use plan::{MAX_CALLS, PlanReader, PlanWriter, Resource};
 pub use pool::{

@@ -68,13 +68,7 @@ impl PackedLayer {
         self.output[0] * self.output[1]
     }
 
-    fn images(
-        &self,
-        packed: &Packed<'_>,
-        input: &[i8],
-        output: &mut [i8],
-        scratch: &mut [u32],
-    ) {
+    fn images(&self, packed: &Packed<'_>, input: &[i8], output: &mut [i8], scratch: &mut [u32]) {
         let image = self.input[0] * self.input[1] * self.depth;
         let outputs = self.pixels() * self.channels;
         for (image, place) in piece_pairs((input, image), (output, outputs)) {

@@ -23,13 +23,25 @@ impl Processor {
     /// use larun_kernels::Processor;
     ///
     /// assert_eq!(Processor::of_target("thumbv7em-none-eabihf", ""), Processor::Armv7em);
+    /// assert_eq!(
+    ///     Processor::of_target("thumbv8m.main-none-eabihf", "-Ctarget-cpu=cortex-m33"),
+    ///     Processor::Armv7em,
+    /// );
+    /// assert_eq!(Processor::of_target("thumbv8m.main-none-eabihf", ""), Processor::Portable);
     /// assert_eq!(Processor::of_target("riscv32imc-unknown-none-elf", ""), Processor::Portable);
     /// ```
     #[must_use]
     pub fn of_target(target: &str, flags: &str) -> Self {
         // Armv7E-M always has the DSP instructions; on Armv8-M they are an option that a processor name or feature
         // turns on. `build.rs` chooses the same way.
-        let dsp = flags.contains("target-cpu=cortex-m33") || flags.contains("+dsp");
+        let named = [
+            "target-cpu=cortex-m33",
+            "target-cpu=cortex-m35p",
+            "target-cpu=cortex-m55",
+            "target-cpu=cortex-m85",
+        ];
+        let named = named.iter().any(|name| flags.contains(name));
+        let dsp = (named && !flags.contains("-dsp")) || flags.contains("+dsp");
         match target {
             _ if flags.contains("larun_portable") => Self::Portable,
             _ if target.starts_with("thumbv7em") => Self::Armv7em,

@@ -93,7 +93,8 @@ pub(super) fn pack_narrow(
     bias: Option<&[i32]>,
 ) -> Option<PackedConstants> {
     let mut stream = vec![0; layer.stream_words()];
-    let layer = layer.with_stream(quantization, weights, bias, &mut stream)?;
+    let mut scratch = vec![0; layer.scratch_words()];
+    let layer = layer.with_stream(quantization, weights, bias, &mut stream, &mut scratch)?;
     Some(PackedConstants {
         scratch_words: layer.scratch_words(),
         layer: Packable::Narrow(layer),
@@ -114,7 +115,12 @@ pub(super) fn pack_depthwise(
             filter: 1,
             weight: window.output_channels(),
         };
-        return pack_narrow(NarrowLayer::of(window)?, quantization, (weights, steps), bias);
+        return pack_narrow(
+            NarrowLayer::of(window)?,
+            quantization,
+            (weights, steps),
+            bias,
+        );
     }
     if !depthwise::is_supported(window) {
         return None;
@@ -273,13 +279,8 @@ fn leave_out_constants(
 }
 
 /// The bias of sums that are 256 times as large; `None` where such a sum may not fit.
-fn packed_bias(
-    [bias, multiplier, ..]: [i32; 4],
-    filter: &[i8],
-    zero_point: i32,
-) -> Option<i32> {
-    let sum =
-        |weights: &mut dyn Iterator<Item = &i8>| weights.map(|&w| i64::from(w)).sum::<i64>();
+fn packed_bias([bias, multiplier, ..]: [i32; 4], filter: &[i8], zero_point: i32) -> Option<i32> {
+    let sum = |weights: &mut dyn Iterator<Item = &i8>| weights.map(|&w| i64::from(w)).sum::<i64>();
     let all = sum(&mut filter.iter());
     let even = sum(&mut filter.iter().step_by(2));
     let centred = i64::from(bias) - i64::from(zero_point) * all;

@@ -26,7 +26,13 @@ fn run(packed: Option<PackedConstants>, w: &Weighted<'_>, output: &mut [i8]) -> 
         Packable::Narrow(layer) => layer,
         Packable::Depthwise(layer) => layer,
     };
-    layer.run(&packed.weights, &packed.channels, w.input, output, &mut scratch);
+    layer.run(
+        &packed.weights,
+        &packed.channels,
+        w.input,
+        output,
+        &mut scratch,
+    );
     true
 }
 

@@ -219,7 +219,10 @@ fn few_channels(image: &Image, depth: usize, outputs: usize, finish: Finish) -> 
     let (sums, border) = (windows * outputs, image.border());
     let window_rows = rows.filter as f64;
     let terms = vec![
-        ("words of weights, four pixels", blocks * outputs * lanes as f64 / 2.0),
+        (
+            "words of weights, four pixels",
+            blocks * outputs * lanes as f64 / 2.0,
+        ),
         ("outputs of four pixels", sums),
         ("signed outputs", sums * finish.is(Finish::Signed)),
         ("clamped outputs", sums * finish.is(Finish::Clamped)),

@@ -7,7 +7,7 @@
 
 use core::ops::Range;
 
-use super::channels::{self, Channel};
+use super::channels;
 use super::dsp::lanes;
 use super::moves::copy;
 use super::windows::{self, Rows, SIDE};
@@ -124,7 +124,8 @@ impl NarrowLayer {
         SIDE * self.lanes() + self.window_len().div_ceil(4)
     }
 
-    /// The layer with its numbers, the stream written; `None` where a channel cannot be had.
+    /// The layer with its numbers, the stream written; `None` where a channel cannot be had. `scratch` is as for
+    /// [`run`](Self::run).
     #[inline(never)]
     pub(crate) fn with_stream(
         self,
@@ -132,17 +133,39 @@ impl NarrowLayer {
         (weights, steps): (&[i8], Steps),
         bias: Option<&[i32]>,
         stream: &mut [u32],
+        scratch: &mut [u32],
     ) -> Option<Self> {
+        let (patch, bytes) = scratch.split_at_mut_checked(SIDE * self.lanes())?;
+        let bytes: &mut [i8] = bytemuck::cast_slice_mut(bytes);
+        let bytes = bytes.get_mut(..self.window_len())?;
+        let rows = Rows {
+            step: self.run_len(),
+            windows: 1,
+            ..self.rows()
+        };
+        patch.fill(0);
         let mut filters = stream.chunks_exact_mut(nonzero(self.filter_words()));
         for number in 0..self.channels {
             let mut channel = [[0; 4]];
-            let prepared =
-                channels::prepare(&mut channel, number, quantization, bias, self.window_len());
-            let weights = weights.get(number * steps.filter..).unwrap_or(&[]);
-            let [channel] = channel;
-            self.write(channel, weights, steps.weight, filters.next()?);
-            if !prepared {
+            if !channels::prepare(&mut channel, number, quantization, bias, bytes.len()) {
                 return None;
+            }
+            let weights = weights.get(number * steps.filter..)?.iter();
+            for (to, &from) in bytes.iter_mut().zip(weights.step_by(nonzero(steps.weight))) {
+                *to = from;
+            }
+            // Weights are in the order of the values that they meet.
+            windows::widen(bytes, &rows, 0, patch);
+            let [[start, scale @ ..]] = channel;
+            let (first, words) = filters.next()?.split_first_mut()?;
+            *first = (start << 1) as u32;
+            let (pairs, scales) = words.split_at_mut_checked(self.lanes())?;
+            for (place, &pair) in pairs.iter_mut().zip(patch.iter().step_by(SIDE)) {
+                // Each lane doubled: it has a bit to spare.
+                *place = (pair & 0x7FFF_7FFF) << 1;
+            }
+            for (place, number) in scales.iter_mut().zip(scale) {
+                *place = number as u32;
             }
         }
         let stage = quantization.output;
@@ -151,6 +174,17 @@ impl NarrowLayer {
             stage: [stage.zero_point, stage.min, stage.max],
             ..self
         })
+    }
+
+    /// Windows of an image, [`SIDE`] at a time.
+    const fn rows(&self) -> Rows {
+        Rows {
+            count: self.filter[0],
+            len: self.run_len(),
+            step: self.input[1] * self.depth,
+            windows: SIDE,
+            window_step: self.stride[1] * self.depth,
+        }
     }
 
     /// Halves of words of scratch memory that [`run_with_stream`](Self::run_with_stream) needs.
@@ -173,60 +207,18 @@ impl NarrowLayer {
         let Some((stream, scratch)) = scratch.split_at_mut_checked(words) else {
             return false;
         };
-        let Some(layer) = self.with_stream(quantization, weights, bias, stream) else {
+        let Some(scratch) = scratch.get_mut(..self.scratch_words()) else {
             return false;
         };
-        let scratch = scratch.get_mut(..self.scratch_words());
-        layer.run(stream, input, output, scratch.unwrap_or_default());
+        let Some(layer) = self.with_stream(quantization, weights, bias, stream, scratch) else {
+            return false;
+        };
+        layer.run(stream, input, output, scratch);
         true
     }
 
-    /// A filter as part of the stream.
-    fn write(&self, channel: Channel, weights: &[i8], step: usize, words: &mut [u32]) {
-        let [bias, scale @ ..] = channel;
-        words.fill(0);
-        let Some((start, rest)) = words.split_first_mut() else {
-            return;
-        };
-        *start = (bias << 1) as u32;
-        let (pairs, scales) = rest.split_at_mut(self.lanes().min(rest.len()));
-        for (place, number) in scales.iter_mut().zip(scale) {
-            *place = number as u32;
-        }
-        let at = |index: usize| 2 * i32::from(weights.get(index * step).copied().unwrap_or(0));
-        let mut pairs = pairs.iter_mut();
-        let mut put = |first, second| {
-            if let Some(place) = pairs.next() {
-                *place = lanes(first, second);
-            }
-        };
-        let mut next = 0;
-        for _ in 0..self.filter[0] {
-            let end = next + self.run_len();
-            while next + 4 <= end {
-                put(at(next), at(next + 2));
-                put(at(next + 1), at(next + 3));
-                next += 4;
-            }
-            if next + 2 <= end {
-                put(at(next), at(next + 1));
-                next += 2;
-            }
-            if next < end {
-                put(at(next), 0);
-                next += 1;
-            }
-        }
-    }
-
     /// Runs the layer. What does not have the sizes that the layer says is left alone.
-    pub(crate) fn run(
-        &self,
-        stream: &[u32],
-        input: &[i8],
-        output: &mut [i8],
-        scratch: &mut [u32],
-    ) {
+    pub(crate) fn run(&self, stream: &[u32], input: &[i8], output: &mut [i8], scratch: &mut [u32]) {
         let (image, outputs) = (
             self.input[0] * self.input[1] * self.depth,
             self.output[0] * self.output[1] * self.channels,
@@ -263,13 +255,7 @@ impl NarrowLayer {
         };
         let offset = lanes(-i32::from(self.zero_point), -i32::from(self.zero_point));
         let inside = [self.inside(0), self.inside(1)];
-        let in_image = Rows {
-            count: self.filter[0],
-            len: self.run_len(),
-            step: self.input[1] * self.depth,
-            windows: SIDE,
-            window_step: self.stride[1] * self.depth,
-        };
+        let in_image = self.rows();
         let alone = Rows {
             windows: 1,
             ..in_image
@@ -347,7 +333,9 @@ impl NarrowLayer {
             return;
         }
         let above = self.pad[0].saturating_sub(top);
-        let below = (height + self.pad[0]).saturating_sub(top).min(self.filter[0]);
+        let below = (height + self.pad[0])
+            .saturating_sub(top)
+            .min(self.filter[0]);
         let row = (top + above).wrapping_sub(self.pad[0]);
         let from = (row * width + left + first - self.pad[1]) * self.depth;
         let mut image = image.get(from..).unwrap_or(&[]);

@@ -78,7 +78,10 @@ pub(crate) const fn step(channel: &Channel) -> usize {
 
 /// A channel of a rectified layer with its step as the upper bits of its shift.
 #[cfg(any(test, feature = "processors"))]
-pub(crate) const fn with_step([bias, multiplier, rounding, shift]: Channel, step: usize) -> Channel {
+pub(crate) const fn with_step(
+    [bias, multiplier, rounding, shift]: Channel,
+    step: usize,
+) -> Channel {
     [bias, multiplier, rounding, shift | (step << 8) as i32]
 }
 
@@ -715,7 +718,8 @@ mod tests {
         let finish = Finish::of(&stage);
         for shift in 5..=11 {
             for number in 0..200_i32 {
-                let multiplier = (1 << 30) + (number.wrapping_mul(0x9E37_79B1_u32 as i32) as u32 >> 2) as i32;
+                let multiplier =
+                    (1 << 30) + (number.wrapping_mul(0x9E37_79B1_u32 as i32) as u32 >> 2) as i32;
                 let rounding = ((1 << shift) >> 1) + (stage.zero_point << shift);
                 let channel = [0, multiplier, rounding, shift];
                 let [_, m, r, before] = fixed(channel).expect("it is in range");
