@@ -23,6 +23,7 @@ fn main() {
         "cargo::rustc-check-cfg=cfg(larun_arch, values(\"armv7em\", \"portable\", \"x86_64\"))"
     );
     println!("cargo::rustc-check-cfg=cfg(larun_portable)");
+    println!("cargo::rustc-check-cfg=cfg(larun_armv8m)");
     println!("cargo::rerun-if-changed=build.rs");
     let variable = |name| env::var(name).unwrap_or_default();
     println!("cargo::rerun-if-env-changed=LARUN_PORTABLE");
@@ -33,4 +34,7 @@ fn main() {
         false => arch(&variable("TARGET"), &variable("CARGO_ENCODED_RUSTFLAGS")),
     };
     println!("cargo::rustc-cfg=larun_arch=\"{arch}\"");
+    if variable("TARGET").starts_with("thumbv8m") {
+        println!("cargo::rustc-cfg=larun_armv8m");
+    }
 }

@@ -207,7 +207,7 @@ unsafe extern "C" fn add_rectified(
     output: *mut i8,
     end: *const i8,
 ) {
-    core::arch::naked_asm!(body!("r10", ""))
+    core::arch::naked_asm!(dsp!(), body!("r10", ""))
 }
 
 #[cfg(target_arch = "arm")]
@@ -219,5 +219,5 @@ unsafe extern "C" fn add_signed(
     output: *mut i8,
     end: *const i8,
 ) {
-    core::arch::naked_asm!(body!("r0", "add r0, r10, r12, asr #31\n"))
+    core::arch::naked_asm!(dsp!(), body!("r0", "add r0, r10, r12, asr #31\n"))
 }

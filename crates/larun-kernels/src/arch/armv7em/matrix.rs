@@ -192,6 +192,7 @@ mod arithmetic {
     #[unsafe(naked)]
     unsafe extern "C" fn four_pixels_asm(arguments: &Arguments) {
         naked_asm!(
+            dsp!(),
             "push {{r4-r11, lr}}",
             "ldm r0, {{r1-r11, lr}}",
             "adr r12, 2f",
@@ -329,6 +330,7 @@ mod arithmetic {
     #[unsafe(naked)]
     unsafe extern "C" fn one_pixel_asm(arguments: &Arguments, len: usize) {
         naked_asm!(
+            dsp!(),
             "push {{r4-r11, lr}}",
             "mov r12, r1",
             "ldm r0, {{r1-r11, lr}}",

@@ -4,6 +4,21 @@
 //! and does not load four words by one instruction. Each has a twin in plain Rust, which defines it: tests on any
 //! processor run the layers over the twins, tests on the target run the assembly.
 
+/// What the assembler has to be told at the start of a function of its own: on Armv8-M it forgets the options of the
+/// processor that the compiler is told.
+#[cfg(all(target_arch = "arm", larun_armv8m))]
+macro_rules! dsp {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+#[cfg(all(target_arch = "arm", not(larun_armv8m)))]
+macro_rules! dsp {
+    () => {
+        ""
+    };
+}
+
 mod add;
 pub(crate) mod channels;
 mod conv;

@@ -414,6 +414,7 @@ mod arithmetic {
     #[unsafe(naked)]
     unsafe extern "C" fn side_by_side_asm(arguments: &Arguments) {
         naked_asm!(
+            dsp!(),
             "push {{r4-r11, lr}}",
             "ldm r0, {{r1-r12}}",
             "adr lr, 2f",
@@ -612,6 +613,7 @@ mod arithmetic {
     #[unsafe(naked)]
     unsafe extern "C" fn units_asm(arguments: &Arguments) {
         naked_asm!(
+            dsp!(),
             "push {{r4-r11, lr}}",
             "ldm r0, {{r1-r12}}",
             "adr lr, 2f",

@@ -183,6 +183,7 @@ mod arithmetic {
     #[unsafe(naked)]
     unsafe extern "C" fn pixel_asm(arguments: &Arguments) {
         naked_asm!(
+            dsp!(),
             "push {{r4-r11, lr}}",
             "add r1, r0, #48",
             "ldm r1, {{r2-r6}}",

@@ -298,6 +298,7 @@ mod arithmetic {
     #[unsafe(naked)]
     unsafe extern "C" fn rows_asm(arguments: &Arguments<'_>) {
         naked_asm!(
+            dsp!(),
             "push {{r4-r11, lr}}",
             "add r0, r0, #16",
             "ldm r0, {{r1-r11}}",

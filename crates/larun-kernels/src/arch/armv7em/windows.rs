@@ -179,6 +179,7 @@ mod arithmetic {
     #[unsafe(naked)]
     unsafe extern "C" fn widen_asm(arguments: &Widening) {
         naked_asm!(
+            dsp!(),
             "push {{r4-r11, lr}}",
             "ldm r0, {{r0-r8}}",
             "1:",
@@ -274,6 +275,7 @@ mod arithmetic {
     #[unsafe(naked)]
     unsafe extern "C" fn four_pixels_asm(arguments: &Arguments) {
         naked_asm!(
+            dsp!(),
             "push {{r4-r11, lr}}",
             "ldm r0, {{r1-r10}}",
             "mov lr, r10",
