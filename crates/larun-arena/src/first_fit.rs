@@ -27,7 +27,9 @@ pub fn first_fit<P: Problem + ?Sized>(
     let count = problem.len();
     let order = first_entries(order, count)?;
     let offsets = first_entries(offsets, count)?;
-    fixed_first(problem, order);
+    if problem.has_fixed() {
+        fixed_first(problem, order);
+    }
 
     let mut peak = 0;
     for turn in 0..count {
@@ -35,7 +37,7 @@ pub fn first_fit<P: Problem + ?Sized>(
             break;
         };
         let buffer = problem.buffer(id as usize);
-        let offset = match buffer.fixed {
+        let offset = match buffer.fixed.filter(|_| problem.has_fixed()) {
             Some(offset) => clear_of_fixed(problem, placed, offsets, id, &buffer, offset)?,
             None => lowest_gap(problem, alignment, placed, offsets, &buffer)
                 .ok_or(PlanError::Overflow { buffer: id })?,
@@ -46,8 +48,7 @@ pub fn first_fit<P: Problem + ?Sized>(
             .get_mut(id as usize)
             .ok_or(PlanError::UnknownBuffer { buffer: id, count })? = offset;
 
-        let at = placed.partition_point(|&other| offset_of(offsets, other) <= offset);
-        move_last_to(order, turn, at);
+        insert(order, turn, id, |other| offset_of(offsets, other) > offset);
     }
     Ok(peak)
 }
@@ -59,6 +60,27 @@ pub(crate) fn first_entries(slice: &mut [u32], count: usize) -> Result<&mut [u32
         needed: count,
         given,
     })
+}
+
+/// Puts `id` among the first `turn` entries, before the last of them that `goes_behind` is true of. Those move one up.
+pub(crate) fn insert(
+    order: &mut [u32],
+    turn: usize,
+    id: u32,
+    goes_behind: impl Fn(u32) -> bool,
+) {
+    let mut at = turn;
+    while let Some(before) = at.checked_sub(1)
+        && let Some(&other) = order.get(before)
+        && goes_behind(other)
+        && let Some(slot) = order.get_mut(at)
+    {
+        *slot = other;
+        at = before;
+    }
+    if let Some(slot) = order.get_mut(at) {
+        *slot = id;
+    }
 }
 
 /// Moves the entry at `from` down to `to <= from`, and those between one up.

@@ -1,10 +1,8 @@
 //! The greedy planner: the largest buffer first, each at the lowest free offset.
 
-use core::cmp::Reverse;
-
 use crate::PlanError;
-use crate::first_fit::{first_entries, first_fit, move_last_to};
-use crate::problem::{Problem, buffers, validate};
+use crate::first_fit::{first_entries, first_fit, insert};
+use crate::problem::{Problem, validate};
 
 /// Plans an arena by placing the largest buffers first, each at the lowest free offset, around those with a fixed one.
 ///
@@ -45,16 +43,10 @@ pub fn greedy_by_size<P: Problem + ?Sized>(
 ///
 /// An insertion sort, because the library's sorts would cost a microcontroller kilobytes of code for a few dozen entries.
 fn sort_by_size<P: Problem + ?Sized>(problem: &P, alignment: u32, order: &mut [u32]) {
-    for (turn, (id, buffer)) in buffers(problem).enumerate() {
-        let Some((sorted, &mut [ref mut slot, ..])) = order.split_at_mut_checked(turn) else {
-            break;
-        };
-        *slot = id;
-        let footprint = Reverse(buffer.footprint(alignment));
-        let at = sorted.partition_point(|&other| {
-            // Strictly before: the newcomer has the highest index so far and goes ahead of its equals.
-            Reverse(problem.buffer(other as usize).footprint(alignment)) < footprint
-        });
-        move_last_to(order, turn, at);
+    let footprint = |id: u32| problem.buffer(id as usize).footprint(alignment);
+    for (id, turn) in (0..).zip(0..order.len()) {
+        let own = footprint(id);
+        // The newcomer has the highest index so far and goes ahead of its equals.
+        insert(order, turn, id, |other| footprint(other) <= own);
     }
 }

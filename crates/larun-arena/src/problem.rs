@@ -59,6 +59,11 @@ pub trait Problem {
     /// The buffer with index `i`, where `i < self.len()`.
     fn buffer(&self, i: usize) -> Buffer;
 
+    /// Whether buffers may have fixed offsets. Where it is known that none has, planners link nothing that minds them.
+    fn has_fixed(&self) -> bool {
+        true
+    }
+
     /// Whether there is no buffer.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -106,10 +111,16 @@ pub(crate) fn validate<P: Problem + ?Sized>(problem: &P, alignment: u32) -> Resu
             count: problem.len(),
         });
     }
-    buffers(problem).try_for_each(|(id, buffer)| validate_buffer(id, &buffer, alignment))
+    let has_fixed = problem.has_fixed();
+    buffers(problem).try_for_each(|(id, buffer)| validate_buffer(id, &buffer, alignment, has_fixed))
 }
 
-fn validate_buffer(id: u32, buffer: &Buffer, alignment: u32) -> Result<(), PlanError> {
+fn validate_buffer(
+    id: u32,
+    buffer: &Buffer,
+    alignment: u32,
+    has_fixed: bool,
+) -> Result<(), PlanError> {
     if buffer.first > buffer.last {
         return Err(PlanError::EndsBeforeStart {
             buffer: id,
@@ -120,7 +131,7 @@ fn validate_buffer(id: u32, buffer: &Buffer, alignment: u32) -> Result<(), PlanE
     let footprint = buffer
         .footprint(alignment)
         .ok_or(PlanError::Overflow { buffer: id })?;
-    let Some(offset) = buffer.fixed else {
+    let Some(offset) = buffer.fixed.filter(|_| has_fixed) else {
         return Ok(());
     };
     if offset % alignment != 0 {

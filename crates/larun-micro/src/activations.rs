@@ -1,5 +1,8 @@
 //! When each value is alive, and whose memory a planned buffer is.
 
+use crate::encoded::ENCODED;
+use crate::load::SUBGRAPHS;
+
 /// Alignment of every tensor in the arena, in bytes.
 pub(crate) const ALIGNMENT: usize = 16;
 
@@ -97,8 +100,8 @@ impl Span {
         let (first, last) = (word as u16, (word >> 16) as u16);
         match first {
             Self::VIEW => Self::View(last),
-            Self::HANDLE => Self::Handle(last),
-            Self::ENCODED if last < Self::MOST => Self::Encoded(last),
+            Self::HANDLE if SUBGRAPHS => Self::Handle(last),
+            Self::ENCODED if ENCODED && last < Self::MOST => Self::Encoded(last),
             Self::ELSEWHERE if last > 0 => Self::Elsewhere,
             _ => Self::Alive { first, last },
         }

@@ -8,7 +8,7 @@ use crate::error::{ArenaTooSmall, LoadError};
 use crate::interpreter::Interpreter;
 use crate::layout::{Home, Tables};
 use crate::load::{Loaded as Extent, Request, SUBGRAPHS, load};
-use crate::node::tensor_of;
+use crate::node::describe;
 use crate::options::Options;
 
 /// A loaded model without memory for its activations.
@@ -136,9 +136,8 @@ impl<'m, 'a> Loaded<'m, 'a> {
     /// Never on a model that loaded.
     pub fn reset(&mut self) -> Result<(), ViewError> {
         self.state.fill(0);
-        let model = Model::new(self.file)?;
         for number in 0..self.extent.directory.max(1) {
-            self.reset_variables(&model, number)?;
+            self.reset_variables(number)?;
         }
         for resource in self.tables().resources().filter(|_| SUBGRAPHS) {
             if let Some(offset) = resource.offset {
@@ -150,20 +149,26 @@ impl<'m, 'a> Loaded<'m, 'a> {
     }
 
     /// Clears the variable tensors of a subgraph, if it was loaded.
-    fn reset_variables(&mut self, model: &Model<'m>, number: usize) -> Result<(), ViewError> {
+    fn reset_variables(&mut self, number: usize) -> Result<(), ViewError> {
         let Some(table) = self.tables().get(number) else {
             return Ok(());
         };
-        let subgraph = model.subgraph(number)?;
-        let places = (0..).map_while(|index| table.place(index));
-        for (number, place) in (0..).zip(places) {
-            if place.home() == Home::State
-                && let Some(tensor) = tensor_of(model, &subgraph, Some(number))
-            {
-                fill(self.state, (place.offset(), place.len()), tensor.zeros());
+        let mut tensor = 0;
+        while let Some(place) = table.place(tensor) {
+            if place.home() == Home::State {
+                let zeros = self.zeros(number, tensor)?;
+                fill(self.state, (place.offset(), place.len()), zeros);
             }
+            tensor += 1;
         }
         Ok(())
+    }
+
+    /// What a variable tensor begins with.
+    fn zeros(&self, subgraph: usize, tensor: usize) -> Result<u32, ViewError> {
+        let model = Model::new(self.file)?;
+        let tensor = model.subgraph(subgraph)?.tensor(tensor)?;
+        Ok(describe(&model, &tensor)?.zeros())
     }
 
     /// Bytes of the arena that the model keeps for itself: tables, prepared operators, and state.

@@ -3,7 +3,7 @@
 use larun_kernels::{
     NodeView, PlanWriter, QuantizationView, Reason, Refusal, Registration, Site, TensorInfo,
 };
-use larun_ops::{Op, Operand, Role};
+use larun_ops::{Op, Role};
 use larun_tflite::view::{List, Model, Operator, Subgraph, Tensor, ViewError};
 
 use crate::encoded::{ENCODED, Taker};
@@ -190,15 +190,15 @@ impl Node<'_, '_, '_> {
     /// Checks that what the node keeps between inferences is one operand only: it is changed while others are read.
     pub(crate) fn check_state(&self) -> Result<(), Stop> {
         let info = self.kernel.info;
-        let is_state = |operand: Option<&Operand>| operand.is_some_and(|it| it.role == Role::State);
-        for (index, number) in self.file.inputs.iter().enumerate() {
-            if is_state(info.input(index)) && self.mentions(number) > 1 {
-                return Err(self.refused(Refusal::input(index, Reason::Shared)));
-            }
-        }
-        for (index, number) in self.file.outputs.iter().enumerate() {
-            if is_state(info.output(index)) && self.mentions(number) > 1 {
-                return Err(self.refused(Refusal::output(index, Reason::Shared)));
+        let (inputs, outputs) = (self.file.inputs, self.file.outputs);
+        for slot in 0..inputs.len() + outputs.len() {
+            let (operand, number, site) = match slot.checked_sub(inputs.len()) {
+                None => (info.input(slot), inputs.get(slot), Site::input(slot)),
+                Some(output) => (info.output(output), outputs.get(output), Site::output(output)),
+            };
+            let is_state = operand.is_some_and(|operand| operand.role == Role::State);
+            if is_state && number.is_some_and(|number| self.mentions(number) > 1) {
+                return Err(self.refused(Refusal::new(site, Reason::Shared)));
             }
         }
         Ok(())

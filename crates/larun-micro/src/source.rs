@@ -6,7 +6,7 @@ use larun_tflite::view::{List, Model, OfflinePlan, OperatorCode, Subgraph, ViewE
 use crate::activations::Span;
 use crate::error::{LoadError, Name};
 use crate::layout::{ABSENT, MOST_WORDS, Place, TABLE_WORDS};
-use crate::load::{Request, Stop};
+use crate::load::{OFFLINE_PLANS, Request, Stop};
 use crate::node::{FileNode, Node, describe};
 
 /// A subgraph of a file.
@@ -46,7 +46,7 @@ impl<'r, 'm> Source<'r, 'm> {
 
     /// The plan that the file brings for the main subgraph's activations.
     pub(crate) fn offline_plan(&self) -> Result<Option<OfflinePlan<'m>>, Stop> {
-        if self.number != 0 {
+        if self.number != 0 || !OFFLINE_PLANS {
             return Ok(None);
         }
         let model = &self.request.model;

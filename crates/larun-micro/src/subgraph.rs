@@ -6,10 +6,11 @@ use larun_ops::{InPlace, Role};
 
 use crate::activations::{Owner, Span};
 use crate::error::LoadError;
-use crate::layout::{ABSENT, Header, Listed, Place, TABLE_WORDS, TENSOR_WORDS};
+use crate::layout::{ABSENT, Header, Listed, MEMORY_WORDS, Place, TABLE_WORDS, TENSOR_WORDS};
 use crate::load::{Each, Loader, MOST_DEPTH, STATE_ALIGNMENT, SUBGRAPHS, Stop};
 use crate::node::Node;
 use crate::source::Source;
+use crate::workspace::put;
 
 impl<'m> Loader<'_, 'm, '_> {
     /// Loads a subgraph; returns its entry in the directory.
@@ -163,26 +164,22 @@ impl<'m> Loader<'_, 'm, '_> {
     ) -> Result<(), Stop> {
         let free = self.work.free();
         let shift = header.memory_words();
-        if shift > 0 {
-            for from in (before_plan..before_plan.saturating_add(plan_words)).rev() {
-                let word = free.get(from).copied();
-                if let (Some(word), Some(slot)) = (word, free.get_mut(from + shift)) {
-                    *slot = word;
-                }
-            }
+        // The last word first, since the plan moves by less than its length.
+        for at in (before_plan..before_plan.saturating_add(plan_words)).rev() {
+            let word = free.get(at).copied().unwrap_or_default();
+            put(free, at + shift, &[word]);
         }
-        let mut slots: &mut [u16] = &mut [];
-        if let Some((first, rest)) = free.split_first_mut() {
-            *first = header.pack();
-            let wanted = [header.scratch, header.state];
-            let memory = memory.iter().zip(wanted).filter(|&(_, wanted)| wanted);
-            for (slot, word) in rest.iter_mut().zip(memory.flat_map(|(words, _)| words)) {
-                *slot = *word;
-            }
-            let operands = rest.get_mut(shift..shift + header.operand_words());
-            let words = operands.and_then(|words| bytemuck::try_cast_slice_mut(words).ok());
-            slots = words.unwrap_or_default();
+        put(free, 0, &[header.pack()]);
+        let [scratch, state] = memory;
+        if header.state {
+            put(free, 1 + shift - MEMORY_WORDS, &state);
         }
+        if header.scratch {
+            put(free, 1, &scratch);
+        }
+        let operands = free.get_mut(1 + shift..1 + shift + header.operand_words());
+        let operands = operands.and_then(|words| bytemuck::try_cast_slice_mut(words).ok());
+        let slots: &mut [u16] = operands.unwrap_or_default();
         node.operands(|slot, tensor| {
             if let Some(slot) = slots.get_mut(slot) {
                 *slot = tensor.map_or(ABSENT, |tensor| tensor as u16);

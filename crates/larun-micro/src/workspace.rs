@@ -7,7 +7,7 @@ use larun_arena::{Buffer, PlanError, Problem};
 use larun_tflite::view::OfflinePlan;
 
 use crate::activations::{ALIGNMENT, Owner, Span};
-use crate::load::EXPLAIN;
+use crate::load::{EXPLAIN, OFFLINE_PLANS};
 
 /// There is too little memory.
 pub(crate) struct NoRoom;
@@ -136,12 +136,7 @@ impl<'w> Workspace<'w> {
     /// Overwrites words that are stored in any case.
     pub(crate) fn write(&mut self, at: usize, values: &[u32]) {
         let stored = self.words.get_mut(..self.stored).unwrap_or_default();
-        let place = stored
-            .get_mut(at..)
-            .and_then(|rest| rest.get_mut(..values.len()));
-        if let Some(place) = place {
-            place.copy_from_slice(values);
-        }
+        put(stored, at, values);
     }
 
     /// Overwrites words of tables and records, where they are stored.
@@ -241,6 +236,13 @@ impl<'w> Workspace<'w> {
     }
 }
 
+/// Overwrites words from `at` on, as far as there are any.
+pub(crate) fn put(words: &mut [u32], at: usize, values: &[u32]) {
+    for (word, &value) in words.iter_mut().skip(at).zip(values) {
+        *word = value;
+    }
+}
+
 /// The buffers as a planning problem. Their notes lie in reverse order before those of the tensors.
 struct Buffers<'n> {
     notes: &'n [u32],
@@ -256,6 +258,10 @@ impl Problem for Buffers<'_> {
 
     fn buffer(&self, i: usize) -> Buffer {
         self.get(i).unwrap_or_default()
+    }
+
+    fn has_fixed(&self) -> bool {
+        OFFLINE_PLANS
     }
 }
 
@@ -275,7 +281,9 @@ impl Buffers<'_> {
         let (mut fixed, owner) = (None, Owner::unpack(owner));
         let (first, last) = match owner {
             Owner::Tensor(tensor) => {
-                fixed = self.given.and_then(|plan| plan.offset(tensor));
+                if OFFLINE_PLANS {
+                    fixed = self.given.and_then(|plan| plan.offset(tensor));
+                }
                 let spans = self.count.checked_mul(BUFFER_NOTES)?;
                 let word = *self.notes.get(spans.checked_add(tensor)?)?;
                 Span::unpack(word).alive()?
