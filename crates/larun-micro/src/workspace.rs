@@ -71,6 +71,7 @@ impl<'w> Workspace<'w> {
     }
 
     /// Notes that so many more words are needed now.
+    #[inline(never)]
     fn need(&mut self, more: usize) {
         let now = self.kept.saturating_add(self.notes());
         self.needed = self.needed.max(now.saturating_add(more));
@@ -78,6 +79,7 @@ impl<'w> Workspace<'w> {
 
     /// Takes so many words of persistent memory that are stored in any case, and sets them to 0; returns where they
     /// begin.
+    #[inline(never)]
     pub(crate) fn store(&mut self, count: usize) -> Result<usize, NoRoom> {
         self.need(count);
         let start = self.stored;
@@ -140,6 +142,7 @@ impl<'w> Workspace<'w> {
     }
 
     /// Overwrites words of tables and records, where they are stored.
+    #[inline(never)]
     pub(crate) fn write_kept(&mut self, at: usize, values: &[u32]) {
         if self.keeps() {
             self.write(at, values);
@@ -168,12 +171,14 @@ impl<'w> Workspace<'w> {
     }
 
     /// When a tensor is alive.
+    #[inline(never)]
     pub(crate) fn span(&self, tensor: usize) -> Span {
         let spans = self.words.len().saturating_sub(self.tensors);
         let word = self.words.get(spans.saturating_add(tensor));
         word.map_or(Span::NEVER, |&word| Span::unpack(word))
     }
 
+    #[inline(never)]
     pub(crate) fn set_span(&mut self, tensor: usize, span: Span) {
         let spans = self.words.len().saturating_sub(self.tensors);
         if let Some(word) = self.words.get_mut(spans.saturating_add(tensor)) {

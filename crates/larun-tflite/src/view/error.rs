@@ -10,16 +10,13 @@ use crate::generated::fields::NAMES;
 /// number in the union.
 const OPTIONS: u8 = 1 << 7;
 
-/// A field of the format: the number of its table in the generated list, and its id there.
+/// A field of the format: the number of its table in the generated list, above its id there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Field {
-    table: u8,
-    id: u8,
-}
+pub(crate) struct Field(u16);
 
 impl Field {
     pub(crate) const fn new(table: u8, id: u8) -> Self {
-        Self { table, id }
+        Self((table as u16) << 8 | id as u16)
     }
 
     /// A field of the option table `number`.
@@ -34,12 +31,16 @@ impl Field {
 
     /// Its id, which is its place in the vtable.
     pub(crate) const fn id(self) -> usize {
-        self.id as usize
+        (self.0 & 0xFF) as usize
+    }
+
+    const fn table(self) -> u8 {
+        (self.0 >> 8) as u8
     }
 
     /// The field that holds which member a union has: the one before the union.
     pub(crate) const fn union_type(self) -> Self {
-        Self::new(self.table, self.id.saturating_sub(1))
+        Self(self.0.saturating_sub(1))
     }
 
     /// The error that this field is the cause of.
@@ -52,12 +53,12 @@ impl Field {
     }
 
     pub(crate) fn table_name(self) -> &'static str {
-        if self.table & OPTIONS == 0 {
+        if self.table() & OPTIONS == 0 {
             return NAMES
-                .get(usize::from(self.table))
+                .get(usize::from(self.table()))
                 .map_or("", |(table, _)| table);
         }
-        let number = self.table & !OPTIONS;
+        let number = self.table() & !OPTIONS;
         OpKind::ALL
             .iter()
             .map(|kind| kind.info())
@@ -72,7 +73,7 @@ impl Field {
     /// The names of the fields of its table, by id; none for options.
     pub(crate) fn siblings(self) -> &'static [&'static str] {
         NAMES
-            .get(usize::from(self.table))
+            .get(usize::from(self.table()))
             .map_or(&[], |(_, fields)| fields)
     }
 }
@@ -157,7 +158,7 @@ impl fmt::Display for ViewError {
         }
         match self.field() {
             Some(field) => write!(f, "{}.{field}: ", self.table())?,
-            None => write!(f, "{} field {}: ", self.table(), self.field.id)?,
+            None => write!(f, "{} field {}: ", self.table(), self.field.id())?,
         }
         self.kind.fmt(f)
     }

@@ -181,19 +181,52 @@ impl<'a> Table<'a> {
     }
 
     /// Where the field stands, or `None` where it is absent.
+    #[inline(never)]
     fn find(&self, field: Field) -> Option<usize> {
         let slot = u16::read(self.slots.get(2 * field.id()..)?)?;
         // Wrapping would need a file as large as the address space.
         (slot != 0).then(|| self.at.saturating_add(usize::from(slot)))
     }
 
+    /// The `size` bytes of a field, none where it is absent; `None` where they lie outside the file.
+    ///
+    /// This and [`vector`](Self::vector) are the only ways to read a field, so that their checks are linked once.
+    #[inline(never)]
+    fn slot(&self, field: Field, size: usize) -> Option<&'a [u8]> {
+        match self.find(field) {
+            Some(at) => self.file.get(at..)?.get(..size),
+            None => Some(&[]),
+        }
+    }
+
+    /// The bytes of a vector whose elements have `size`, none where the field is absent; `None` where they lie outside
+    /// the file.
+    #[inline(never)]
+    fn vector(&self, field: Field, size: usize) -> Option<&'a [u8]> {
+        let Some(at) = self.find(field) else {
+            return Some(&[]);
+        };
+        let vector = self.file.get(follow(self.file, at)?..)?;
+        let (len, elements) = vector.split_at_checked(OFFSET)?;
+        let bytes = usize::try_from(u32::read(len)?).ok()?.checked_mul(size)?;
+        elements.get(..bytes)
+    }
+
+    /// The error of a field that leads outside the file.
+    fn out_of_bounds(&self, field: Field) -> ViewError {
+        let at = match cfg!(feature = "explain") {
+            true => self.find(field).unwrap_or_default(),
+            false => 0,
+        };
+        out_of_bounds(field, at)
+    }
+
     /// A number, or `None` where the field is absent.
     pub(crate) fn scalar<T: Scalar>(&self, field: Field) -> Result<Option<T>, ViewError> {
-        let Some(at) = self.find(field) else {
-            return Ok(None);
-        };
-        let value = self.file.get(at..).and_then(T::read);
-        value.map(Some).ok_or_else(|| out_of_bounds(field, at))
+        let bytes = self.slot(field, T::SIZE);
+        bytes
+            .map(T::read)
+            .ok_or_else(|| self.out_of_bounds(field))
     }
 
     /// A number that is `default` where the field is absent.
@@ -206,35 +239,24 @@ impl<'a> Table<'a> {
         Ok(self.scalar_or(field, 0u8)? != 0)
     }
 
-    /// The position of a vector's elements and their bytes, or `None` where the field is absent.
-    fn elements(&self, field: Field, size: usize) -> Result<Option<(usize, &'a [u8])>, ViewError> {
-        let Some(at) = self.find(field) else {
-            return Ok(None);
-        };
-        let found = follow(self.file, at).and_then(|vector| {
-            let len = u32::read(self.file.get(vector..)?)?;
-            let start = vector.checked_add(OFFSET)?;
-            let bytes = usize::try_from(len).ok()?.checked_mul(size)?;
-            let bytes = self.file.get(start..start.checked_add(bytes)?)?;
-            Some((start, bytes))
-        });
-        found.map(Some).ok_or_else(|| out_of_bounds(field, at))
-    }
-
     /// A vector of numbers, or `None` where the field is absent.
     pub(crate) fn list<T: Scalar>(&self, field: Field) -> Result<Option<List<'a, T>>, ViewError> {
-        let elements = self.elements(field, T::SIZE)?;
-        Ok(elements.map(|(_, bytes)| List::new(bytes)))
+        let list = self.list_or_empty(field)?;
+        Ok(self.find(field).map(|_| list))
     }
 
     /// A vector of numbers, empty where the field is absent.
     pub(crate) fn list_or_empty<T: Scalar>(&self, field: Field) -> Result<List<'a, T>, ViewError> {
-        Ok(self.list(field)?.unwrap_or_default())
+        let bytes = self.vector(field, T::SIZE);
+        bytes
+            .map(List::new)
+            .ok_or_else(|| self.out_of_bounds(field))
     }
 
     /// The bytes of a string or byte vector, or `None` where the field is absent.
     pub(crate) fn bytes(&self, field: Field) -> Result<Option<&'a [u8]>, ViewError> {
-        Ok(self.elements(field, 1)?.map(|(_, bytes)| bytes))
+        let list = self.list::<u8>(field)?;
+        Ok(list.map(|list| list.bytes()))
     }
 
     /// A table, or `None` where the field is absent.
@@ -256,10 +278,12 @@ impl<'a> Table<'a> {
 
     /// A vector of tables, empty where the field is absent.
     pub(crate) fn tables(&self, field: Field) -> Result<Tables<'a>, ViewError> {
-        let (start, offsets) = self.elements(field, OFFSET)?.unwrap_or_default();
+        let offsets = self.vector(field, OFFSET);
+        let offsets = offsets.ok_or_else(|| self.out_of_bounds(field))?;
         Ok(Tables {
             file: self.file,
-            start,
+            // Of no use where there are none.
+            start: (offsets.as_ptr() as usize).wrapping_sub(self.file.as_ptr() as usize),
             len: offsets.len() / OFFSET,
             field,
         })
