@@ -91,6 +91,7 @@ impl Registration {
     ///
     /// # Errors
     /// When the kernel does not compute such a node.
+    #[inline(never)]
     pub fn prepare(&self, node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
         let found = node.op().kind();
         if found != self.kind {
@@ -104,8 +105,11 @@ impl Registration {
     /// Checks that the outputs have the shapes that follow from the inputs.
     fn check_shapes(&self, node: &dyn NodeView) -> Result<(), Refusal> {
         for index in 0..node.output_count() {
-            let output = node.output(index);
-            let output = output.ok_or(Refusal::output(index, Reason::Missing))?;
+            // Looked at where it lies: a tensor's description is large.
+            let output = &node.output(index);
+            let Some(output) = output else {
+                return Err(Refusal::output(index, Reason::Missing));
+            };
             match (self.infer_shape)(node.op(), &ShapeView(node), index) {
                 Ok(expected) => check_shape(Site::output(index), &output.shape, &expected)?,
                 // A shape that depends on values: the file's is taken, and the kernel checks what it relies on.
@@ -180,8 +184,8 @@ fn check_operands(node: &dyn NodeView, info: &OpInfo) -> Result<(), Refusal> {
             Some(index) => (node.output(index), Site::output(index)),
         };
         let optional = slot < inputs && info.input(slot).is_some_and(|input| input.optional);
-        match operand {
-            Some(tensor) => check_tensor(at, &tensor)?,
+        match &operand {
+            Some(tensor) => check_tensor(at, tensor)?,
             None if optional => {}
             None => return Err(Refusal::new(at, Reason::Missing)),
         }

@@ -226,16 +226,21 @@ const fn version(of_row: i32) -> Option<i32> {
     }
 }
 
+#[inline(never)]
 fn accepts(operands: &[Operand], count: usize) -> bool {
     // Trailing operands may be left out where they are optional, and a variadic one may stand for none.
-    let needed = operands
-        .iter()
-        .rposition(|operand| !operand.optional && !operand.variadic)
-        .map_or(0, |last| last + 1);
-    let variadic = operands.iter().any(|operand| operand.variadic);
-    count >= needed && (variadic || count <= operands.len())
+    let (mut needed, mut most) = (0, operands.len());
+    for (operand, number) in operands.iter().zip(1..) {
+        if operand.variadic {
+            most = usize::MAX;
+        } else if !operand.optional {
+            needed = number;
+        }
+    }
+    (needed..=most).contains(&count)
 }
 
+#[inline(never)]
 fn operand(operands: &'static [Operand], index: usize) -> Option<&'static Operand> {
     let variadic = operands.last().filter(|o| o.variadic);
     operands.get(index).or(variadic)
