@@ -5,7 +5,7 @@ use larun_ops::{Conv2DOptions, Op, op};
 use crate::arch;
 use crate::dot::{add_products, dot_2x2, dot_pairs, dot_row, dot_rows, four_rows};
 use crate::lanes::{FEW_REGISTERS, SMALL_DEFINITIONS};
-use crate::operand::{Operand, image_window, wrong_op};
+use crate::operand::{Operand, image_window, operands, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, WeightedQuantization};
 use crate::types::{FLOAT32, MIXED};
@@ -246,10 +246,13 @@ impl Record for ConvGeometry {
 }
 
 fn geometry(options: &Conv2DOptions, node: &dyn NodeView) -> Result<ConvGeometry, Refusal> {
-    let filter = Operand::input(node, 1)?;
+    operands! {
+        input = Operand::input(node, 0);
+        filter = Operand::input(node, 1);
+    }
     let [outputs, filter_h, filter_w, depth] = filter.nhwc()?;
     let window = image_window(
-        Operand::input(node, 0)?.nhwc()?,
+        input.nhwc()?,
         [filter_h, filter_w],
         [options.stride_h, options.stride_w],
         [options.dilation_h, options.dilation_w],

@@ -4,7 +4,7 @@ use larun_ops::{DepthwiseConv2DOptions, ElementType, Op, op};
 
 use crate::arch;
 use crate::lanes::{Block, SMALL_DEFINITIONS, for_each_block, lanes, lanes_mut};
-use crate::operand::{Operand, image_window, wrong_op};
+use crate::operand::{Operand, image_window, operands, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, WeightedQuantization};
 use crate::types::{FLOAT32, MIXED};
@@ -71,9 +71,13 @@ impl Kernel for op::DepthwiseConv2D {
 }
 
 fn window(options: &DepthwiseConv2DOptions, node: &dyn NodeView) -> Result<ImageWindow, Refusal> {
-    let [_, filter_h, filter_w, outputs] = Operand::input(node, 1)?.nhwc()?;
+    operands! {
+        input = Operand::input(node, 0);
+        filter = Operand::input(node, 1);
+    }
+    let [_, filter_h, filter_w, outputs] = filter.nhwc()?;
     image_window(
-        Operand::input(node, 0)?.nhwc()?,
+        input.nhwc()?,
         [filter_h, filter_w],
         [options.stride_h, options.stride_w],
         [options.dilation_h, options.dilation_w],

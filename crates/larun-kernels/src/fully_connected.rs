@@ -5,7 +5,7 @@ use larun_ops::{Op, WeightsFormat, op};
 use crate::arch;
 use crate::dot::{add_products, dot_row, dot_rows_i8, four_rows, quarters};
 use crate::lanes::SMALL_DEFINITIONS;
-use crate::operand::{Operand, wrong_op};
+use crate::operand::{Operand, operands, wrong_op};
 use crate::plan::{Record, record};
 use crate::requantize::{Clamp, WeightedQuantization};
 use crate::types::{FLOAT32, MIXED};
@@ -165,7 +165,10 @@ impl DenseGeometry {
 }
 
 fn geometry(node: &dyn NodeView) -> Result<DenseGeometry, Refusal> {
-    let (input, weights) = (Operand::input(node, 0)?, Operand::input(node, 1)?);
+    operands! {
+        input = Operand::input(node, 0);
+        weights = Operand::input(node, 1);
+    }
     let (units, inputs) = match *weights.info.shape.dims() {
         [units, inputs] if units > 0 && inputs > 0 => (units, inputs),
         _ => return Err(weights.refuse(Reason::Empty)),
@@ -179,9 +182,13 @@ fn geometry(node: &dyn NodeView) -> Result<DenseGeometry, Refusal> {
 
 /// The bias counts in units of input scale times weight scale; TFLM allows a difference of 0.02 output steps.
 fn check_bias_scale(node: &dyn NodeView) -> Result<(), Refusal> {
-    let (input, weights) = (Operand::input(node, 0)?, Operand::input(node, 1)?);
-    let output = Operand::output(node, 0)?.affine()?;
-    let Some(bias) = Operand::optional_input(node, 2) else {
+    operands! {
+        input = Operand::input(node, 0);
+        weights = Operand::input(node, 1);
+        output = Operand::output(node, 0);
+    }
+    let output = output.affine()?;
+    let Some(bias) = &Operand::optional_input(node, 2) else {
         return Ok(());
     };
     if bias.info.quantization.channels() != 1 || weights.info.quantization.channels() != 1 {

@@ -42,10 +42,28 @@ pub(crate) struct Operand<'m> {
     pub(crate) info: TensorInfo<'m>,
 }
 
+/// Declares operands, looked at where they were found: they are large, and `?` would copy each.
+macro_rules! operands {
+    ($($name:ident = $found:expr;)+) => {$(
+        let $name = $found;
+        let $name = match &$name {
+            Ok(operand) => operand,
+            Err(refusal) => return Err(*refusal),
+        };
+    )+};
+}
+
+pub(crate) use operands;
+
 impl<'m> Operand<'m> {
     pub(crate) fn input(node: &'m dyn NodeView, index: usize) -> Result<Self, Refusal> {
-        let missing = Refusal::input(index, Reason::Missing);
-        Self::optional_input(node, index).ok_or(missing)
+        match node.input(index) {
+            Some(info) => Ok(Self {
+                at: Site::input(index),
+                info,
+            }),
+            None => Err(Refusal::input(index, Reason::Missing)),
+        }
     }
 
     pub(crate) fn optional_input(node: &'m dyn NodeView, index: usize) -> Option<Self> {
@@ -54,11 +72,13 @@ impl<'m> Operand<'m> {
     }
 
     pub(crate) fn output(node: &'m dyn NodeView, index: usize) -> Result<Self, Refusal> {
-        let at = Site::output(index);
-        let missing = Refusal::output(index, Reason::Missing);
-        node.output(index)
-            .map(|info| Self { at, info })
-            .ok_or(missing)
+        match node.output(index) {
+            Some(info) => Ok(Self {
+                at: Site::output(index),
+                info,
+            }),
+            None => Err(Refusal::output(index, Reason::Missing)),
+        }
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@ use crate::arch;
 use crate::divide::RoundedDivision;
 use crate::integer::{QUANTIZED_OR_FLOAT32, Quantized};
 use crate::lanes::{Block, for_each_block, lanes, lanes_mut};
-use crate::operand::{Operand, clamp, image_window, output_stage_of, wrong_op};
+use crate::operand::{Operand, clamp, operands, image_window, output_stage_of, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, OutputStage};
 use crate::window::{ImageWindow, Taps};
@@ -77,17 +77,20 @@ fn prepare(
     node: &dyn NodeView,
     plan: &mut PlanWriter<'_>,
 ) -> Result<(), Refusal> {
-    let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
+    operands! {
+        input = Operand::input(node, 0);
+        output = Operand::output(node, 0);
+    }
     let element_type = input.one_of(QUANTIZED_OR_FLOAT32)?;
     output.has_type(element_type)?;
     element_type.write(plan);
-    window(options, &input)?.write(plan);
+    window(options, input)?.write(plan);
     match element_type {
         ElementType::Float32 => clamp(options.activation)?.write(plan),
         _ => {
             // TFLM's tolerance.
             output.has_affine(input.affine()?, 1e-6)?;
-            output_stage_of(options.activation, &output)?.write(plan);
+            output_stage_of(options.activation, output)?.write(plan);
         }
     }
     Ok(())

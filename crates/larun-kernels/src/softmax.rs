@@ -8,7 +8,7 @@ use larun_quant::fixed_point::{
 };
 
 use crate::integer::QUANTIZED_OR_FLOAT32;
-use crate::operand::{Operand, wrong_op};
+use crate::operand::{Operand, operands, wrong_op};
 use crate::plan::Record;
 use crate::types::INT16;
 use crate::window::piece_pairs;
@@ -24,7 +24,10 @@ impl Kernel for op::Softmax {
         let Op::Softmax(options) = node.op() else {
             return Err(wrong_op::<Self>(node));
         };
-        let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
+        operands! {
+            input = Operand::input(node, 0);
+            output = Operand::output(node, 0);
+        }
         let element_type = input.one_of(QUANTIZED_OR_FLOAT32)?;
         element_type.write(plan);
         input.info.shape.last().write(plan);

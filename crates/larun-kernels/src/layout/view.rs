@@ -3,7 +3,7 @@
 use larun_ops::op;
 
 use super::bytes::copy;
-use crate::operand::Operand;
+use crate::operand::{Operand, operands};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
 };
@@ -25,8 +25,11 @@ macro_rules! view_kernels {
 view_kernels!(Reshape Squeeze ExpandDims);
 
 fn prepare_view(node: &dyn NodeView) -> Result<(), Refusal> {
-    let (input, output) = (Operand::input(node, 0)?, Operand::output(node, 0)?);
-    output.takes_from(&input)?;
+    operands! {
+        input = Operand::input(node, 0);
+        output = Operand::output(node, 0);
+    }
+    output.takes_from(input)?;
     let (found, expected) = (output.elements()?, input.elements()?);
     if found == expected {
         return Ok(());

@@ -5,7 +5,7 @@ use larun_quant::{Affine, IntegerRange, activation_range};
 
 use super::Roles;
 use super::scheme::{BiasType, Finish, Mixed, Scheme, Values};
-use crate::operand::{Operand, clamp, scale_ratio};
+use crate::operand::{Operand, clamp, operands, scale_ratio};
 use crate::plan::Record;
 use crate::requantize::OutputStage;
 use crate::types::{FLOAT32, INT4, INT16, MIXED};
@@ -55,13 +55,17 @@ impl<'n> Layer<'n> {
 
     /// The arithmetic that the operands' types ask for.
     pub(crate) fn scheme(&self) -> Result<Scheme, Refusal> {
-        let (input, weights) = (self.input()?, self.weights()?);
+        operands! {
+            input = self.input();
+            weights = self.weights();
+            output = Operand::output(self.node, 0);
+        }
         let values = input.one_of(VALUES)?;
-        Operand::output(self.node, 0)?.has_type(values)?;
+        output.has_type(values)?;
         if !MIXED {
             // Types that are left out are refused before a kernel is asked: this is INT8 throughout, if it is anything.
             weights.has_type(ElementType::Int8)?;
-            if let Some(bias) = self.bias() {
+            if let Some(bias) = &self.bias() {
                 bias.has_type(ElementType::Int32)?;
             }
             return match values {
@@ -77,9 +81,9 @@ impl<'n> Layer<'n> {
         }
     }
 
-    fn int8(&self, weights: Operand<'_>) -> Result<Scheme, Refusal> {
+    fn int8(&self, weights: &Operand<'_>) -> Result<Scheme, Refusal> {
         let nibbles = weights.one_of(INT8_OR_INT4)? == ElementType::Int4 && INT4;
-        if let Some(bias) = self.bias() {
+        if let Some(bias) = &self.bias() {
             bias.has_type(ElementType::Int32)?;
         }
         if !nibbles {
@@ -95,7 +99,7 @@ impl<'n> Layer<'n> {
         }))
     }
 
-    fn int16(&self, weights: Operand<'_>) -> Result<Scheme, Refusal> {
+    fn int16(&self, weights: &Operand<'_>) -> Result<Scheme, Refusal> {
         let supported = if self.dense { INT8_OR_INT4 } else { INT8 };
         let nibbles = weights.one_of(supported)? == ElementType::Int4;
         let bias_type = match self.bias() {
@@ -119,9 +123,9 @@ impl<'n> Layer<'n> {
         }))
     }
 
-    fn real(&self, weights: Operand<'_>) -> Result<Scheme, Refusal> {
+    fn real(&self, weights: &Operand<'_>) -> Result<Scheme, Refusal> {
         let stored = weights.one_of(REAL_OR_INTEGER)?;
-        if let Some(bias) = self.bias() {
+        if let Some(bias) = &self.bias() {
             bias.has_type(ElementType::Float32)?;
         }
         if stored == ElementType::Float32 {
@@ -174,7 +178,7 @@ impl<'n> Layer<'n> {
     }
 
     fn write_fixed_point(&self, finish: Finish, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-        let weights = self.weights()?;
+        operands! { weights = self.weights(); }
         let count = weights.weight_scales(self.channel_axis, self.channels)?;
         let (input, output) = self.write_ends(plan)?;
         plan.push_usize(count);
@@ -189,7 +193,10 @@ impl<'n> Layer<'n> {
 
     /// Writes the input's zero point and the end of the computation; returns the parameters of input and output.
     fn write_ends(&self, plan: &mut PlanWriter<'_>) -> Result<(Affine, Affine), Refusal> {
-        let (input, output) = (self.input()?, Operand::output(self.node, 0)?);
+        operands! {
+            input = self.input();
+            output = Operand::output(self.node, 0);
+        }
         let integers = match input.info.element_type {
             ElementType::Int16 if INT16 => {
                 // The format has them symmetric.
@@ -214,7 +221,7 @@ impl<'n> Layer<'n> {
     }
 
     fn write_scales(&self, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
-        let weights = self.weights()?;
+        operands! { weights = self.weights(); }
         let count = weights.weight_scales(self.channel_axis, self.channels)?;
         plan.push_usize(count);
         for channel in 0..count {
