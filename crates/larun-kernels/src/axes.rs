@@ -195,33 +195,25 @@ pub(crate) fn row_major(dims: &[usize]) -> Option<[usize; MAX_RANK]> {
 
 /// Aligns row-major tensors at their innermost axes; axes of size 1 stretch. `None` when sizes disagree or overflow.
 pub(crate) fn broadcast<const N: usize>(shapes: [&Shape; N]) -> Option<Axes<N>> {
-    let rank = shapes.iter().map(|shape| shape.rank()).max()?;
-    let mut strides = [[0; MAX_RANK]; N];
-    for (strides, shape) in strides.iter_mut().zip(shapes) {
-        *strides = row_major(shape.dims())?;
+    let mut all = [Axis::POINT; MAX_RANK];
+    for (at, shape) in shapes.iter().enumerate() {
+        // The innermost axis is the last: shapes are aligned there.
+        let mut step = 1usize;
+        for (common, &dim) in all.iter_mut().rev().zip(shape.dims().iter().rev()) {
+            if dim != 1 {
+                if common.len != 1 && common.len != dim {
+                    return None;
+                }
+                common.len = dim;
+                *common.strides.get_mut(at)? = step;
+            }
+            step = step.checked_mul(dim)?;
+        }
     }
     let mut axes = Axes::POINT;
-    for i in 0..rank {
-        let mut common = Axis {
-            len: 1,
-            strides: [0; N],
-        };
-        for ((stride, shape), strides) in common.strides.iter_mut().zip(shapes).zip(&strides) {
-            match aligned(shape, strides, i, rank) {
-                (1, _) => {}
-                (dim, _) if common.len != 1 && common.len != dim => return None,
-                (dim, step) => (common.len, *stride) = (dim, step),
-            }
-        }
+    for common in all {
         axes.push(common)?;
     }
     axes.points()?;
     Some(axes)
-}
-
-/// Dimension `i` of a shape that is aligned at its innermost axis with one of rank `rank`, and its stride.
-fn aligned(shape: &Shape, strides: &[usize], i: usize, rank: usize) -> (usize, usize) {
-    let at = (i + shape.rank()).checked_sub(rank);
-    at.and_then(|at| Some((*shape.dims().get(at)?, *strides.get(at)?)))
-        .unwrap_or((1, 0))
 }

@@ -7,9 +7,12 @@ use larun_quant::fixed_point::FixedMultiplier;
 use super::{ARITHMETIC, Arithmetic, Broadcast, Operands, run};
 use crate::arch;
 use crate::integer::Quantized;
-use crate::operand::{Operand, clamp, clamp_i32, output_stage_of, scale_ratio_below_one, wrong_op};
+use crate::operand::{
+    Operand, clamp, clamp_i32, operands, output_stage_of, scale_ratio_below_one, wrong_op,
+};
 use crate::plan::{Record, record};
 use crate::requantize::{Clamp, OutputStage};
+use crate::types::INT16;
 use crate::{InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Refusal};
 
 impl Kernel for op::Add {
@@ -92,14 +95,14 @@ fn prepare(
     activation: Activation,
     plan: &mut PlanWriter<'_>,
 ) -> Result<(), Refusal> {
-    let operands = Operands::of_one_type(node, ARITHMETIC)?;
+    operands! { operands = Operands::of_one_type(node, ARITHMETIC); }
     operands.write(plan)?;
     match operands.element_type {
         ElementType::Int8 => {
             let inputs = operands.affines()?;
             AddQuantization::of::<i8>(inputs, &operands.output, activation)?.write(plan);
         }
-        ElementType::Int16 => {
+        ElementType::Int16 if INT16 => {
             let inputs = operands.affines()?;
             AddQuantization::of::<i16>(inputs, &operands.output, activation)?.write(plan);
         }

@@ -3,6 +3,7 @@
 use larun_ops::Shape;
 
 use crate::axes::{Axes, broadcast};
+use crate::lanes::SMALL_DEFINITIONS;
 use crate::plan::Record;
 use crate::{InvokeError, Memory, PlanReader, PlanWriter, check_len};
 
@@ -45,10 +46,20 @@ impl Broadcast {
         self.check(a, b, output)?;
         let (outer, inner) = self.axes.split_innermost();
         let mut rows = output.chunks_exact_mut(inner.len.max(1));
-        outer.for_each(&mut |[from_a, from_b]| {
+        outer.for_each(&mut |[mut from_a, mut from_b]| {
+            let row = rows.next().unwrap_or_default().iter_mut();
+            if SMALL_DEFINITIONS {
+                let [step_a, step_b] = inner.strides;
+                for to in row {
+                    if let (Some(&a), Some(&b)) = (a.get(from_a), b.get(from_b)) {
+                        *to = combine(a, b);
+                    }
+                    (from_a, from_b) = (from_a + step_a, from_b + step_b);
+                }
+                return;
+            }
             let a = a.get(from_a..).unwrap_or(&[]);
             let b = b.get(from_b..).unwrap_or(&[]);
-            let row = rows.next().unwrap_or_default().iter_mut();
             match (a, b, inner.strides) {
                 ([a, ..], b, [0, _]) => row.zip(b).for_each(|(to, &b)| *to = combine(*a, b)),
                 (a, [b, ..], [_, 0]) => row.zip(a).for_each(|(to, &a)| *to = combine(a, *b)),

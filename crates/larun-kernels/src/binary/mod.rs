@@ -20,7 +20,7 @@ use add::Summand;
 use larun_ops::ElementType;
 use larun_quant::Affine;
 
-use crate::operand::Operand;
+use crate::operand::{Operand, operands};
 use crate::plan::Record;
 use crate::requantize::{Clamp, ClampI32};
 use crate::{Element, InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal};
@@ -44,14 +44,17 @@ struct Operands<'m> {
 impl<'m> Operands<'m> {
     /// Checks that the inputs are of one of the `supported` types.
     fn new(node: &'m dyn NodeView, supported: &'static [ElementType]) -> Result<Self, Refusal> {
-        let a = Operand::input(node, 0)?;
-        let b = Operand::input(node, 1)?;
+        operands! {
+            a = Operand::input(node, 0);
+            b = Operand::input(node, 1);
+            output = Operand::output(node, 0);
+        }
         let element_type = a.one_of(supported)?;
         b.has_type(element_type)?;
         Ok(Self {
-            a,
-            b,
-            output: Operand::output(node, 0)?,
+            a: *a,
+            b: *b,
+            output: *output,
             element_type,
         })
     }
@@ -61,9 +64,11 @@ impl<'m> Operands<'m> {
         node: &'m dyn NodeView,
         supported: &'static [ElementType],
     ) -> Result<Self, Refusal> {
-        let operands = Self::new(node, supported)?;
-        operands.output.has_type(operands.element_type)?;
-        Ok(operands)
+        let operands = Self::new(node, supported);
+        if let Ok(operands) = &operands {
+            operands.output.has_type(operands.element_type)?;
+        }
+        operands
     }
 
     /// The parameters of the inputs.
