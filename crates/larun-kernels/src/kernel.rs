@@ -3,12 +3,11 @@
 use core::convert::Infallible;
 
 use larun_ops::{
-    Op, OpInfo, OpKind, Operands, Operator, Options, OptionsSource, Shape, ShapeError, op,
+    Op, OpInfo, OpKind, Operator, Options, OptionsSource, Shape, ShapeError, op,
 };
 
 use crate::node::ShapeView;
 use crate::operand::of_another;
-use crate::reason::{KeptShapeError, keep_shape_error, shape_error};
 use crate::types::left_out;
 use crate::{
     InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal, Site, Step, TensorInfo,
@@ -60,8 +59,8 @@ pub struct Registration {
     pub info: &'static OpInfo,
     /// Reads its options. The source remembers what was wrong.
     pub read: fn(&dyn OptionsSource<Error = Infallible>) -> Op,
-    /// The shape of an output, from those of the inputs.
-    infer_shape: fn(&Op, &dyn Operands, usize) -> Result<Shape, NoShape>,
+    /// Checks the shape of an output against the one that follows from the inputs.
+    check_shape: fn(&dyn NodeView, &Shape, usize) -> Result<(), Refusal>,
     /// What is the kernel's own of preparing a node.
     prepare: fn(&dyn NodeView, &mut PlanWriter<'_>) -> Result<(), Refusal>,
     /// Runs a node from its plan.
@@ -79,7 +78,7 @@ impl Registration {
             kind: K::KIND,
             info: K::INFO,
             read: read::<K>,
-            infer_shape: infer_shape::<K>,
+            check_shape: check_output_shape::<K>,
             prepare: K::prepare,
             invoke: K::invoke,
             control: K::CONTROL,
@@ -110,14 +109,7 @@ impl Registration {
             let Some(output) = output else {
                 return Err(Refusal::output(index, Reason::Missing));
             };
-            match (self.infer_shape)(node.op(), &ShapeView(node), index) {
-                Ok(expected) => check_shape(Site::output(index), &output.shape, &expected)?,
-                // A shape that depends on values: the file's is taken, and the kernel checks what it relies on.
-                Err(NoShape::Unknown) => {}
-                Err(NoShape::Unfit(error)) => {
-                    return Err(Refusal::options(Reason::Shape(shape_error(error))));
-                }
-            }
+            (self.check_shape)(node, &output.shape, index)?;
         }
         Ok(())
     }
@@ -146,27 +138,22 @@ fn read<K: Kernel>(source: &dyn OptionsSource<Error = Infallible>) -> Op {
     K::with_options(options)
 }
 
-/// Why a shape rule gave no shape.
-enum NoShape {
-    /// It depends on values.
-    Unknown,
-    /// The operands do not fit.
-    Unfit(KeptShapeError),
-}
-
-fn infer_shape<K: Kernel>(
-    op: &Op,
-    operands: &dyn Operands,
+/// Checks the shape of output `index` where that of the inputs is known: a shape never leaves this function.
+fn check_output_shape<K: Kernel>(
+    node: &dyn NodeView,
+    found: &Shape,
     index: usize,
-) -> Result<Shape, NoShape> {
-    let inferred = match K::options(op) {
-        Some(options) => K::infer_shape(options, operands, index),
+) -> Result<(), Refusal> {
+    let inferred = match K::options(node.op()) {
+        Some(options) => K::infer_shape(options, &ShapeView(node), index),
         None => Err(ShapeError::NoSuchOutput { output: index }),
     };
-    inferred.map_err(|error| match error {
-        ShapeError::Unknown { .. } => NoShape::Unknown,
-        error => NoShape::Unfit(keep_shape_error(error)),
-    })
+    match inferred {
+        Ok(expected) => check_shape(Site::output(index), found, &expected),
+        // A shape that depends on values: the file's is taken, and the kernel checks what it relies on.
+        Err(ShapeError::Unknown { .. }) => Ok(()),
+        Err(error) => Err(Refusal::options(Reason::Shape(error))),
+    }
 }
 
 /// Checks that a node has its operands, and their sizes.
@@ -212,6 +199,7 @@ fn check_tensor(at: Site, tensor: &TensorInfo<'_>) -> Result<(), Refusal> {
 }
 
 /// Checks the shape of an operand against the one expected.
+#[inline(never)]
 pub(crate) fn check_shape(at: Site, found: &Shape, expected: &Shape) -> Result<(), Refusal> {
     if found.rank() != expected.rank() {
         let (found, expected) = (found.rank(), expected.rank());

@@ -87,22 +87,22 @@ impl TensorInfo<'_> {
 
     /// The values of a constant INT32 or INT64 tensor; `None` for another, or when a value does not fit an `i32` or
     /// there are more than an [`IntList`] holds.
+    #[inline(never)]
     pub fn ints(&self) -> Option<IntList> {
+        let words = match self.element_type {
+            ElementType::Int32 => 1,
+            ElementType::Int64 => 2,
+            _ => return None,
+        };
         let bytes = self.constant?.get(..self.byte_len()?)?;
         let mut list = IntList::default();
-        match self.element_type {
-            ElementType::Int32 => {
-                for word in bytes.chunks_exact(4) {
-                    list.push(i32::from_le_bytes(word.try_into().ok()?))?;
-                }
+        let mut numbers = bytes.as_chunks::<4>().0.iter().map(|word| i32::from_le_bytes(*word));
+        while let Some(low) = numbers.next() {
+            // The upper half of a number that fits is the sign of the lower one.
+            if words == 2 && numbers.next() != Some(low >> 31) {
+                return None;
             }
-            ElementType::Int64 => {
-                for word in bytes.chunks_exact(8) {
-                    let value = i64::from_le_bytes(word.try_into().ok()?);
-                    list.push(i32::try_from(value).ok()?)?;
-                }
-            }
-            _ => return None,
+            list.push(low)?;
         }
         Some(list)
     }
@@ -178,7 +178,11 @@ impl Operands for ShapeView<'_> {
         self.0.input(index).map(|tensor| tensor.shape)
     }
 
+    #[inline(never)]
     fn ints(&self, index: usize) -> Option<IntList> {
-        self.0.input(index)?.ints()
+        match &self.0.input(index) {
+            Some(tensor) => tensor.ints(),
+            None => None,
+        }
     }
 }

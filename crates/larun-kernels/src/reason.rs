@@ -10,32 +10,6 @@ pub(crate) type Kept = Reason;
 #[cfg(not(feature = "explain"))]
 pub(crate) type Kept = ReasonKind;
 
-/// The same of what a shape rule found wrong.
-#[cfg(feature = "explain")]
-pub(crate) type KeptShapeError = ShapeError;
-#[cfg(not(feature = "explain"))]
-pub(crate) type KeptShapeError = ();
-
-#[inline(always)]
-pub(crate) const fn keep_shape_error(error: ShapeError) -> KeptShapeError {
-    #[cfg(feature = "explain")]
-    return error;
-    #[cfg(not(feature = "explain"))]
-    let _ = error;
-}
-
-/// What was kept, or any error where nothing was: a refusal then keeps nothing of it either.
-#[inline(always)]
-pub(crate) const fn shape_error(kept: KeptShapeError) -> ShapeError {
-    #[cfg(feature = "explain")]
-    return kept;
-    #[cfg(not(feature = "explain"))]
-    {
-        let () = kept;
-        ShapeError::Window
-    }
-}
-
 impl Reason {
     #[cfg(feature = "explain")]
     pub(crate) const fn kept(self) -> Self {
