@@ -56,6 +56,7 @@ macro_rules! operands {
 pub(crate) use operands;
 
 impl<'m> Operand<'m> {
+    #[inline(never)]
     pub(crate) fn input(node: &'m dyn NodeView, index: usize) -> Result<Self, Refusal> {
         match node.input(index) {
             Some(info) => Ok(Self {
@@ -71,6 +72,7 @@ impl<'m> Operand<'m> {
         node.input(index).map(|info| Self { at, info })
     }
 
+    #[inline(never)]
     pub(crate) fn output(node: &'m dyn NodeView, index: usize) -> Result<Self, Refusal> {
         match node.output(index) {
             Some(info) => Ok(Self {
@@ -252,10 +254,12 @@ impl<'m> Operand<'m> {
     }
 
     /// The scale of a channel: positive and finite.
+    #[inline(never)]
     pub(crate) fn scale(&self, channel: usize) -> Result<f32, Refusal> {
         let scale = self.info.quantization.scale(channel);
         let found = scale.ok_or(self.refuse(Reason::NotQuantized))?;
-        if found > 0.0 && found.is_finite() {
+        // The bits of such numbers have an order: no comparison of real numbers is needed.
+        if (1..f32::INFINITY.to_bits()).contains(&found.to_bits()) {
             return Ok(found);
         }
         Err(self.refuse(Reason::Scale { found }))
