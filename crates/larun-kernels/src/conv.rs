@@ -23,7 +23,7 @@ impl Kernel for op::Conv2D {
         };
         let geometry = geometry(options, node)?;
         // As LiteRT's kernel, which looks at values, not at how many there are.
-        let asymmetric = weighted::scales_differ(node, 1);
+        let asymmetric = FLOAT32 && weighted::scales_differ(node, 1);
         let layer = weighted::Layer {
             node,
             roles: Roles::INPUT_FIRST,

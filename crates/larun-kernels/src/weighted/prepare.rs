@@ -1,13 +1,12 @@
 //! What `prepare` checks and writes for layers with weights.
 
 use larun_ops::{Activation, ElementType};
-use larun_quant::{Affine, IntegerRange, activation_range};
+use larun_quant::Affine;
 
 use super::Roles;
 use super::scheme::{BiasType, Finish, Mixed, Scheme, Values};
-use crate::operand::{Operand, clamp, operands, scale_ratio};
+use crate::operand::{Operand, clamp, operands, output_stage_of, scale_ratio};
 use crate::plan::Record;
-use crate::requantize::OutputStage;
 use crate::types::{FLOAT32, INT4, INT16, MIXED};
 use crate::{NodeView, PlanWriter, Reason, Refusal};
 
@@ -55,6 +54,11 @@ impl<'n> Layer<'n> {
 
     /// The arithmetic that the operands' types ask for.
     pub(crate) fn scheme(&self) -> Result<Scheme, Refusal> {
+        self.found_scheme().map(Scheme::linked)
+    }
+
+    #[inline(never)]
+    fn found_scheme(&self) -> Result<Scheme, Refusal> {
         operands! {
             input = self.input();
             weights = self.weights();
@@ -197,25 +201,14 @@ impl<'n> Layer<'n> {
             input = self.input();
             output = Operand::output(self.node, 0);
         }
-        let integers = match input.info.element_type {
-            ElementType::Int16 if INT16 => {
-                // The format has them symmetric.
-                input.has_zero_point(0, 0)?;
-                output.has_zero_point(0, 0)?;
-                IntegerRange::INT16
-            }
-            _ => IntegerRange::INT8,
-        };
+        if input.info.element_type == ElementType::Int16 && INT16 {
+            // The format has them symmetric.
+            input.has_zero_point(0, 0)?;
+            output.has_zero_point(0, 0)?;
+        }
+        let stage = output_stage_of(self.activation, output)?;
         let (input, output) = (input.affine()?, output.affine()?);
         input.zero_point.write(plan);
-        let bounds = clamp(self.activation)?;
-        let finite = |bound: f32| (bound.abs() < f32::MAX).then_some(bound);
-        let (min, max) = activation_range(finite(bounds.min), finite(bounds.max), output, integers);
-        let stage = OutputStage {
-            zero_point: output.zero_point,
-            min,
-            max,
-        };
         stage.write(plan);
         Ok((input, output))
     }

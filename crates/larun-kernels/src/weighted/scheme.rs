@@ -16,6 +16,14 @@ pub(crate) enum Scheme {
 }
 
 impl Scheme {
+    /// The same, where the compiler knows that no other is linked.
+    pub(crate) const fn linked(self) -> Self {
+        match MIXED {
+            true => self,
+            false => Self::Int8,
+        }
+    }
+
     /// The same without a special case for INT8 throughout; `None` where the weights are real.
     pub(crate) fn integer_weights(&self) -> Option<Mixed> {
         match self {
