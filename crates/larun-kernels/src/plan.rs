@@ -131,6 +131,7 @@ impl<'m> PlanWriter<'m> {
     }
 
     /// Writes a word.
+    #[inline(never)]
     pub fn push_u32(&mut self, value: u32) {
         if let Some(word) = self.words.get_mut(self.written) {
             *word = value;

@@ -96,7 +96,8 @@ impl WindowAxis {
     }
 
     /// The taps inside the input at output position `at`, which is below `output`.
-    #[inline]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(crate) fn taps(&self, at: usize) -> Taps {
         let start = at * self.stride;
         let missing = self.pad.saturating_sub(start);
