@@ -256,6 +256,16 @@ impl<'m> PlanReader<'m> {
         Ok(taken)
     }
 
+    /// The next `N` words as sizes.
+    ///
+    /// # Errors
+    /// [`InvokeError::Plan`] when the plan is shorter.
+    pub(crate) fn take_sizes<const N: usize>(&mut self) -> Result<[usize; N], InvokeError> {
+        let (sizes, rest) = self.words.split_first_chunk().ok_or(InvokeError::Plan)?;
+        self.words = rest;
+        Ok(sizes.map(|size| size as usize))
+    }
+
     /// Borrows a table of `count` entries of whole words.
     ///
     /// # Errors

@@ -139,7 +139,7 @@ impl Record for WindowAxis {
     }
 
     fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
-        let [input, output, filter, stride, dilation, pad] = <[usize; 6]>::read(plan)?;
+        let [input, output, filter, stride, dilation, pad] = plan.take_sizes()?;
         let axis = Self {
             input,
             output,
@@ -414,9 +414,9 @@ impl Record for ImageWindow {
     }
 
     fn read(plan: &mut PlanReader<'_>) -> Result<Self, InvokeError> {
-        let batch = Record::read(plan)?;
+        let [batch] = plan.take_sizes()?;
         let (rows, columns) = (Record::read(plan)?, Record::read(plan)?);
-        let (inputs, outputs) = (Record::read(plan)?, Record::read(plan)?);
+        let [inputs, outputs] = plan.take_sizes()?;
         Self::new(batch, rows, columns, inputs, outputs).ok_or(InvokeError::Plan)
     }
 }
