@@ -100,13 +100,14 @@ pub const fn saturating_rounding_multiply_by_pot(x: i32, exponent: i32) -> i32 {
     if exponent < 0 {
         return rounding_divide_by_pot(x, exponent.saturating_neg());
     }
-    let wide = (x as i64) << clamp_shift(exponent);
-    if wide > i32::MAX as i64 {
-        i32::MAX
-    } else if wide < i32::MIN as i64 {
+    let shift = clamp_shift(exponent);
+    let shifted = x << shift;
+    if shifted >> shift == x {
+        shifted
+    } else if x < 0 {
         i32::MIN
     } else {
-        wide as i32
+        i32::MAX
     }
 }
 

@@ -119,8 +119,15 @@ impl FixedMultiplier {
     /// ```
     #[must_use]
     pub fn from_scales([a, b]: [f32; 2], divisor: f32) -> Option<Self> {
-        let is_scale = |value: f32| value >= 0.0 && value.is_finite();
-        if !is_scale(a) || !is_scale(b) || !is_scale(divisor) || divisor == 0.0 {
+        // By the bits, for processors that compare no real numbers: 0 of either sign, or positive and finite.
+        let magnitude = |value: f32| value.to_bits() << 1;
+        for value in [a, b, divisor] {
+            let is_negative = value.to_bits() >> 31 == 1 && magnitude(value) > 0;
+            if is_negative || magnitude(value) >= magnitude(f32::INFINITY) {
+                return None;
+            }
+        }
+        if magnitude(divisor) == 0 {
             return None;
         }
         let Some(ratio) = Ratio::new([a, b], divisor) else {

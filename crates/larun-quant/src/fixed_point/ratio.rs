@@ -33,18 +33,23 @@ impl Ratio {
         let divisor = c.significand | HIGHEST;
         // Long division, a byte at a time, so that a word holds the remainder and the next one. Four bytes behind the
         // product make 55 bits of quotient or more, which is 23 to 25 without them.
-        let (mut quotient, mut rest) = (0u64, 0u32);
-        for byte in product.to_be_bytes().into_iter().chain([0; 4]) {
-            let part = rest << 8 | u32::from(byte);
+        let (mut dividend, mut quotient, mut rest) = (product, 0u64, 0u32);
+        for _ in 0..size_of::<u64>() + 4 {
+            let part = rest << 8 | (dividend >> 56) as u32;
+            dividend <<= 8;
             quotient = quotient << 8 | u64::from(part / divisor);
             rest = part % divisor;
         }
-        let dropped = (u64::BITS - quotient.leading_zeros()).saturating_sub(DOUBLE_BITS);
-        let mut significand = quotient >> dropped;
-        let (lost, half) = (quotient - (significand << dropped), (1 << dropped) >> 1);
-        let tie_up = rest > 0 || significand & 1 == 1;
-        significand += u64::from(lost > half || (lost == half && tie_up));
-        let mut exponent = a.exponent + b.exponent - c.exponent + dropped as i32 - 3;
+        // One bit more than double precision has: it says which way to round, and what was dropped whether it is a tie.
+        let mut exponent = a.exponent + b.exponent - c.exponent - 2;
+        while quotient >> (DOUBLE_BITS + 1) != 0 {
+            rest |= quotient as u32 & 1;
+            quotient >>= 1;
+            exponent += 1;
+        }
+        let mut significand = quotient >> 1;
+        let up = quotient & 1 == 1 && (rest > 0 || significand & 1 == 1);
+        significand += u64::from(up);
         if significand == 1 << DOUBLE_BITS {
             significand >>= 1;
             exponent += 1;

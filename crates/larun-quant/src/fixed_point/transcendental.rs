@@ -4,9 +4,15 @@
 //! the number 1 is not representable and stands as `i32::MAX`.
 
 use super::{
-    saturating_rounding_doubling_high_mul as mul,
-    saturating_rounding_multiply_by_pot as multiply_by_pot,
+    saturating_rounding_doubling_high_mul, saturating_rounding_multiply_by_pot as multiply_by_pot,
 };
+
+/// A call on small processors: these functions are long chains of products, and flash is short.
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+const fn mul(a: i32, b: i32) -> i32 {
+    saturating_rounding_doubling_high_mul(a, b)
+}
+
 
 /// One, as near as Q0.31 comes to it.
 const Q0_ONE: i32 = i32::MAX;
