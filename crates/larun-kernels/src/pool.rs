@@ -9,6 +9,7 @@ use crate::lanes::{Block, for_each_block, lanes, lanes_mut};
 use crate::operand::{Operand, clamp, operands, image_window, output_stage_of, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, OutputStage};
+use crate::types::FLOAT32;
 use crate::window::{ImageWindow, Taps};
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
@@ -86,7 +87,7 @@ fn prepare(
     element_type.write(plan);
     window(options, input)?.write(plan);
     match element_type {
-        ElementType::Float32 => clamp(options.activation)?.write(plan),
+        ElementType::Float32 if FLOAT32 => clamp(options.activation)?.write(plan),
         _ => {
             // TFLM's tolerance.
             output.has_affine(input.affine()?, 1e-6)?;

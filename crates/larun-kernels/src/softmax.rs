@@ -10,7 +10,7 @@ use larun_quant::fixed_point::{
 use crate::integer::QUANTIZED_OR_FLOAT32;
 use crate::operand::{Operand, operands, wrong_op};
 use crate::plan::Record;
-use crate::types::INT16;
+use crate::types::{FLOAT32, INT16};
 use crate::window::piece_pairs;
 use crate::{
     InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
@@ -34,7 +34,7 @@ impl Kernel for op::Softmax {
         match element_type {
             ElementType::Int8 => {
                 let wide = output.one_of(&[ElementType::Int8, ElementType::Int16])?;
-                let wide = wide == ElementType::Int16;
+                let wide = wide == ElementType::Int16 && INT16;
                 if wide {
                     // TFLM's tolerance.
                     output.has_affine(Affine::new(1.0 / 65536.0, -32768), 1e-3 / 65536.0)?;
@@ -56,10 +56,12 @@ impl Kernel for op::Softmax {
                 let softmax = SoftmaxInput16::new(options.beta, input.affine()?.scale);
                 softmax.multiplier.write(plan);
             }
-            _ => {
+            _ if FLOAT32 => {
                 output.has_type(ElementType::Float32)?;
                 options.beta.write(plan);
             }
+            // Of types that are left out, which are refused before.
+            _ => {}
         }
         Ok(())
     }

@@ -11,6 +11,8 @@ use larun_ops::ElementType;
 pub(crate) const INT4: bool = cfg!(feature = "int4");
 /// INT16, the audio front end's type as well.
 pub(crate) const INT16: bool = cfg!(feature = "int16");
+/// INT32 in operators of two inputs.
+pub(crate) const INT32: bool = cfg!(feature = "int32");
 /// Real numbers.
 pub(crate) const FLOAT32: bool = cfg!(feature = "float32");
 /// Layers with integer weights that are not INT8 throughout.

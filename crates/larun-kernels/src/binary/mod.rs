@@ -23,6 +23,7 @@ use larun_quant::Affine;
 use crate::operand::{Operand, operands};
 use crate::plan::Record;
 use crate::requantize::{Clamp, ClampI32};
+use crate::types::INT32;
 use crate::{Element, InvokeError, Io, NodeView, PlanReader, PlanWriter, Reason, Refusal};
 
 /// The types of sums and products.
@@ -50,6 +51,9 @@ impl<'m> Operands<'m> {
             output = Operand::output(node, 0);
         }
         let element_type = a.one_of(supported)?;
+        if element_type == ElementType::Int32 && !INT32 {
+            return Err(a.refuse(Reason::LeftOut { feature: "int32" }));
+        }
         b.has_type(element_type)?;
         Ok(Self {
             a: *a,
@@ -146,14 +150,16 @@ fn run<A: Arithmetic>(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), Invoke
             let quantization = A::Quantization::read(&mut plan)?;
             pairs.combine(io, |a: i16, b| A::quantized(&quantization, a, b))
         }
-        ElementType::Int32 => {
+        ElementType::Int32 if INT32 => {
             let clamp = ClampI32::read(&mut plan)?;
             pairs.combine(io, |a, b| clamp.apply(A::int32(a, b)))
         }
-        _ => {
+        ElementType::Float32 => {
             let clamp = Clamp::read(&mut plan)?;
             pairs.combine(io, |a, b| clamp.apply(A::float32(a, b)))
         }
+        // Of types that are left out: no such node is prepared.
+        _ => Err(InvokeError::Plan),
     }
 }
 
