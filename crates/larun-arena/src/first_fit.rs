@@ -63,12 +63,7 @@ pub(crate) fn first_entries(slice: &mut [u32], count: usize) -> Result<&mut [u32
 }
 
 /// Puts `id` among the first `turn` entries, before the last of them that `goes_behind` is true of. Those move one up.
-pub(crate) fn insert(
-    order: &mut [u32],
-    turn: usize,
-    id: u32,
-    goes_behind: impl Fn(u32) -> bool,
-) {
+pub(crate) fn insert(order: &mut [u32], turn: usize, id: u32, goes_behind: impl Fn(u32) -> bool) {
     let mut at = turn;
     while let Some(before) = at.checked_sub(1)
         && let Some(&other) = order.get(before)

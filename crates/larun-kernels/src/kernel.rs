@@ -2,9 +2,7 @@
 
 use core::convert::Infallible;
 
-use larun_ops::{
-    Op, OpInfo, OpKind, Operator, Options, OptionsSource, Shape, ShapeError, op,
-};
+use larun_ops::{Op, OpInfo, OpKind, Operator, Options, OptionsSource, Shape, ShapeError, op};
 
 use crate::node::ShapeView;
 use crate::operand::of_another;

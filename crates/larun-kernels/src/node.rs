@@ -96,7 +96,11 @@ impl TensorInfo<'_> {
         };
         let bytes = self.constant?.get(..self.byte_len()?)?;
         let mut list = IntList::default();
-        let mut numbers = bytes.as_chunks::<4>().0.iter().map(|word| i32::from_le_bytes(*word));
+        let mut numbers = bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|word| i32::from_le_bytes(*word));
         while let Some(low) = numbers.next() {
             // The upper half of a number that fits is the sign of the lower one.
             if words == 2 && numbers.next() != Some(low >> 31) {

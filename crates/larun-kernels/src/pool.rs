@@ -6,7 +6,7 @@ use crate::arch;
 use crate::divide::RoundedDivision;
 use crate::integer::{QUANTIZED_OR_FLOAT32, Quantized};
 use crate::lanes::{Block, for_each_block, lanes, lanes_mut};
-use crate::operand::{Operand, clamp, operands, image_window, output_stage_of, wrong_op};
+use crate::operand::{Operand, clamp, image_window, operands, output_stage_of, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, OutputStage};
 use crate::types::FLOAT32;

@@ -18,7 +18,8 @@ use crate::source::{Source, Spared};
 use crate::workspace::{NoRoom, Workspace};
 
 /// Whether a model's own memory plan is followed: without a planner there is no other.
-pub(crate) const OFFLINE_PLANS: bool = cfg!(any(feature = "offline-plans", not(feature = "planner")));
+pub(crate) const OFFLINE_PLANS: bool =
+    cfg!(any(feature = "offline-plans", not(feature = "planner")));
 /// How deep subgraphs may run each other, the main one included.
 pub(crate) const MOST_DEPTH: usize = 16;
 /// Whether errors say what was found, and how much memory a model needs for which there is too little.

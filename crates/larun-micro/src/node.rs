@@ -194,7 +194,11 @@ impl Node<'_, '_, '_> {
         for slot in 0..inputs.len() + outputs.len() {
             let (operand, number, site) = match slot.checked_sub(inputs.len()) {
                 None => (info.input(slot), inputs.get(slot), Site::input(slot)),
-                Some(output) => (info.output(output), outputs.get(output), Site::output(output)),
+                Some(output) => (
+                    info.output(output),
+                    outputs.get(output),
+                    Site::output(output),
+                ),
             };
             let is_state = operand.is_some_and(|operand| operand.role == Role::State);
             if is_state && number.is_some_and(|number| self.mentions(number) > 1) {

@@ -2,10 +2,11 @@
 //!
 //! | name | network | for samples of |
 //! |---|---|---|
-//! | `spectral` | LarunNet-Spectral: classes of light curves, 1,494 parameters | `[1024, 1]` |
+//! | `spectral` | LarunNet-Spectral: classes of light curves | `[1024, 1]` |
 //! | `galaxy` | LarunNet-Galaxy: morphology of galaxies | `[64, 64, 3]` |
 //! | `transit` | LarunNet-Transit: transits in folded light curves, global and local view as two channels | `[201, 2]` |
 //! | `star` | LarunNet-Star: types of stars from spectra | `[1024, 1]` |
+//! | `spectral-small` | the same task with a third of the parameters | `[1024, 1]` |
 //! | `spectral-wide` | the same task with seven times the parameters, and the peaks of its features beside their means | `[1024, 1]` |
 //! | `galaxy-wide` | the task of `galaxy` with three times the operations | `[64, 64, 3]` |
 //! | `student` | a plain network to distil a larger one into | `[1024, 1]` |
@@ -23,7 +24,7 @@
 //!
 //! let spectral = networks::find("spectral")?;
 //! let graph = spectral.build(&[1024, 1], 6, 42)?;
-//! assert_eq!(graph.stats()?.macs, 136_800);
+//! assert_eq!(graph.stats()?.macs, 105_312);
 //! assert!(networks::find("spectrum").unwrap_err().to_string().contains("spectral, galaxy"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -103,6 +104,7 @@ pub const NETWORKS: &[Network] = &[
     larun::GALAXY,
     larun::TRANSIT,
     larun::STAR,
+    larun::SPECTRAL_SMALL,
     larun::SPECTRAL_WIDE,
     larun::GALAXY_WIDE,
     larun::STUDENT,

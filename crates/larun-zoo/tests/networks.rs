@@ -6,7 +6,7 @@ use larun_zoo::networks::{self, Head, NETWORKS, Network, NetworkError, Takes};
 use proptest::prelude::*;
 
 fn spectral(seed: u64) -> Graph {
-    networks::find("spectral")
+    networks::find("spectral-small")
         .unwrap()
         .build(&[1024, 1], 6, seed)
         .unwrap()
@@ -203,8 +203,8 @@ fn what_does_not_suit_is_refused() {
     let unknown = networks::find("spectrum").unwrap_err();
     assert_eq!(
         unknown.to_string(),
-        "no network is called \"spectrum\": there are spectral, galaxy, transit, star, spectral-wide, student, ds-cnn, \
-         resnet8, mobilenet-v1, autoencoder"
+        "no network is called \"spectrum\": there are spectral, galaxy, transit, star, spectral-small, spectral-wide, \
+         galaxy-wide, student, galaxy-student, ds-cnn, resnet8, mobilenet-v1, autoencoder"
     );
     let galaxy = networks::find("galaxy").unwrap();
     let message = galaxy.build(&[64], 4, 0).unwrap_err().to_string();
@@ -259,6 +259,7 @@ fn the_networks_of_mlperf_tiny_are_the_benchmarks() {
 fn laruns_networks_keep_their_limits() {
     for (name, classes, kib) in [
         ("spectral", 6, 48),
+        ("spectral-small", 6, 48),
         ("spectral-wide", 6, 48),
         ("galaxy", 4, 95),
         ("transit", 2, 32),

@@ -34,7 +34,8 @@ pub(crate) struct Args {
     #[arg(group = "source", requires = "data")]
     model: Option<PathBuf>,
 
-    /// A network to train: spectral, galaxy, transit, star, spectral-wide, student, ds-cnn, resnet8 or mobilenet-v1
+    /// A network to train: spectral, galaxy, transit, star, spectral-small, spectral-wide, galaxy-wide, student, galaxy-student, ds-cnn,
+    /// resnet8 or mobilenet-v1
     #[arg(long, value_name = "NAME", group = "source")]
     zoo: Option<String>,
 

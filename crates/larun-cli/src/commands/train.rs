@@ -30,7 +30,8 @@ pub(crate) struct TrainArgs {
     #[arg(group = "source", requires = "data")]
     model: Option<PathBuf>,
 
-    /// A network to train from scratch: spectral, galaxy, transit, star, student, ds-cnn, resnet8, mobilenet-v1 or autoencoder
+    /// A network to train from scratch: spectral, galaxy, transit, star, spectral-small, spectral-wide, galaxy-wide, student,
+    /// galaxy-student, ds-cnn, resnet8, mobilenet-v1 or autoencoder
     #[arg(long, value_name = "NAME", group = "source")]
     zoo: Option<String>,
 

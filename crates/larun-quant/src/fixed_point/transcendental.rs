@@ -13,7 +13,6 @@ const fn mul(a: i32, b: i32) -> i32 {
     saturating_rounding_doubling_high_mul(a, b)
 }
 
-
 /// One, as near as Q0.31 comes to it.
 const Q0_ONE: i32 = i32::MAX;
 /// One half in Q0.31.

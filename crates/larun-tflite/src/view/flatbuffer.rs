@@ -224,9 +224,7 @@ impl<'a> Table<'a> {
     /// A number, or `None` where the field is absent.
     pub(crate) fn scalar<T: Scalar>(&self, field: Field) -> Result<Option<T>, ViewError> {
         let bytes = self.slot(field, T::SIZE);
-        bytes
-            .map(T::read)
-            .ok_or_else(|| self.out_of_bounds(field))
+        bytes.map(T::read).ok_or_else(|| self.out_of_bounds(field))
     }
 
     /// A number that is `default` where the field is absent.

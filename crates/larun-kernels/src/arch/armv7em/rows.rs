@@ -203,14 +203,20 @@ mod arithmetic {
 
     #[unsafe(naked)]
     unsafe extern "C" fn multiply_aligned(arguments: &Arguments) {
-        naked_asm!(dsp!(), body!("ldrd r2, r3, [r0], #8\n", "ldrd r6, r7, [r1], #8\n"))
+        naked_asm!(
+            dsp!(),
+            body!("ldrd r2, r3, [r0], #8\n", "ldrd r6, r7, [r1], #8\n")
+        )
     }
 
     #[unsafe(naked)]
     unsafe extern "C" fn multiply_unaligned(arguments: &Arguments) {
-        naked_asm!(dsp!(), body!(
-            "ldr.w r2, [r0], #4\nldr.w r3, [r0], #4\n",
-            "ldr.w r6, [r1], #4\nldr.w r7, [r1], #4\n"
-        ))
+        naked_asm!(
+            dsp!(),
+            body!(
+                "ldr.w r2, [r0], #4\nldr.w r3, [r0], #4\n",
+                "ldr.w r6, [r1], #4\nldr.w r7, [r1], #4\n"
+            )
+        )
     }
 }
