@@ -118,7 +118,7 @@ impl NarrowLayer {
         self.channels.saturating_mul(self.filter_words())
     }
 
-    /// Words of scratch memory that [`run`](Self::run) needs: four windows as lanes, and one as bytes.
+    /// Words of scratch memory that a run needs: four windows as lanes, and one as bytes.
     #[must_use]
     pub const fn scratch_words(&self) -> usize {
         SIDE * self.lanes() + self.window_len().div_ceil(4)

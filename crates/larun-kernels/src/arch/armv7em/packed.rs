@@ -76,7 +76,7 @@ pub(crate) const fn step(channel: &Channel) -> usize {
     (channel[3] as u32 >> 8) as usize
 }
 
-/// A channel of a rectified layer with its step as the upper bits of its shift.
+/// A channel with its step as the upper bits of its shift.
 #[cfg(any(test, feature = "processors"))]
 pub(crate) const fn with_step(
     [bias, multiplier, rounding, shift]: Channel,
