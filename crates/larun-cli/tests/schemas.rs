@@ -10,9 +10,9 @@ use std::process::Command;
 use assert_cmd::cargo::cargo_bin;
 use serde_json::{Value, json};
 
-/// Runs `larun` in a folder and holds what it prints to the schema that it names.
+/// Runs `larun` in a folder and holds what it prints to the schema that it names, whose name is given.
 #[track_caller]
-fn checked(folder: &Path, args: &[&str]) -> (String, Value) {
+fn checked(folder: &Path, args: &[&str]) -> String {
     let output = Command::new(cargo_bin!("larun"))
         .args(args)
         .current_dir(folder)
@@ -24,19 +24,21 @@ fn checked(folder: &Path, args: &[&str]) -> (String, Value) {
         matches!(output.status.code(), Some(0 | 1)),
         "{args:?}: {error}"
     );
-    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let name = printed["schema"].as_str().unwrap().to_owned();
+    held(&output.stdout, &args.join(" "))
+}
+
+/// Holds JSON to the schema that it names.
+#[track_caller]
+fn held(json: &[u8], what: &str) -> String {
+    let value: Value = serde_json::from_slice(json).unwrap();
+    let name = value["schema"].as_str().unwrap().to_owned();
     let file = schemas().join(format!("{}.json", name.replace('/', ".")));
     let text = std::fs::read_to_string(&file)
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let schema: Value = serde_json::from_str(&text).unwrap();
-    let wrong = schema::violations(&schema, &printed);
-    assert!(
-        wrong.is_empty(),
-        "{args:?} against {name}:\n{}",
-        wrong.join("\n")
-    );
-    (name, printed)
+    let wrong = schema::violations(&schema, &value);
+    assert!(wrong.is_empty(), "{what}, {name}:\n{}", wrong.join("\n"));
+    name
 }
 
 fn schemas() -> PathBuf {
@@ -83,8 +85,10 @@ fn every_command_prints_what_its_schema_says() {
     let mut seen = BTreeSet::new();
     for command in COMMANDS.iter().chain(&MORE) {
         let args: Vec<&str> = command.split(' ').collect();
-        seen.insert(checked(folder.path(), &args).0);
+        seen.insert(checked(folder.path(), &args));
     }
+    let report = std::fs::read(folder.path().join("out/report.json")).unwrap();
+    held(&report, "report.json");
     let files = std::fs::read_dir(schemas()).unwrap();
     let described: BTreeSet<String> = files
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

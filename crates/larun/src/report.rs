@@ -88,9 +88,12 @@ pub struct OptimizeReport {
 }
 
 impl OptimizeReport {
+    /// The schema of the report as JSON, with its version.
+    pub const SCHEMA: &'static str = "larun.optimize/1";
+
     /// The report as indented JSON with a newline at the end.
     pub fn to_json(&self) -> String {
-        let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
+        let mut json = versioned_json(Self::SCHEMA, self).unwrap_or_default();
         json.push('\n');
         json
     }
@@ -106,6 +109,23 @@ impl OptimizeReport {
         done.filter_map(|(name, training)| Some((name, training.as_ref()?)))
             .collect()
     }
+}
+
+/// A structure as indented JSON that names its schema and the schema's version, such as `larun.plan/1`.
+///
+/// The schema is a file in docs/schemas, `larun.plan.1.json`. What is written may gain fields under the same version; a field that
+/// goes, or means something else, is another version.
+///
+/// # Errors
+/// When the value is no structure, or cannot be written as JSON.
+pub fn versioned_json<T: Serialize>(schema: &'static str, value: &T) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Versioned<'v, T> {
+        schema: &'static str,
+        #[serde(flatten)]
+        value: &'v T,
+    }
+    serde_json::to_string_pretty(&Versioned { schema, value })
 }
 
 /// How a model was pruned.

@@ -19,6 +19,7 @@ mod sizes;
 mod train;
 
 use clap::Subcommand;
+use larun::report::versioned_json;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -66,18 +67,8 @@ impl Command {
     }
 }
 
-/// Prints a result, a structure, as JSON that names its schema and the schema's version, such as `larun.plan/1`.
-///
-/// The schema is a file in docs/schemas, `larun.plan.1.json`. What is printed may gain fields under the same version; a field
-/// that goes, or means something else, is another version.
+/// Prints a result, a structure, as JSON that names its schema and the schema's version: a file in docs/schemas.
 fn print_json<T: Serialize>(schema: &'static str, value: &T) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct Versioned<'v, T> {
-        schema: &'static str,
-        #[serde(flatten)]
-        value: &'v T,
-    }
-    let text = serde_json::to_string_pretty(&Versioned { schema, value })?;
-    anstream::println!("{text}");
+    anstream::println!("{}", versioned_json(schema, value)?);
     Ok(())
 }

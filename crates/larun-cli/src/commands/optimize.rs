@@ -142,7 +142,7 @@ impl Args {
         match optimize(&request, &mut reporter)? {
             Outcome::Finished(report) => {
                 match json {
-                    true => print_json("larun.optimize/1", &report)?,
+                    true => print_json(OptimizeReport::SCHEMA, &report)?,
                     false => print(&request, &report),
                 }
                 exit(&report)
