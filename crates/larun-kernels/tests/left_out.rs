@@ -9,21 +9,42 @@ use support::{Node, Tensor};
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod support;
 
-/// The types that can be left out, and whether they are linked.
-const TYPES: [(ElementType, &str, bool); 3] = [
-    (ElementType::Float32, "float32", cfg!(feature = "float32")),
-    (ElementType::Int16, "int16", cfg!(feature = "int16")),
-    (ElementType::Int4, "int4", cfg!(feature = "int4")),
+/// The types that can be left out, whether they are linked, and an operator that is asked for them.
+const TYPES: [(ElementType, &str, bool, OpKind); 4] = [
+    (
+        ElementType::Float32,
+        "float32",
+        cfg!(feature = "float32"),
+        OpKind::Abs,
+    ),
+    (
+        ElementType::Int32,
+        "int32",
+        cfg!(feature = "int32"),
+        OpKind::Add,
+    ),
+    (
+        ElementType::Int16,
+        "int16",
+        cfg!(feature = "int16"),
+        OpKind::Abs,
+    ),
+    (
+        ElementType::Int4,
+        "int4",
+        cfg!(feature = "int4"),
+        OpKind::Abs,
+    ),
 ];
 
 #[test]
 fn what_is_left_out_is_refused_by_name() {
     assert!(!ALL.is_empty());
-    for (element_type, feature, is_linked) in TYPES {
+    for (element_type, feature, is_linked, kind) in TYPES {
         let tensor = || Tensor::new(element_type, &[4], vec![0; 16]).quantized(&[1.0], &[0]);
         let node = Node {
-            op: OpKind::Abs.with_default_options(),
-            inputs: vec![Some(tensor())],
+            op: kind.with_default_options(),
+            inputs: vec![Some(tensor()); kind.info().inputs.len()],
             outputs: vec![tensor()],
         };
         let refused = node.prepare().map(|_| ()).map_err(|why| why.to_string());
