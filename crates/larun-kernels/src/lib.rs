@@ -60,6 +60,7 @@ mod refusal;
 mod requantize;
 mod resize;
 mod resource;
+mod rows;
 mod select;
 mod sigmoid;
 mod sign;
@@ -110,6 +111,11 @@ pub use quantize::{Requantization, dequantize_i8, quantize_i8, quantize_i16, req
 pub use reason::{Reason, ReasonKind};
 pub use reduction::Reduction;
 pub use refusal::{Refusal, Site};
+#[cfg(feature = "processors")]
+pub use rows::RowForm;
+#[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
+pub use rows::PackedRows;
+pub use rows::{RowNode, RowStep};
 pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
 pub use sigmoid::{logistic_f32, logistic_i8};
 pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16, softmax_i16};

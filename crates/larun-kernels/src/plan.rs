@@ -246,6 +246,12 @@ impl<'m> PlanReader<'m> {
         linked(self.rounding)
     }
 
+    /// The words that were not read.
+    #[cfg(feature = "processors")]
+    pub(crate) const fn rest(&self) -> &'m [u32] {
+        self.words
+    }
+
     /// Borrows the next `len` words.
     ///
     /// # Errors

@@ -1,5 +1,8 @@
 //! Sliding windows over images: which taps of a filter meet the input at each output position.
 
+#[cfg(any(test, feature = "processors"))]
+mod bands;
+
 use larun_ops::{Padding, Window};
 
 use crate::plan::Record;

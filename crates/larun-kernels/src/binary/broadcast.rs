@@ -27,6 +27,14 @@ impl Broadcast {
         self.axes.points().unwrap_or(0)
     }
 
+    /// The elements of operands of one shape, `None` where one is stretched.
+    #[cfg(feature = "processors")]
+    pub(crate) fn of_one_shape(&self) -> Option<usize> {
+        let elements = self.elements();
+        let whole = |index| self.axes.operand_len(index) == elements;
+        (whole(0) && whole(1)).then_some(elements)
+    }
+
     /// Checks the lengths of both operands and the output.
     pub(super) fn check<A, B, T>(&self, a: &[A], b: &[B], output: &[T]) -> Result<(), InvokeError> {
         check_len(Memory::input(0), a.len(), self.axes.operand_len(0))?;

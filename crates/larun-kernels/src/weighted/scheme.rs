@@ -38,6 +38,18 @@ impl Scheme {
         }
     }
 
+    /// Whether some rows of the output can be computed without the others: not where the whole input is quantised first.
+    #[cfg(feature = "processors")]
+    pub(crate) const fn takes_rows(&self) -> bool {
+        !matches!(
+            self,
+            Self::Mixed(Mixed {
+                values: Values::Float32,
+                ..
+            })
+        )
+    }
+
     /// Whether sums become outputs in fixed point.
     pub(crate) fn is_fixed_point(&self) -> bool {
         match self {
