@@ -33,7 +33,7 @@ pub struct ArduinoSketch {
 pub fn arduino(name: &str, model: &[u8]) -> Result<ArduinoSketch, CodegenError> {
     let bytes = model;
     let model = Model::new(bytes)?;
-    let compiled = model.compile(larun_kernels::Processor::Armv7em)?;
+    let compiled = model.compile(larun_kernels::Processor::Armv7em, crate::Rows::default())?;
     let ours = arena_for(model.bytes(), ALL);
     let ours = ours.map_err(|error| CodegenError::Model(error.to_string()))?;
     let arena = tflm_arena(ours.len());

@@ -8,11 +8,7 @@ use larun_micro::host::{AlignedBytes, Prepared, PreparedSubgraph, PreparedTensor
 use larun_ops::{ElementType, OpKind};
 
 use crate::CodegenError;
-
-/// Placements that the search for a plan may try: some tenths of a second.
-const PLAN_STEPS: u64 = 1_000_000;
-/// Alignment of values in the activations, in bytes.
-const ALIGNMENT: u32 = 16;
+use crate::stretch::{self, ALIGNMENT, PLAN_STEPS, Placed, Rows};
 
 /// The bytes of a model, aligned, and what is written in them.
 pub(crate) struct Model {
@@ -27,6 +23,8 @@ pub(crate) struct Compiled<'m> {
     pub(crate) outputs: Vec<Port>,
     /// The processor that is to run it.
     pub(crate) processor: Processor,
+    /// Nodes that are run some rows at a time, in their order.
+    pub(crate) stretches: Vec<Placed>,
     graph: &'m Graph,
 }
 
@@ -68,8 +66,12 @@ impl Model {
         nodes.map(larun_graph::Node::op_name)
     }
 
-    /// Prepares every node for a processor.
-    pub(crate) fn compile(&self, processor: Processor) -> Result<Compiled<'_>, CodegenError> {
+    /// Prepares every node for a processor, and plans the activations.
+    pub(crate) fn compile(
+        &self,
+        processor: Processor,
+        rows: Rows,
+    ) -> Result<Compiled<'_>, CodegenError> {
         let options = Options {
             processor,
             ..Options::default()
@@ -84,13 +86,16 @@ impl Model {
             let port = |&tensor| Some(Port::new(tensor, described.get(tensor)?));
             tensors.iter().filter_map(port).collect()
         };
-        Ok(Compiled {
+        let mut compiled = Compiled {
             inputs: ports(&main.inputs),
             outputs: ports(&main.outputs),
             prepared,
             processor,
+            stretches: Vec::new(),
             graph: &self.graph,
-        })
+        };
+        stretch::apply(&mut compiled, rows);
+        Ok(compiled)
     }
 }
 

@@ -8,6 +8,7 @@ mod compiled;
 mod config;
 mod identifier;
 mod rust;
+mod stretch;
 mod text;
 
 pub use arduino::{ArduinoSketch, arduino};
@@ -17,6 +18,7 @@ pub use config::Config;
 pub use identifier::c_identifier;
 pub use larun_kernels::Processor;
 pub use rust::{RustOptions, rust, rust_file_name};
+pub use stretch::{Rows, Stream};
 
 /// Why no source code was written.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,12 @@ pub enum CodegenError {
         path: std::path::PathBuf,
         /// What is wrong.
         source: std::io::Error,
+    },
+    /// The steps of nodes that run row by row do not fit their plans: a fault of this crate.
+    #[error("operator {node} cannot be run row by row as planned")]
+    Rows {
+        /// The first of the nodes.
+        node: usize,
     },
     /// There is no folder to write to.
     #[error("OUT_DIR is not set: run this from build.rs, or name a folder with `out_dir`")]

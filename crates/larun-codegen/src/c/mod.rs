@@ -15,7 +15,7 @@ use minijinja::{Value, context};
 use crate::compiled::{Compiled, Model, Port, place};
 use crate::rust::node::is_nothing;
 use crate::text::{comment, render};
-use crate::{CodegenError, c_identifier};
+use crate::{Rows, CodegenError, c_identifier};
 
 pub use kernel::has_c_kernel;
 
@@ -46,7 +46,7 @@ pub struct CSource {
 /// there is no C kernel.
 pub fn c_source(name: &str, model: &[u8]) -> Result<CSource, CodegenError> {
     let model = Model::new(model)?;
-    let compiled = model.compile(Processor::Portable)?;
+    let compiled = model.compile(Processor::Portable, Rows::default())?;
     if compiled.subgraphs().count() > 1 || !compiled.prepared.resources.is_empty() {
         return Err(CodegenError::Model(
             "models with control flow or resource variables have no C form; the Rust source runs them".to_owned(),

@@ -4,13 +4,14 @@ mod items;
 mod literal;
 pub(crate) mod node;
 mod packed;
+mod rows;
 
 use larun_kernels::Processor;
 use minijinja::{Value, context};
 
 use crate::compiled::{Compiled, Model, Port, place};
 use crate::text::{comment, render};
-use crate::{CodegenError, c_identifier};
+use crate::{CodegenError, Rows, c_identifier};
 use items::Items;
 use larun_micro::host::PreparedTensor;
 use larun_ops::ElementType;
@@ -25,6 +26,8 @@ pub struct RustOptions {
     pub processor: Processor,
     /// The path of the crate `larun-kernels`, for a program that has it under another name.
     pub kernels: String,
+    /// What may be computed some rows at a time, so that the activations take less. Nothing by default.
+    pub rows: Rows,
 }
 
 impl Default for RustOptions {
@@ -32,6 +35,7 @@ impl Default for RustOptions {
         Self {
             processor: Processor::Portable,
             kernels: "larun_kernels".to_owned(),
+            rows: Rows::default(),
         }
     }
 }
@@ -48,7 +52,7 @@ impl Default for RustOptions {
 /// [`CodegenError`], when the model cannot be read or the interpreter would not run it.
 pub fn rust(name: &str, model: &[u8], options: &RustOptions) -> Result<String, CodegenError> {
     let model = Model::new(model)?;
-    let compiled = model.compile(options.processor)?;
+    let compiled = model.compile(options.processor, options.rows)?;
     let fallible = compiled.depends_on_values();
     let mut items = Items::default();
     let functions = node::functions(&compiled, fallible, &mut items)?;

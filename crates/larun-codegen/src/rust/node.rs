@@ -7,9 +7,10 @@ use larun_micro::host::{PreparedNode, PreparedSubgraph, PreparedTensor};
 use larun_ops::InPlace;
 
 use super::items::Items;
-use super::packed;
+use super::{packed, rows};
 use crate::CodegenError;
 use crate::compiled::{Compiled, place};
+use crate::stretch::Nodes;
 
 /// How many subgraphs IF, WHILE and CALL_ONCE may run in one inference, as in the interpreter.
 const MOST_CALLS: u32 = larun_micro::Options::DEFAULT.max_calls;
@@ -54,8 +55,23 @@ fn function(
         "#[allow(unused_variables, reason = \"not every model has all of them\")]\n\
          fn subgraph_{number}(activations: &mut [u8], state: &mut [u8]{calls}) -> Result<(), k::InvokeError> {{\n"
     );
+    // Those of the main subgraph alone are planned anew.
+    let stretches = match number {
+        0 => &compiled.stretches[..],
+        _ => &[],
+    };
+    let nodes = (!stretches.is_empty()).then(|| Nodes::of(compiled, subgraph));
     for (index, node) in subgraph.nodes.iter().enumerate() {
         if is_nothing(node, subgraph) {
+            continue;
+        }
+        let mut own = stretches.iter();
+        let own = own.find(|placed| placed.stretch.nodes.contains(&index));
+        if let (Some(placed), Some(nodes)) = (own, &nodes) {
+            if placed.stretch.nodes.start == index {
+                let ran = rows::stretch(placed, nodes, subgraph, compiled, items);
+                text.push_str(&ran.ok_or(CodegenError::Rows { node: index })?);
+            }
             continue;
         }
         let id = format!("{number}_{index}");
@@ -168,7 +184,7 @@ fn push_node(
 }
 
 /// An operand's place as an expression.
-fn location(tensor: Option<usize>, subgraph: &PreparedSubgraph<'_>, items: &mut Items) -> String {
+pub(super) fn location(tensor: Option<usize>, subgraph: &PreparedSubgraph<'_>, items: &mut Items) -> String {
     match tensor.and_then(|tensor| place(subgraph, tensor)) {
         None => "Location::Absent".to_owned(),
         Some(PreparedTensor::Activations { offset, len }) => {

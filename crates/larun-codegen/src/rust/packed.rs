@@ -77,14 +77,14 @@ fn activations(tensor: Option<&usize>, subgraph: &PreparedSubgraph<'_>) -> Optio
     }
 }
 
-fn constant<'m>(tensor: Option<&usize>, subgraph: &PreparedSubgraph<'m>) -> Option<&'m [u8]> {
+pub(super) fn constant<'m>(tensor: Option<&usize>, subgraph: &PreparedSubgraph<'m>) -> Option<&'m [u8]> {
     match place(subgraph, *tensor?)? {
         PreparedTensor::Constant(bytes) => Some(bytes),
         _ => None,
     }
 }
 
-fn int32s(bytes: &[u8]) -> Vec<i32> {
+pub(super) fn int32s(bytes: &[u8]) -> Vec<i32> {
     let words = bytes.as_chunks::<4>().0.iter();
     words.map(|&word| i32::from_le_bytes(word)).collect()
 }
@@ -95,7 +95,7 @@ const fn overlap([a, a_end]: [usize; 2], [b, b_end]: [usize; 2]) -> bool {
 
 impl Items {
     /// The name of the static that holds the words.
-    fn words(&mut self, values: &[u32]) -> String {
+    pub(super) fn words(&mut self, values: &[u32]) -> String {
         let name = format!("WORDS_{}", self.count());
         self.push(format!(
             "static {name}: [u32; {}] = {};",
