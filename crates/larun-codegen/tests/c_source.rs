@@ -66,7 +66,7 @@ fn outputs_are_the_interpreters() {
     command.arg(&program).arg("main.c");
     command.args(compiled.iter().map(|sample| format!("{}.c", sample.name)));
     succeed(command.current_dir(path));
-    check(&program, path, &compiled);
+    check(&program, path, &compiled.iter().collect::<Vec<_>>());
 }
 
 /// A program that runs a model by its name on the bytes of a file.

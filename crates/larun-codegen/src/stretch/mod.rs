@@ -18,7 +18,7 @@ use crate::compiled::Compiled;
 pub(crate) use memory::ALIGNMENT;
 use memory::{Use, pieces, problem};
 pub(crate) use nodes::Nodes;
-pub(crate) use schedule::{Part, Place, Schedule, Step};
+pub(crate) use schedule::{Part, Place, Schedule};
 
 /// Placements that the search for a plan may try: some tenths of a second.
 pub(crate) const PLAN_STEPS: u64 = 1_000_000;

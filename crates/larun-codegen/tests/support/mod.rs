@@ -1,6 +1,8 @@
 //! Models with inputs and the bytes that the interpreter makes of them.
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -156,7 +158,7 @@ pub(crate) fn succeed(command: &mut Command) -> Vec<u8> {
 }
 
 /// Runs the compiled program on every sample and holds its bytes against the interpreter's.
-pub(crate) fn check(program: &Path, folder: &Path, samples: &[Sample]) {
+pub(crate) fn check(program: &Path, folder: &Path, samples: &[&Sample]) {
     for sample in samples {
         let inputs = folder.join("inputs.bin");
         fs::write(&inputs, &sample.input_bytes).unwrap();
