@@ -76,11 +76,11 @@ pub(crate) fn pieces(prepared: &Prepared<'_>, nodes: &Nodes, stretches: &[Stretc
             pieces.push(piece(Use::Scratch(number), scratch as usize));
         }
         adjust(&mut buffers, nodes, stretch, of_tensor);
-        if let Some((alias, distance)) = stretch.alias
+        if let Some((alias, behind)) = stretch.alias
             && let Some(output) = nodes.get(stretch.nodes.end - 1)
             && let (Some(from), Some(to)) = (of_tensor(alias), of_tensor(output.output.tensor))
         {
-            take_over(&mut groups, &buffers, (first, last), from, to, distance);
+            take_over(&mut groups, &buffers, (first, last), from, to, behind);
         }
     }
     for (number, group) in groups.iter().enumerate() {
@@ -125,14 +125,14 @@ fn adjust(
     }
 }
 
-/// Puts buffer `to` into the memory of `from`, so many bytes before it.
+/// Puts buffer `to` into the memory of `from`, so many bytes behind its start.
 fn take_over(
     groups: &mut Vec<Group>,
     buffers: &[Option<Buffer>],
     (first, last): (u32, u32),
     from: usize,
     to: usize,
-    distance: usize,
+    behind: i64,
 ) {
     let has = |group: &Group| group.members.iter().any(|&(member, _)| member == from);
     let number = groups.iter().position(has).unwrap_or_else(|| {
@@ -147,14 +147,14 @@ fn take_over(
     };
     let at = group.members.iter().find(|&&(member, _)| member == from);
     let at = at.map_or(0, |&(_, at)| at);
-    let start = at - distance as i64;
+    let start = at + behind;
     let end = |buffer: usize, at: i64| {
         let size = buffers.get(buffer).copied().flatten();
         at + size.map_or(0, |buffer| i64::from(buffer.size))
     };
     group.members.push((to, start));
     let end = end(from, at).max(end(to, start));
-    group.stretches.push((first, last, start, end));
+    group.stretches.push((first, last, start.min(at), end));
 }
 
 /// Adds a group: each member while it is alone, and what both ends of a stretch take while that runs.
@@ -164,7 +164,8 @@ fn push_group(
     number: usize,
     group: &Group,
 ) {
-    let lowest = group.members.iter().map(|&(_, at)| at).min().unwrap_or(0);
+    let lowest = group.members.iter().map(|&(_, at)| at).min();
+    let lowest = lowest.unwrap_or(0);
     let offset = |at: i64| u32::try_from(at - lowest).unwrap_or(u32::MAX);
     for &(first, last, start, end) in &group.stretches {
         pieces.push(Piece {
@@ -211,6 +212,27 @@ pub(crate) fn profile(pieces: &[Piece], nodes: usize) -> Vec<u64> {
         steps.take(count).for_each(|alive| *alive += bytes);
     }
     alive
+}
+
+/// The bytes from the start of the longest group to its end, and how much farther than their largest piece groups reach.
+pub(crate) fn extents(pieces: &[Piece]) -> [u64; 2] {
+    let mut groups: Vec<[u64; 2]> = Vec::new();
+    for piece in pieces {
+        let Some((group, at)) = piece.group else {
+            continue;
+        };
+        if groups.len() <= group {
+            groups.resize(group + 1, [0; 2]);
+        }
+        if let Some([end, largest]) = groups.get_mut(group) {
+            let size = u64::from(piece.buffer.size);
+            *end = (*end).max(u64::from(at) + size);
+            *largest = (*largest).max(size);
+        }
+    }
+    let longest = groups.iter().map(|&[end, _]| end).max();
+    let beyond = groups.iter().map(|&[end, largest]| end - largest).sum();
+    [longest.unwrap_or(0), beyond]
 }
 
 /// The buffers, with those of groups at their places: each group as low as it fits on those before it, the largest first.

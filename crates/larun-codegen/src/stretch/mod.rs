@@ -18,7 +18,7 @@ use crate::compiled::Compiled;
 pub(crate) use memory::ALIGNMENT;
 use memory::{Use, pieces, problem};
 pub(crate) use nodes::Nodes;
-pub(crate) use schedule::{Part, Place, Schedule};
+pub(crate) use schedule::{Order, Part, Place, Schedule};
 
 /// Placements that the search for a plan may try: some tenths of a second.
 pub(crate) const PLAN_STEPS: u64 = 1_000_000;
@@ -53,20 +53,49 @@ pub(crate) struct Stretch {
     /// Rows of the last output that are computed at a time.
     pub(crate) band: usize,
     pub(crate) schedule: Schedule,
-    /// The value whose memory the output takes, and how many bytes before it that begins.
-    pub(crate) alias: Option<(usize, usize)>,
+    pub(crate) order: Order,
+    /// The value whose memory the output takes, and how many bytes behind its start the output begins.
+    pub(crate) alias: Option<(usize, i64)>,
 }
 
 impl Stretch {
-    fn new(all: &Nodes, nodes: Range<usize>, band: usize, alias: Option<usize>) -> Option<Self> {
+    fn new(
+        all: &Nodes,
+        nodes: Range<usize>,
+        band: usize,
+        order: Order,
+        alias: Option<usize>,
+    ) -> Option<Self> {
         let rows: Option<Vec<_>> = nodes.clone().map(|node| all.get(node)).collect();
-        let schedule = Schedule::new(&rows?, band)?;
-        let distance = |tensor| schedule.distance(tensor).next_multiple_of(ALIGNMENT as usize);
+        let rows = rows?;
+        let schedule = Schedule::new(&rows, band, order)?;
+        let place = |tensor: usize| {
+            let mut distances = schedule.distances.iter();
+            let &(_, distance) = distances.find(|&&(other, _)| other == tensor)?;
+            let mut reads = rows.iter().flat_map(|node| &node.reads);
+            let input = reads.find(|read| read.tensor == tensor)?.bytes;
+            let output = rows.last()?.output.bytes;
+            let aligned = |bytes: usize| bytes.next_multiple_of(ALIGNMENT as usize) as i64;
+            Some(match order {
+                Order::FirstFirst => -aligned(distance),
+                // Rounded up as well, where the output is shorter.
+                Order::LastFirst => {
+                    aligned((input + distance).saturating_sub(output))
+                        - (output.saturating_sub(input + distance) / ALIGNMENT as usize
+                            * ALIGNMENT as usize) as i64
+                }
+            })
+        };
+        let alias = match alias {
+            Some(tensor) => Some((tensor, place(tensor)?)),
+            None => None,
+        };
         Some(Self {
-            alias: alias.map(|tensor| (tensor, distance(tensor))),
             nodes,
             band,
             schedule,
+            order,
+            alias,
         })
     }
 
@@ -100,9 +129,10 @@ fn plan(
     prepared: &Prepared<'_>,
     nodes: &Nodes,
     stretches: &[Stretch],
+    steps: u64,
 ) -> Option<larun_arena::Plan> {
     let planner = Exact {
-        budget: Budget::steps(PLAN_STEPS),
+        budget: Budget::steps(steps),
         ..Exact::default()
     };
     let problem = problem(&pieces(prepared, nodes, stretches));

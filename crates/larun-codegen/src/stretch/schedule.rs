@@ -42,14 +42,26 @@ pub(crate) struct Schedule {
     pub(crate) steps: Vec<Step>,
     /// Bytes of the line behind each node but the last.
     pub(crate) lines: Vec<usize>,
+    /// How far beyond each value from which rows are read the output must reach to lie in its memory, at the end from which
+    /// the rows are computed.
+    pub(crate) distances: Vec<(usize, usize)>,
+}
+
+/// The order in which rows are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// From the first row on: an output in the memory of an input begins before it.
+    FirstFirst,
+    /// From the last row on: it ends behind it.
+    LastFirst,
 }
 
 impl Schedule {
     /// Computes `band` rows of the last node's output at a time, and of the others what these come from.
     ///
     /// `None` where nodes do not agree on their rows, or for too many steps.
-    pub(crate) fn new(nodes: &[&RowNode], band: usize) -> Option<Self> {
-        let chain = Chain::new(nodes)?;
+    pub(crate) fn new(nodes: &[&RowNode], band: usize, order: Order) -> Option<Self> {
+        let chain = Chain::new(nodes, order)?;
         let lines = chain.walk(band, |_| {})?;
         let mut writer = Writer {
             chain: &chain,
@@ -59,23 +71,34 @@ impl Schedule {
         };
         chain.walk(band, |turn| writer.turn(turn))?;
         let capacity = lines.iter().zip(nodes);
-        Some(Self {
+        let mut schedule = Self {
             steps: writer.steps,
             lines: capacity
                 .take(nodes.len().saturating_sub(1))
                 .map(|(rows, node)| rows * node.output.row())
                 .collect(),
-        })
+            distances: Vec::new(),
+        };
+        let outside = schedule.steps.iter().flat_map(|step| &step.reads);
+        let mut outside: Vec<usize> = outside.filter_map(|part| part.outside()).collect();
+        outside.sort_unstable();
+        outside.dedup();
+        let distances = outside.into_iter().map(|tensor| (tensor, schedule.distance(tensor)));
+        schedule.distances = distances.collect();
+        if order == Order::LastFirst {
+            schedule.mirror(nodes);
+        }
+        Some(schedule)
     }
 
-    /// How far before the start of a value the output must begin, for it to lie in the value's memory: no row is written
-    /// over before it is read for the last time.
-    pub(crate) fn distance(&self, tensor: usize) -> usize {
+    /// How far beyond the end of a value from which rows are read the output must reach, for it to lie in the value's memory:
+    /// no row is written over before it is read for the last time. The end is where the rows are that are read first.
+    fn distance(&self, tensor: usize) -> usize {
         let mut lowest = None;
         let mut distance = 0;
         for step in self.steps.iter().rev() {
             let reads = step.reads.iter();
-            let starts = reads.filter(|part| part.place == Place::Outside(tensor));
+            let starts = reads.filter(|part| part.outside() == Some(tensor));
             let first = starts.map(|part| part.bytes.start).min();
             lowest = lowest.into_iter().chain(first).min();
             if let (Place::Output, Some(lowest)) = (step.write.place, lowest) {
@@ -84,11 +107,53 @@ impl Schedule {
         }
         distance
     }
+
+    /// Turns steps on rows that are counted from the last one into steps on rows as they lie in memory.
+    fn mirror(&mut self, nodes: &[&RowNode]) {
+        let value = |tensor: usize| {
+            let mut reads = nodes.iter().flat_map(|node| &node.reads);
+            reads.find(|read| read.tensor == tensor)
+        };
+        let output = nodes.last().map_or(0, |node| node.output.bytes);
+        let lines = &self.lines;
+        let mirror = |part: &mut Part| {
+            let bytes = match part.place {
+                Place::Line(node) => lines.get(node).copied().unwrap_or(0),
+                Place::Outside(tensor) => value(tensor).map_or(0, |value| value.bytes),
+                Place::Output => output,
+            };
+            part.bytes = mirrored(&part.bytes, bytes);
+        };
+        for step in &mut self.steps {
+            step.reads.iter_mut().for_each(mirror);
+            mirror(&mut step.write);
+            if let (Some(rows), Some(node)) = (&mut step.rows, nodes.get(step.node)) {
+                *rows = mirrored(rows, node.output.rows);
+            }
+        }
+    }
+}
+
+impl Part {
+    /// The value that is there before the stretch.
+    const fn outside(&self) -> Option<usize> {
+        match self.place {
+            Place::Outside(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+}
+
+/// A range of `count` things, counted from the other end.
+const fn mirrored(range: &Range<usize>, count: usize) -> Range<usize> {
+    count - range.end..count - range.start
 }
 
 /// Nodes, and which of them reads which.
 struct Chain<'n> {
     nodes: &'n [&'n RowNode],
+    /// Whether rows are counted from the first or the last.
+    order: Order,
     /// The nodes that read the output of each.
     readers: Vec<Vec<usize>>,
 }
@@ -104,7 +169,7 @@ struct Turn {
 }
 
 impl<'n> Chain<'n> {
-    fn new(nodes: &'n [&'n RowNode]) -> Option<Self> {
+    fn new(nodes: &'n [&'n RowNode], order: Order) -> Option<Self> {
         let mut readers = vec![Vec::new(); nodes.len()];
         for (position, node) in nodes.iter().enumerate() {
             for read in &node.reads {
@@ -116,7 +181,22 @@ impl<'n> Chain<'n> {
                 }
             }
         }
-        Some(Self { nodes, readers })
+        Some(Self {
+            nodes,
+            order,
+            readers,
+        })
+    }
+
+    /// The rows of a node's inputs that rows of its output come from.
+    fn seen(&self, node: &RowNode, rows: &Range<usize>) -> Range<usize> {
+        match self.order {
+            Order::FirstFirst => node.form.seen(rows),
+            Order::LastFirst => {
+                let seen = node.form.seen(&mirrored(rows, node.form.rows()));
+                mirrored(&seen, node.form.input_rows())
+            }
+        }
     }
 
     /// The position of the node that writes a tensor.
@@ -174,7 +254,7 @@ impl<'n> Chain<'n> {
             let ends = readers.filter_map(|&reader| {
                 let end = *needed.get(reader)?;
                 let last = end.checked_sub(1)?;
-                Some(self.nodes.get(reader)?.form.seen(&(last..end)).end)
+                Some(self.seen(self.nodes.get(reader)?, &(last..end)).end)
             });
             let end = ends.max();
             if let (Some(end), Some(slot)) = (end, needed.get_mut(position)) {
@@ -196,8 +276,7 @@ impl<'n> Chain<'n> {
                 if next >= *all.get(reader)? {
                     return None;
                 }
-                let form = &self.nodes.get(reader)?.form;
-                Some(form.seen(&(next..next + 1)).start)
+                Some(self.seen(self.nodes.get(reader)?, &(next..next + 1)).start)
             });
             let start = starts.min();
             if let (Some(start), Some(slot)) = (start, kept.get_mut(position)) {
@@ -236,7 +315,7 @@ impl Writer<'_, '_> {
             },
             bytes: (turn.rows.start - base) * row..(turn.rows.end - base) * row,
         };
-        let seen = node.form.seen(&turn.rows);
+        let seen = self.chain.seen(node, &turn.rows);
         let reads = node.reads.iter().map(|value| {
             let (place, base) = match self.chain.writer(value.tensor) {
                 Some(writer) => (

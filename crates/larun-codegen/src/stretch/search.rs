@@ -1,18 +1,20 @@
-//! Which stretches need the least memory: whatever holds up the peak is looked at, one node after the other.
+//! Which stretches need the least memory: nodes are divided into stretches and nodes that run alone, by dynamic programming.
 
 use core::ops::Range;
 
 use larun_arena::Plan;
 use larun_micro::host::{Owner, Prepared};
 
-use super::memory::{pieces, profile};
+use super::memory::{extents, pieces, profile};
 use super::nodes::Nodes;
-use super::{Rows, Stream, Stretch, plan};
+use super::{Order, PLAN_STEPS, Rows, Stream, Stretch, plan};
 
 /// The longest stretch.
 const MOST_NODES: usize = 16;
 /// Rows at a time that are tried.
-const BANDS: [usize; 6] = [1, 2, 4, 8, 16, 32];
+const BANDS: [usize; 5] = [2, 4, 8, 16, 32];
+/// Placements that the search for a plan with other numbers of rows may try.
+const FEWER_PLAN_STEPS: u64 = PLAN_STEPS / 20;
 
 /// The stretches with which the activations take fewer than `before` bytes, in the order of their nodes, and their plan.
 pub(super) fn search(
@@ -26,35 +28,34 @@ pub(super) fn search(
         Stream::ToFit(bytes) => bytes,
         _ => 0,
     };
-    let mut found = None;
-    let mut peak = before;
-    let in_place = Kinds {
-        in_place: wish.in_place,
-        stream: false,
-    };
-    let streamed = Kinds {
-        stream: true,
-        ..in_place
-    };
-    // What is done in place costs nothing; layers are streamed where that does not do.
-    for (kinds, goal) in [(in_place, 0), (streamed, goal)] {
-        let wanted = match kinds.stream {
-            true => wish.stream != Stream::Never && peak > goal,
-            false => kinds.in_place,
-        };
-        if !wanted {
+    let mut found: Option<(Vec<Stretch>, Plan)> = None;
+    // What is done in place costs little; layers are streamed where that does not do.
+    for [in_place, stream] in [[true, false], [true, true], [false, true]] {
+        let peak = found.as_ref().map_or(before, |(_, plan)| plan.peak as usize);
+        let streams = wish.stream != Stream::Never && peak > goal;
+        if in_place && !wish.in_place || stream && !streams {
             continue;
         }
-        let stretches = search.lower(kinds, goal);
-        let Some(planned) = plan(prepared, nodes, &stretches) else {
-            continue;
+        let kinds = Kinds { in_place, stream };
+        let limits = match stream {
+            true if goal > 0 => vec![goal as u64, 0],
+            _ => vec![0],
         };
-        if (planned.peak as usize) < peak {
-            peak = planned.peak as usize;
-            found = Some(search.widen(stretches, planned));
+        for limit in limits {
+            let stretches = search.divide(kinds, limit);
+            if let Some((stretches, planned)) = search.planned(stretches)
+                && (planned.peak as usize) < peak
+            {
+                let fits = planned.peak as usize <= goal;
+                found = Some((stretches, planned));
+                if fits {
+                    break;
+                }
+            }
         }
     }
-    found
+    let (stretches, planned) = found?;
+    Some(search.widen(stretches, planned))
 }
 
 /// The stretches that are looked for.
@@ -64,8 +65,13 @@ struct Kinds {
     stream: bool,
 }
 
-/// How good stretches are: the most bytes that are alive, at how many nodes so many are, and how many nodes run by rows.
-type Cost = (u64, usize, usize);
+/// Nodes that run together, or one that runs alone.
+struct Segment {
+    end: usize,
+    /// The most bytes that are alive meanwhile.
+    most: u64,
+    stretch: Option<Stretch>,
+}
 
 struct Search<'s> {
     prepared: &'s Prepared<'s>,
@@ -73,41 +79,131 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    /// Lowers the most bytes that are alive until none of the nodes that hold it up can do with less, or it fits `goal`.
-    fn lower(&self, kinds: Kinds, goal: usize) -> Vec<Stretch> {
-        let mut stretches = Vec::new();
-        loop {
-            let alive = profile(&self.pieces(&stretches), self.nodes.count());
-            let cost = self.cost(&stretches);
-            if cost.0 <= goal as u64 {
-                break;
-            }
-            let at_peak = alive.iter().enumerate().filter(|&(_, &bytes)| bytes == cost.0);
-            let best = at_peak
-                .flat_map(|(node, _)| self.around(node, kinds))
-                .map(|stretch| with(&stretches, stretch))
-                .min_by_key(|stretches| self.cost(stretches));
-            match best {
-                Some(better) if self.cost(&better) < cost => stretches = better,
-                _ => break,
+    /// The stretches with which the fewest bytes are alive at once, or no more than `limit`; of those, as few nodes as can be.
+    ///
+    /// What is alive while a segment runs does not depend on how the other nodes are divided.
+    fn divide(&self, kinds: Kinds, limit: u64) -> Vec<Stretch> {
+        let segments = self.segments(kinds);
+        let count = self.nodes.count();
+        let mut least = vec![u64::MAX; count + 1];
+        least[0] = 0;
+        for (start, segments) in segments.iter().enumerate() {
+            for segment in segments {
+                let most = least[start].max(segment.most);
+                least[segment.end] = least[segment.end].min(most);
             }
         }
-        self.thin(stretches, goal as u64)
+        let limit = least[count].max(limit);
+        // How many nodes run by rows, and the sum of what is alive: which segment ends at each node.
+        let mut best: Vec<Option<((usize, u64), usize, &Segment)>> = Vec::new();
+        best.resize_with(count + 1, || None);
+        for (start, segments) in segments.iter().enumerate() {
+            let before = match (start, &best[start]) {
+                (0, _) => (0, 0),
+                (_, Some((cost, ..))) => *cost,
+                (_, None) => continue,
+            };
+            for segment in segments.iter().filter(|segment| segment.most <= limit) {
+                let by_rows = segment.stretch.as_ref().map_or(0, |it| it.nodes.len());
+                let cost = (before.0 + by_rows, before.1 + segment.most);
+                if best[segment.end].as_ref().is_none_or(|(old, ..)| cost < *old) {
+                    best[segment.end] = Some((cost, start, segment));
+                }
+            }
+        }
+        let mut stretches = Vec::new();
+        let mut end = count;
+        while let Some((_, start, segment)) = &best[end] {
+            stretches.extend(segment.stretch.clone());
+            end = *start;
+        }
+        stretches.reverse();
+        self.turned(stretches)
     }
 
-    /// Leaves out the stretches that do not help.
-    fn thin(&self, mut stretches: Vec<Stretch>, goal: u64) -> Vec<Stretch> {
-        let mut at = 0;
-        while at < stretches.len() {
-            let mut fewer = stretches.clone();
-            fewer.remove(at);
-            if self.cost(&fewer).0 <= self.cost(&stretches).0.max(goal) {
-                stretches = fewer;
-            } else {
-                at += 1;
+    /// The segments that begin at each node.
+    fn segments(&self, kinds: Kinds) -> Vec<Vec<Segment>> {
+        let alone = profile(&self.pieces(&[]), self.nodes.count());
+        let alone = alone.into_iter().enumerate();
+        alone
+            .map(|(start, most)| {
+                let mut segments = vec![Segment {
+                    end: start + 1,
+                    most,
+                    stretch: None,
+                }];
+                let ends = start + 1..=(start + MOST_NODES).min(self.nodes.count());
+                for end in ends.take_while(|end| self.nodes.get(end - 1).is_some()) {
+                    if !self.is_closed(&(start..end)) {
+                        continue;
+                    }
+                    for stretch in self.forms(start..end, kinds) {
+                        let stretch = [stretch];
+                        let alive = profile(&self.pieces(&stretch), self.nodes.count());
+                        let most = alive.get(start..end).and_then(|it| it.iter().max());
+                        segments.push(Segment {
+                            end,
+                            most: most.copied().unwrap_or(u64::MAX),
+                            stretch: stretch.into_iter().next(),
+                        });
+                    }
+                }
+                segments
+            })
+            .collect()
+    }
+
+    /// Turns the order of rows round where values that take each other's memory then reach less far: one after the other, they
+    /// would move on in one direction.
+    fn turned(&self, stretches: Vec<Stretch>) -> Vec<Stretch> {
+        let mut turned: Vec<Stretch> = Vec::new();
+        for stretch in stretches {
+            let reach = |stretch: &Stretch| {
+                let all = with(&turned, stretch.clone());
+                extents(&self.pieces(&all))
+            };
+            let other = self.turn(&stretch);
+            let chosen = match other {
+                Some(other) if reach(&other) < reach(&stretch) => other,
+                _ => stretch,
+            };
+            turned.push(chosen);
+        }
+        turned
+    }
+
+    /// A stretch with the rows in the other order.
+    fn turn(&self, stretch: &Stretch) -> Option<Stretch> {
+        let (alias, _) = stretch.alias?;
+        let order = match stretch.order {
+            Order::FirstFirst => Order::LastFirst,
+            Order::LastFirst => Order::FirstFirst,
+        };
+        let nodes = stretch.nodes.clone();
+        Stretch::new(self.nodes, nodes, stretch.band, order, Some(alias))
+    }
+
+    /// Plans the activations, with rows in the order that suits the plan.
+    fn planned(&self, mut stretches: Vec<Stretch>) -> Option<(Vec<Stretch>, Plan)> {
+        let mut planned = plan(self.prepared, self.nodes, &stretches, PLAN_STEPS)?;
+        let alive = profile(&self.pieces(&stretches), self.nodes.count());
+        let least = alive.into_iter().max().unwrap_or(0);
+        let mut improved = true;
+        while improved && u64::from(planned.peak) > least {
+            improved = false;
+            for at in 0..stretches.len() {
+                let turned = stretches.get(at).and_then(|stretch| self.turn(stretch));
+                let Some(turned) = turned else { continue };
+                let turned = with(&stretches, turned);
+                let plan = plan(self.prepared, self.nodes, &turned, FEWER_PLAN_STEPS);
+                if let Some(plan) = plan
+                    && plan.peak < planned.peak
+                {
+                    (stretches, planned, improved) = (turned, plan, true);
+                }
             }
         }
-        stretches
+        Some((stretches, planned))
     }
 
     /// Computes more rows at a time where that needs no more memory: each step costs some instructions.
@@ -118,12 +214,12 @@ impl Search<'_> {
                     continue;
                 };
                 let alias = old.alias.map(|(tensor, _)| tensor);
-                let wider = Stretch::new(self.nodes, old.nodes.clone(), band, alias);
+                let wider = Stretch::new(self.nodes, old.nodes.clone(), band, old.order, alias);
                 let Some(wider) = wider.filter(|_| band > old.band) else {
                     continue;
                 };
                 let wider = with(&stretches, wider);
-                match plan(self.prepared, self.nodes, &wider) {
+                match plan(self.prepared, self.nodes, &wider, FEWER_PLAN_STEPS) {
                     Some(plan) if plan.peak <= planned.peak => {
                         (stretches, planned) = (wider, plan);
                     }
@@ -136,33 +232,6 @@ impl Search<'_> {
 
     fn pieces(&self, stretches: &[Stretch]) -> Vec<super::memory::Piece> {
         pieces(self.prepared, self.nodes, stretches)
-    }
-
-    fn cost(&self, stretches: &[Stretch]) -> Cost {
-        let alive = profile(&self.pieces(stretches), self.nodes.count());
-        let most = alive.iter().copied().max().unwrap_or(0);
-        let nodes = stretches.iter().map(|stretch| stretch.nodes.len()).sum();
-        let at_peak = alive.iter().filter(|&&bytes| bytes == most).count();
-        (most, at_peak, nodes)
-    }
-
-    /// The stretches that a node can be part of.
-    fn around(&self, node: usize, kinds: Kinds) -> Vec<Stretch> {
-        let mut found = Vec::new();
-        for start in (0..=node).rev().take(MOST_NODES) {
-            if self.nodes.get(start).is_none() {
-                break;
-            }
-            for end in node + 1..=(start + MOST_NODES).min(self.nodes.count()) {
-                if self.nodes.get(end - 1).is_none() {
-                    break;
-                }
-                if self.is_closed(&(start..end)) {
-                    found.extend(self.forms(start..end, kinds));
-                }
-            }
-        }
-        found
     }
 
     /// Whether what nodes compute is read by later ones of them alone, but for what the last one does.
@@ -185,12 +254,14 @@ impl Search<'_> {
         if kinds.in_place {
             for alias in self.inputs_that_end(&nodes) {
                 if kinds.stream || self.is_in_place(&nodes, alias) {
-                    found.extend(Stretch::new(self.nodes, nodes.clone(), 1, Some(alias)));
+                    let range = nodes.clone();
+                    let order = Order::FirstFirst;
+                    found.extend(Stretch::new(self.nodes, range, 1, order, Some(alias)));
                 }
             }
         }
         if kinds.stream && nodes.len() > 1 {
-            found.extend(Stretch::new(self.nodes, nodes, 1, None));
+            found.extend(Stretch::new(self.nodes, nodes, 1, Order::FirstFirst, None));
         }
         found
     }
