@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use larun_kernels::Processor;
 
-use crate::{CodegenError, RustOptions, rust, rust_file_name};
+use crate::{CodegenError, Rows, RustOptions, rust, rust_file_name};
 
 /// Compiles a model to Rust source while a program is built.
 ///
@@ -36,6 +36,7 @@ pub struct Config {
     out_dir: Option<PathBuf>,
     processor: Option<Processor>,
     kernels: Option<String>,
+    rows: Rows,
 }
 
 impl Config {
@@ -48,6 +49,7 @@ impl Config {
             out_dir: None,
             processor: None,
             kernels: None,
+            rows: Rows::default(),
         }
     }
 
@@ -79,6 +81,13 @@ impl Config {
         self
     }
 
+    /// What may be computed some rows at a time, so that the model takes less RAM. Nothing by default.
+    #[must_use]
+    pub fn rows(mut self, rows: Rows) -> Self {
+        self.rows = rows;
+        self
+    }
+
     /// Writes the source, and tells Cargo to do so again when the model changes. Returns the file.
     ///
     /// # Errors
@@ -91,6 +100,7 @@ impl Config {
         let name = self.name.as_deref().unwrap_or(&stem);
         let mut options = RustOptions {
             processor: self.processor.unwrap_or_else(targeted),
+            rows: self.rows,
             ..RustOptions::default()
         };
         if let Some(kernels) = &self.kernels {

@@ -37,6 +37,10 @@ pub(crate) struct Args {
 struct Row {
     model: String,
     compiled: Figures,
+    /// Layers in place of their inputs and of residuals, where that takes less RAM.
+    in_place: Option<Figures>,
+    /// The same, and layers streamed row by row.
+    streamed: Option<Figures>,
     interpreter: Figures,
 }
 
@@ -78,8 +82,17 @@ fn measure(model: &Path) -> Result<Row, Error> {
     let model_bytes = fs::metadata(model)
         .map_err(|source| io(model, source))?
         .len();
+    let whole = compiled(model, None)?;
+    let less = |than: u64, way: &str| {
+        let figures = compiled(model, Some(way))?;
+        Ok::<_, Error>((figures.ram_bytes < than).then_some(figures))
+    };
+    let in_place = less(whole.ram_bytes, "in-place")?;
+    let least = in_place.as_ref().map_or(whole.ram_bytes, |it| it.ram_bytes);
     Ok(Row {
-        compiled: compiled(model)?,
+        streamed: less(least, "streamed")?,
+        in_place,
+        compiled: whole,
         interpreter: Figures {
             instructions: interpreted.instructions,
             flash_bytes: interpreted.code_bytes + model_bytes,
@@ -91,7 +104,9 @@ fn measure(model: &Path) -> Result<Row, Error> {
 }
 
 /// Compiles a model to source, builds it into the program `compiled`, runs that and compares its bytes.
-fn compiled(model: &Path) -> Result<Figures, Error> {
+///
+/// `way` is how rows are run, as the example `compile` takes it.
+fn compiled(model: &Path, way: Option<&str>) -> Result<Figures, Error> {
     let folder = workspace_root().join("target/firmware/source");
     fs::create_dir_all(&folder).map_err(|source| io(&folder, source))?;
     let mut command = cargo();
@@ -108,7 +123,8 @@ fn compiled(model: &Path) -> Result<Figures, Error> {
         .args(program)
         .arg(model)
         .arg(&folder)
-        .arg(CORTEX_M4.target);
+        .arg(CORTEX_M4.target)
+        .args(way);
     succeed(command.current_dir(workspace_root()), "larun-codegen")?;
 
     let bytes = reference(model, None)?.input_bytes;
@@ -159,6 +175,12 @@ fn table(rows: &[Row]) -> String {
             );
         };
         line(&row.model, "generated Rust", &row.compiled);
+        let ways = [("in place", &row.in_place), ("streamed", &row.streamed)];
+        for (way, figures) in ways {
+            if let Some(figures) = figures {
+                line("", &format!("generated Rust, {way}"), figures);
+            }
+        }
         line("", "interpreter", &row.interpreter);
         if let Some(&Peer {
             optimised,
