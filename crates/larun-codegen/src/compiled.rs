@@ -8,7 +8,7 @@ use larun_micro::host::{AlignedBytes, Prepared, PreparedSubgraph, PreparedTensor
 use larun_ops::{ElementType, OpKind};
 
 use crate::CodegenError;
-use crate::stretch::{self, ALIGNMENT, PLAN_STEPS, Placed, Rows};
+use crate::stretch::{self, ALIGNMENT, PLAN_STEPS, Piece, Placed, Rows};
 
 /// The bytes of a model, aligned, and what is written in them.
 pub(crate) struct Model {
@@ -25,6 +25,8 @@ pub(crate) struct Compiled<'m> {
     pub(crate) processor: Processor,
     /// Nodes that are run some rows at a time, in their order.
     pub(crate) stretches: Vec<Placed>,
+    /// The buffers of the activations with their offsets.
+    pub(crate) pieces: Vec<(Piece, u32)>,
     graph: &'m Graph,
 }
 
@@ -92,6 +94,7 @@ impl Model {
             prepared,
             processor,
             stretches: Vec::new(),
+            pieces: Vec::new(),
             graph: &self.graph,
         };
         stretch::apply(&mut compiled, rows);

@@ -7,6 +7,7 @@ mod c_header;
 mod compiled;
 mod config;
 mod identifier;
+mod plan;
 mod rust;
 mod stretch;
 mod text;
@@ -17,6 +18,7 @@ pub use c_header::{HeaderOptions, c_header};
 pub use config::Config;
 pub use identifier::c_identifier;
 pub use larun_kernels::Processor;
+pub use plan::{MemoryPlan, PlanBuffer, RowStretch, memory_plan};
 pub use rust::{RustOptions, rust, rust_file_name};
 pub use stretch::{Rows, Stream};
 

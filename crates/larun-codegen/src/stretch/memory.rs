@@ -18,8 +18,8 @@ pub(crate) enum Use {
     Line(usize, usize),
     /// The scratch memory of all nodes of a stretch.
     Scratch(usize),
-    /// A value and the one that takes its place, while a stretch runs.
-    Both,
+    /// A value and the one that takes its place, while the stretch with a number runs.
+    Both(usize),
 }
 
 /// A buffer of the problem.
@@ -36,8 +36,17 @@ pub(crate) struct Piece {
 struct Group {
     /// Buffers of the prepared model with their offsets.
     members: Vec<(usize, i64)>,
-    /// First and last node of a stretch, and the bytes that its input and output take.
-    stretches: Vec<(u32, u32, i64, i64)>,
+    /// The stretches.
+    stretches: Vec<Shared>,
+}
+
+/// What the input and the output of a stretch take.
+struct Shared {
+    stretch: usize,
+    /// First and last node.
+    span: (u32, u32),
+    start: i64,
+    end: i64,
 }
 
 /// The buffers of a model with these stretches, which come in the order of their nodes.
@@ -80,7 +89,8 @@ pub(crate) fn pieces(prepared: &Prepared<'_>, nodes: &Nodes, stretches: &[Stretc
             && let Some(output) = nodes.get(stretch.nodes.end - 1)
             && let (Some(from), Some(to)) = (of_tensor(alias), of_tensor(output.output.tensor))
         {
-            take_over(&mut groups, &buffers, (first, last), from, to, behind);
+            let span = (first, last);
+            take_over(&mut groups, &buffers, (number, span), [from, to], behind);
         }
     }
     for (number, group) in groups.iter().enumerate() {
@@ -129,9 +139,8 @@ fn adjust(
 fn take_over(
     groups: &mut Vec<Group>,
     buffers: &[Option<Buffer>],
-    (first, last): (u32, u32),
-    from: usize,
-    to: usize,
+    (stretch, span): (usize, (u32, u32)),
+    [from, to]: [usize; 2],
     behind: i64,
 ) {
     let has = |group: &Group| group.members.iter().any(|&(member, _)| member == from);
@@ -154,7 +163,12 @@ fn take_over(
     };
     group.members.push((to, start));
     let end = end(from, at).max(end(to, start));
-    group.stretches.push((first, last, start.min(at), end));
+    group.stretches.push(Shared {
+        stretch,
+        span,
+        start: start.min(at),
+        end,
+    });
 }
 
 /// Adds a group: each member while it is alone, and what both ends of a stretch take while that runs.
@@ -167,11 +181,13 @@ fn push_group(
     let lowest = group.members.iter().map(|&(_, at)| at).min();
     let lowest = lowest.unwrap_or(0);
     let offset = |at: i64| u32::try_from(at - lowest).unwrap_or(u32::MAX);
-    for &(first, last, start, end) in &group.stretches {
+    for shared in &group.stretches {
+        let (first, last) = shared.span;
+        let start = offset(shared.start);
         pieces.push(Piece {
-            what: Use::Both,
-            buffer: Buffer::new(offset(end) - offset(start), first, last),
-            group: Some((number, offset(start))),
+            what: Use::Both(shared.stretch),
+            buffer: Buffer::new(offset(shared.end) - start, first, last),
+            group: Some((number, start)),
         });
     }
     for &(member, at) in &group.members {
@@ -179,8 +195,8 @@ fn push_group(
             continue;
         };
         let (mut first, mut last) = (i64::from(buffer.first), i64::from(buffer.last));
-        for &(from, to, ..) in &group.stretches {
-            let (from, to) = (i64::from(from), i64::from(to));
+        for shared in &group.stretches {
+            let (from, to) = (i64::from(shared.span.0), i64::from(shared.span.1));
             if first == from {
                 first = to + 1;
             }

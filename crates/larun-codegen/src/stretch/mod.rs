@@ -8,6 +8,8 @@ mod memory;
 mod nodes;
 mod schedule;
 mod search;
+#[cfg(test)]
+mod tests;
 
 use core::ops::Range;
 
@@ -16,7 +18,8 @@ use larun_micro::host::Prepared;
 
 use crate::compiled::Compiled;
 pub(crate) use memory::ALIGNMENT;
-use memory::{Use, pieces, problem};
+pub(crate) use memory::{Piece, Use};
+use memory::{pieces, problem};
 pub(crate) use nodes::Nodes;
 pub(crate) use schedule::{Order, Part, Place, Schedule};
 
@@ -118,10 +121,27 @@ pub(crate) struct Placed {
 pub(crate) fn apply(compiled: &mut Compiled<'_>, wish: Rows) {
     let Some(main) = compiled.main() else { return };
     let nodes = Nodes::of(compiled, main);
-    let stretches = search::search(&compiled.prepared, &nodes, wish, compiled.activation_bytes());
-    if let Some((stretches, plan)) = stretches {
-        compiled.stretches = place(&mut compiled.prepared, &nodes, stretches, &plan);
+    let found = search::search(&compiled.prepared, &nodes, wish, compiled.activation_bytes());
+    match found {
+        Some((stretches, plan)) => {
+            let pieces = pieces(&compiled.prepared, &nodes, &stretches);
+            compiled.stretches = place(&mut compiled.prepared, stretches, &pieces, &plan);
+            compiled.pieces = pieces.into_iter().zip(plan.offsets).collect();
+        }
+        None => {
+            let offsets = compiled.prepared.buffers.iter().map(|planned| planned.offset);
+            let pieces = pieces(&compiled.prepared, &nodes, &[]);
+            compiled.pieces = pieces.into_iter().zip(offsets).collect();
+        }
     }
+}
+
+/// The most bytes that are alive at once.
+pub(crate) fn most_alive(pieces: &[(Piece, u32)]) -> u64 {
+    let pieces: Vec<Piece> = pieces.iter().map(|&(piece, _)| piece).collect();
+    let steps = pieces.iter().map(|piece| piece.buffer.last as usize + 1);
+    let alive = memory::profile(&pieces, steps.max().unwrap_or(0));
+    alive.into_iter().max().unwrap_or(0)
 }
 
 /// Searches for the smallest plan with some stretches: the offset of each piece, and the bytes that all take.
@@ -141,11 +161,10 @@ fn plan(
 
 fn place(
     prepared: &mut Prepared<'_>,
-    nodes: &Nodes,
     stretches: Vec<Stretch>,
+    pieces: &[Piece],
     plan: &larun_arena::Plan,
 ) -> Vec<Placed> {
-    let pieces = pieces(prepared, nodes, &stretches);
     let mut offsets = vec![0; prepared.buffers.len()];
     let placed = stretches.into_iter().map(|stretch| Placed {
         lines: vec![0; stretch.schedule.lines.len()],
@@ -162,7 +181,7 @@ fn place(
                 }
             }
             Use::Scratch(stretch) => put(&mut scratch, stretch, offset),
-            Use::Both => {}
+            Use::Both(_) => {}
         }
     }
     for (at, planned) in prepared.buffers.iter().enumerate() {
