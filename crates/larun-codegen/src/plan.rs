@@ -72,7 +72,10 @@ pub struct RowStretch {
 pub fn memory_plan(model: &[u8], options: &RustOptions) -> Result<MemoryPlan, CodegenError> {
     let model = Model::new(model)?;
     let compiled = model.compile(options.processor, options.rows)?;
-    let buffers = compiled.pieces.iter().filter(|(piece, _)| piece.buffer.size > 0);
+    let buffers = compiled
+        .pieces
+        .iter()
+        .filter(|(piece, _)| piece.buffer.size > 0);
     let buffers = buffers.map(|(piece, offset)| PlanBuffer {
         name: name(&compiled, piece.what),
         size: piece.buffer.size,
@@ -104,7 +107,9 @@ fn by_rows(compiled: &Compiled<'_>) -> Vec<RowStretch> {
                 .collect(),
             rows: stretch.band,
             from_the_end: stretch.order == Order::LastFirst,
-            in_place_of: stretch.alias.map(|(tensor, _)| tensor_name(compiled, tensor)),
+            in_place_of: stretch
+                .alias
+                .map(|(tensor, _)| tensor_name(compiled, tensor)),
         })
         .collect()
 }
@@ -137,7 +142,10 @@ fn name(compiled: &Compiled<'_>, what: Use) -> String {
         }
         Use::Both(number) => {
             let nodes = stretch(number).map_or(0..1, |stretch| stretch.nodes.clone());
-            format!("{} in the memory of what it is computed from", output(nodes.end - 1))
+            format!(
+                "{} in the memory of what it is computed from",
+                output(nodes.end - 1)
+            )
         }
     }
 }

@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use larun_codegen::{CodegenError, RustOptions, Rows, Stream, rust};
+use larun_codegen::{CodegenError, Rows, RustOptions, Stream, rust};
 use support::{Sample, program, root, samples};
 
 fn source(sample: &Sample, rows: Rows) -> String {

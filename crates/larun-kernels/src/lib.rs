@@ -111,12 +111,12 @@ pub use quantize::{Requantization, dequantize_i8, quantize_i8, quantize_i16, req
 pub use reason::{Reason, ReasonKind};
 pub use reduction::Reduction;
 pub use refusal::{Refusal, Site};
-#[cfg(feature = "processors")]
-pub use rows::RowForm;
+pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
 #[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
 pub use rows::PackedRows;
+#[cfg(feature = "processors")]
+pub use rows::RowForm;
 pub use rows::{RowNode, RowStep};
-pub use requantize::{Clamp, Multipliers, OutputStage, WeightedQuantization};
 pub use sigmoid::{logistic_f32, logistic_i8};
 pub use softmax::{softmax_f32, softmax_i8, softmax_i8_i16, softmax_i16};
 pub use svdf::{

@@ -3,9 +3,9 @@
 //! A stretch of nodes is run step by step. Each step computes rows of one node from rows of its inputs, or moves rows that
 //! are still needed to the front of the memory that they pass through. Where everything lies is worked out on a host.
 
-use crate::{InvokeError, Io, Locate, Location, PlanReader};
 #[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
 use crate::PackedLayer;
+use crate::{InvokeError, Io, Locate, Location, PlanReader};
 
 /// A step of a stretch of nodes. Places are start and end in the activations, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,10 @@ impl RowStep {
         let [[start, end], _] = self.reads;
         let [to, _] = self.write;
         let (start, end, to) = (start as usize, end as usize, to as usize);
-        let fits = |len: usize| to.checked_add(len).is_some_and(|end| end <= activations.len());
+        let fits = |len: usize| {
+            to.checked_add(len)
+                .is_some_and(|end| end <= activations.len())
+        };
         if end <= activations.len() && end.checked_sub(start).is_some_and(fits) {
             activations.copy_within(start..end, to);
         }
@@ -115,7 +118,11 @@ impl PackedRows {
     pub fn run(&self, step: &RowStep, activations: &mut [u8]) {
         let place = |[start, end]: [u32; 2]| start as usize..end as usize;
         let [scratch_start, scratch_end] = self.scratch;
-        let ranges = [place(step.reads[0]), place(step.write), scratch_start..scratch_end];
+        let ranges = [
+            place(step.reads[0]),
+            place(step.write),
+            scratch_start..scratch_end,
+        ];
         let layer = self.layers.get(usize::from(step.plan));
         if let (Some(layer), Ok([input, output, scratch])) =
             (layer, activations.get_disjoint_mut(ranges))

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-pub use larun_codegen::{ArduinoSketch, CSource, Processor, RustOptions, rust_file_name};
+pub use larun_codegen::{
+    ArduinoSketch, CSource, Processor, Rows, RustOptions, Stream, rust_file_name,
+};
 
 use crate::{Error, Model};
 

@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use larun::export::{Processor, RustOptions};
 use larun::{Model, export, files};
 use serde::Serialize;
 
 use super::print_json;
+use super::rows::RowsArgs;
 use crate::failure::Failure;
 
 /// Write a model as source code
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   larun export model.tflite --format rust --target thumbv7em-none-eabihf -o src
+  larun export model.tflite --format rust --in-place --stream 32768 -o src
   larun export model.tflite --format c -o firmware
   larun export model.tflite --format arduino --name keywords -o sketchbook
   larun export model.tflite --format c-header --name spectral_model -o firmware")]
@@ -29,10 +30,13 @@ pub(crate) struct Args {
     #[arg(long)]
     name: Option<String>,
 
-    /// The target that Rust source is for, a triple such as thumbv7em-none-eabihf; what it is made for runs there only.
-    /// Without, the source runs wherever there are no kernels for the processor, on hosts as well
-    #[arg(long, value_name = "TRIPLE")]
-    target: Option<String>,
+    /// Let layers of Rust source write into the memory of their inputs, row by row, and layers up to an addition into that of
+    /// the residual
+    #[arg(long)]
+    in_place: bool,
+
+    #[command(flatten)]
+    rows: RowsArgs,
 
     /// The folder to write to; made if missing
     #[arg(short, long, value_name = "DIR")]
@@ -76,6 +80,10 @@ struct Written {
 
 impl Args {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        if !matches!(self.format, Format::Rust) && (self.in_place || self.rows.streams()) {
+            let only = "layers run in place or row by row in Rust source alone";
+            return Err(Failure::Error(only.to_owned()));
+        }
         let model = Model::open(&self.model)?;
         let stem = self
             .model
@@ -120,10 +128,7 @@ impl Args {
                 vec![(file, export::c_header(model, name)?)]
             }
             Format::Rust => {
-                let mut options = RustOptions::default();
-                if let Some(target) = &self.target {
-                    options.processor = Processor::of_target(target, "");
-                }
+                let options = self.rows.options(self.in_place);
                 let file = export::rust_file_name(name).into();
                 vec![(file, export::rust(model, name, &options)?)]
             }

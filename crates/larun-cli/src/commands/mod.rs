@@ -13,6 +13,7 @@ mod optimize;
 mod plan;
 mod prune;
 mod quantize;
+mod rows;
 mod run;
 mod search;
 mod sizes;

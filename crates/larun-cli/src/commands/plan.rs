@@ -4,10 +4,13 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use larun::plan::{PlacedBuffer, PlanReport, PlanRequest, PlannerKind, plan_csv, plan_model, svg};
+use larun::plan::{
+    PlacedBuffer, PlanReport, PlanRequest, PlannerKind, plan_csv, plan_generated, plan_model, svg,
+};
 use larun::{Model, files};
 
 use super::print_json;
+use super::rows::RowsArgs;
 use crate::failure::Failure;
 use crate::render::{bytes, group, pairs, table};
 
@@ -17,6 +20,7 @@ use crate::render::{bytes, group, pairs, table};
   larun plan model.tflite
   larun plan --planner optimal model.tflite -o planned.tflite --svg plan.svg
   larun plan --planner optimal --in-place --reorder --json model.tflite
+  larun plan --generated --in-place --stream model.tflite
   larun plan --csv buffers.csv --capacity 1048576 --planner optimal -o placed.csv")]
 pub(crate) struct Args {
     /// The .tflite file
@@ -36,9 +40,16 @@ pub(crate) struct Args {
     planner: PlannerName,
 
     /// Let element-wise operators write over an operand that nothing reads after them. TensorFlow Lite Micro follows
-    /// such a plan; LARUN's interpreter refuses it
+    /// such a plan; LARUN's interpreter refuses it. With --generated: as `larun export --format rust --in-place`
     #[arg(long, conflicts_with = "csv")]
     in_place: bool,
+
+    /// Show the plan of generated Rust, with the layers that run row by row
+    #[arg(long, conflicts_with_all = ["csv", "planner", "reorder"])]
+    generated: bool,
+
+    #[command(flatten)]
+    rows: RowsArgs,
 
     /// Put operators into the order that needs the least memory
     #[arg(long, conflicts_with = "csv")]
@@ -96,7 +107,20 @@ impl Args {
             time_limit: Duration::from_secs(self.time_limit.into()),
         };
         let wants_model = self.output.as_deref().is_some_and(is_model);
+        if self.rows.is_given() && !self.generated {
+            let only = "--target and --stream are of generated Rust: give --generated as well";
+            return Err(Failure::Error(only.to_owned()));
+        }
         let (report, planned) = match (&self.model, &self.csv) {
+            (Some(_), None) if self.generated && wants_model => {
+                let only =
+                    "the plan of generated Rust does not travel in a model: it is written as .csv";
+                return Err(Failure::Error(only.to_owned()));
+            }
+            (Some(model), None) if self.generated => {
+                let options = self.rows.options(self.in_place);
+                (plan_generated(&Model::open(model)?, &options)?, None)
+            }
             (_, Some(_)) if wants_model => {
                 return Err(Failure::Error(
                     "a plan of bare buffers is written as .csv".to_owned(),
@@ -157,6 +181,19 @@ fn print(report: &PlanReport) {
     ];
     if report.in_place > 0 {
         lines.push(("in place", format!("{} results", report.in_place)));
+    }
+    for stretch in &report.by_rows {
+        let operators = match stretch.first == stretch.last {
+            true => format!("operator {}", stretch.first),
+            false => format!("operators {} to {}", stretch.first, stretch.last),
+        };
+        let place = stretch.in_place_of.as_deref();
+        let place = place.map_or(String::new(), |it| format!(", in the memory of {it}"));
+        let rows = stretch.rows;
+        lines.push((
+            "row by row",
+            format!("{operators}, {rows} at a time{place}"),
+        ));
     }
     if let Some(before) = report.live_bytes_before_reordering {
         let all = match report.order_is_optimal {

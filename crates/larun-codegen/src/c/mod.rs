@@ -15,7 +15,7 @@ use minijinja::{Value, context};
 use crate::compiled::{Compiled, Model, Port, place};
 use crate::rust::node::is_nothing;
 use crate::text::{comment, render};
-use crate::{Rows, CodegenError, c_identifier};
+use crate::{CodegenError, Rows, c_identifier};
 
 pub use kernel::has_c_kernel;
 

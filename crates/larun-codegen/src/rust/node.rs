@@ -184,7 +184,11 @@ fn push_node(
 }
 
 /// An operand's place as an expression.
-pub(super) fn location(tensor: Option<usize>, subgraph: &PreparedSubgraph<'_>, items: &mut Items) -> String {
+pub(super) fn location(
+    tensor: Option<usize>,
+    subgraph: &PreparedSubgraph<'_>,
+    items: &mut Items,
+) -> String {
     match tensor.and_then(|tensor| place(subgraph, tensor)) {
         None => "Location::Absent".to_owned(),
         Some(PreparedTensor::Activations { offset, len }) => {

@@ -77,7 +77,10 @@ fn activations(tensor: Option<&usize>, subgraph: &PreparedSubgraph<'_>) -> Optio
     }
 }
 
-pub(super) fn constant<'m>(tensor: Option<&usize>, subgraph: &PreparedSubgraph<'m>) -> Option<&'m [u8]> {
+pub(super) fn constant<'m>(
+    tensor: Option<&usize>,
+    subgraph: &PreparedSubgraph<'m>,
+) -> Option<&'m [u8]> {
     match place(subgraph, *tensor?)? {
         PreparedTensor::Constant(bytes) => Some(bytes),
         _ => None,

@@ -30,7 +30,14 @@ pub(super) fn stretch(
         let id = format!("0_{index}");
         let call = match packed(&id, node, &own, subgraph, compiled, items) {
             Some(call) => call,
-            None => whole(&id, node, &own, nodes.get(index)?.reads.len(), subgraph, items),
+            None => whole(
+                &id,
+                node,
+                &own,
+                nodes.get(index)?.reads.len(),
+                subgraph,
+                items,
+            ),
         };
         // Writing to a `String` cannot fail.
         let _ = writeln!(arms, "            {position} => {call},");
@@ -84,7 +91,10 @@ fn whole(
             false => location(tensor, subgraph, items),
         })
         .collect();
-    let plans: Vec<_> = plans.iter().map(|plan| format!("&{}", words(plan))).collect();
+    let plans: Vec<_> = plans
+        .iter()
+        .map(|plan| format!("&{}", words(plan)))
+        .collect();
     let (offset, len) = node.scratch.unwrap_or((0, 0));
     items.push(format!(
         "static ROWS_{id}: k::RowNode = k::RowNode {{\n    plans: &[{}],\n    inputs: &[{}],\n    scratch: Location::Arena {{ offset: {offset}, len: {len} }},\n}};",

@@ -105,7 +105,10 @@ impl Stretch {
     /// First and last node.
     fn span(&self) -> (u32, u32) {
         let number = |node: usize| u32::try_from(node).unwrap_or(u32::MAX);
-        (number(self.nodes.start), number(self.nodes.end.saturating_sub(1)))
+        (
+            number(self.nodes.start),
+            number(self.nodes.end.saturating_sub(1)),
+        )
     }
 }
 
@@ -121,7 +124,12 @@ pub(crate) struct Placed {
 pub(crate) fn apply(compiled: &mut Compiled<'_>, wish: Rows) {
     let Some(main) = compiled.main() else { return };
     let nodes = Nodes::of(compiled, main);
-    let found = search::search(&compiled.prepared, &nodes, wish, compiled.activation_bytes());
+    let found = search::search(
+        &compiled.prepared,
+        &nodes,
+        wish,
+        compiled.activation_bytes(),
+    );
     match found {
         Some((stretches, plan)) => {
             let pieces = pieces(&compiled.prepared, &nodes, &stretches);
@@ -129,7 +137,11 @@ pub(crate) fn apply(compiled: &mut Compiled<'_>, wish: Rows) {
             compiled.pieces = pieces.into_iter().zip(plan.offsets).collect();
         }
         None => {
-            let offsets = compiled.prepared.buffers.iter().map(|planned| planned.offset);
+            let offsets = compiled
+                .prepared
+                .buffers
+                .iter()
+                .map(|planned| planned.offset);
             let pieces = pieces(&compiled.prepared, &nodes, &[]);
             compiled.pieces = pieces.into_iter().zip(offsets).collect();
         }

@@ -83,7 +83,9 @@ impl Schedule {
         let mut outside: Vec<usize> = outside.filter_map(|part| part.outside()).collect();
         outside.sort_unstable();
         outside.dedup();
-        let distances = outside.into_iter().map(|tensor| (tensor, schedule.distance(tensor)));
+        let distances = outside
+            .into_iter()
+            .map(|tensor| (tensor, schedule.distance(tensor)));
         schedule.distances = distances.collect();
         if order == Order::LastFirst {
             schedule.mirror(nodes);

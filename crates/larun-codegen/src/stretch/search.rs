@@ -31,7 +31,9 @@ pub(super) fn search(
     let mut found: Option<(Vec<Stretch>, Plan)> = None;
     // What is done in place costs little; layers are streamed where that does not do.
     for [in_place, stream] in [[true, false], [true, true], [false, true]] {
-        let peak = found.as_ref().map_or(before, |(_, plan)| plan.peak as usize);
+        let peak = found
+            .as_ref()
+            .map_or(before, |(_, plan)| plan.peak as usize);
         let streams = wish.stream != Stream::Never && peak > goal;
         if in_place && !wish.in_place || stream && !streams {
             continue;
@@ -106,7 +108,10 @@ impl Search<'_> {
             for segment in segments.iter().filter(|segment| segment.most <= limit) {
                 let by_rows = segment.stretch.as_ref().map_or(0, |it| it.nodes.len());
                 let cost = (before.0 + by_rows, before.1 + segment.most);
-                if best[segment.end].as_ref().is_none_or(|(old, ..)| cost < *old) {
+                if best[segment.end]
+                    .as_ref()
+                    .is_none_or(|(old, ..)| cost < *old)
+                {
                     best[segment.end] = Some((cost, start, segment));
                 }
             }

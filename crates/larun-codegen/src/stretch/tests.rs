@@ -47,7 +47,11 @@ fn models() -> Vec<PathBuf> {
         paths.filter(|path| path.is_dir()).collect()
     };
     for family in folders(&corpus.join("models")) {
-        files.extend(folders(&family).iter().map(|model| model.join("model.tflite")));
+        files.extend(
+            folders(&family)
+                .iter()
+                .map(|model| model.join("model.tflite")),
+        );
     }
     files
 }
@@ -81,7 +85,11 @@ fn offset(compiled: &Compiled<'_>, tensor: usize) -> usize {
 /// Goes through the steps: what a node reads are the rows that its window sees, and the whole output is there at the end.
 fn go_through(compiled: &Compiled<'_>, nodes: &Nodes, placed: &Placed) {
     let stretch = &placed.stretch;
-    let row_nodes: Vec<_> = stretch.nodes.clone().map(|node| nodes.get(node).unwrap()).collect();
+    let row_nodes: Vec<_> = stretch
+        .nodes
+        .clone()
+        .map(|node| nodes.get(node).unwrap())
+        .collect();
     let output = row_nodes.last().unwrap().output;
     let mut memory = Memory {
         bytes: vec![None; compiled.activation_bytes()],
@@ -124,7 +132,12 @@ fn go_through(compiled: &Compiled<'_>, nodes: &Nodes, placed: &Placed) {
         assert_eq!(len, rows.len() * node.output.row());
         memory.write(node.output.tensor, rows.start * node.output.row(), to, len);
     }
-    memory.check(output.tensor, 0, offset(compiled, output.tensor), output.bytes);
+    memory.check(
+        output.tensor,
+        0,
+        offset(compiled, output.tensor),
+        output.bytes,
+    );
 }
 
 #[test]
@@ -143,8 +156,11 @@ fn rows_are_there_when_they_are_read() {
                     go_through(&compiled, &nodes, placed);
                     found += 1;
                 }
-                let buffers: Vec<Buffer> =
-                    compiled.pieces.iter().map(|(piece, _)| piece.buffer).collect();
+                let buffers: Vec<Buffer> = compiled
+                    .pieces
+                    .iter()
+                    .map(|(piece, _)| piece.buffer)
+                    .collect();
                 let offsets: Vec<u32> = compiled.pieces.iter().map(|&(_, at)| at).collect();
                 check(&buffers, &offsets, ALIGNMENT).unwrap();
             }
@@ -155,7 +171,8 @@ fn rows_are_there_when_they_are_read() {
 
 #[test]
 fn layers_are_streamed_where_nothing_else_fits_and_no_further() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/spectral/model.tflite");
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/spectral/model.tflite");
     let model = Model::new(&fs::read(file).unwrap()).unwrap();
     let bytes = |stream| {
         let wish = Rows {
@@ -163,7 +180,10 @@ fn layers_are_streamed_where_nothing_else_fits_and_no_further() {
             stream,
         };
         let compiled = model.compile(Processor::Portable, wish).unwrap();
-        let streamed = compiled.stretches.iter().filter(|it| it.stretch.nodes.len() > 1);
+        let streamed = compiled
+            .stretches
+            .iter()
+            .filter(|it| it.stretch.nodes.len() > 1);
         (compiled.activation_bytes(), streamed.count())
     };
     let (in_place, streamed) = bytes(Stream::Never);

@@ -1,5 +1,6 @@
 //! Memory plans: of a model's activations, or of any list of buffers.
 
+mod generated;
 mod request;
 mod svg;
 
@@ -13,6 +14,7 @@ use larun_micro::kernels;
 use larun_passes::{Reordered, reorder_for_memory};
 use serde::{Deserialize, Serialize};
 
+pub use generated::{RowsReport, plan_generated};
 pub use request::{PlanRequest, PlannerKind};
 pub use svg::{small_svg, svg};
 
@@ -37,6 +39,9 @@ pub struct PlanReport {
     pub arena_bytes: Option<u64>,
     /// Results that are computed in place of an operand.
     pub in_place: usize,
+    /// The operators that generated Rust runs some rows at a time.
+    #[serde(default)]
+    pub by_rows: Vec<RowsReport>,
     /// The most bytes alive at once in the file's order of operators, where they were put into another.
     pub live_bytes_before_reordering: Option<u64>,
     /// Whether all orders were looked at.
