@@ -605,6 +605,34 @@ fn a_plan_travels_in_the_model() {
 }
 
 #[test]
+fn layers_run_row_by_row() {
+    let plan = |flags: &[&str]| {
+        let args = ["plan", "--generated", "--json", model()];
+        json(&succeeds(&[&args, flags].concat()))
+    };
+    let peak = |plan: &Value| plan["peak_bytes"].as_u64().unwrap();
+    let whole = plan(&[]);
+    assert!(whole["by_rows"].as_array().unwrap().is_empty());
+    let streamed = plan(&["--in-place", "--stream"]);
+    assert!(peak(&streamed) < peak(&whole));
+    assert!(!streamed["by_rows"].as_array().unwrap().is_empty());
+    // Nothing is streamed where everything fits.
+    let fits = peak(&whole).to_string();
+    assert_eq!(plan(&["--stream", &fits])["by_rows"], whole["by_rows"]);
+
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["export", model(), "--name", "net", "-o", path(dir.path())];
+    let rust = ["--format", "rust", "--in-place", "--stream"];
+    succeeds(&[&args[..], &rust].concat());
+    let source = std::fs::read_to_string(dir.path().join("net.rs")).unwrap();
+    assert!(source.contains("row by row"));
+    assert!(source.contains(&format!("ACTIVATION_BYTES: usize = {};", peak(&streamed))));
+    let c = ["--format", "c", "--stream"];
+    refuses(&[&args[..], &c].concat(), &["Rust"]);
+    refuses(&["plan", "--stream", "1000", model()], &["--generated"]);
+}
+
+#[test]
 fn export_and_bench() {
     let dir = tempfile::tempdir().unwrap();
     let args = [
