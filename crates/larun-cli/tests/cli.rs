@@ -617,8 +617,8 @@ fn layers_run_row_by_row() {
     assert!(peak(&streamed) < peak(&whole));
     assert!(!streamed["by_rows"].as_array().unwrap().is_empty());
     // Nothing is streamed where everything fits.
-    let fits = peak(&whole).to_string();
-    assert_eq!(plan(&["--stream", &fits])["by_rows"], whole["by_rows"]);
+    let fits = format!("--stream={}", peak(&whole));
+    assert_eq!(plan(&[&fits])["by_rows"], whole["by_rows"]);
 
     let dir = tempfile::tempdir().unwrap();
     let args = ["export", model(), "--name", "net", "-o", path(dir.path())];
@@ -629,7 +629,7 @@ fn layers_run_row_by_row() {
     assert!(source.contains(&format!("ACTIVATION_BYTES: usize = {};", peak(&streamed))));
     let c = ["--format", "c", "--stream"];
     refuses(&[&args[..], &c].concat(), &["Rust"]);
-    refuses(&["plan", "--stream", "1000", model()], &["--generated"]);
+    refuses(&["plan", "--stream=1000", model()], &["--generated"]);
 }
 
 #[test]

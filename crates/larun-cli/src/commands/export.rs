@@ -14,7 +14,7 @@ use crate::failure::Failure;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   larun export model.tflite --format rust --target thumbv7em-none-eabihf -o src
-  larun export model.tflite --format rust --in-place --stream 32768 -o src
+  larun export model.tflite --format rust --in-place --stream=32768 -o src
   larun export model.tflite --format c -o firmware
   larun export model.tflite --format arduino --name keywords -o sketchbook
   larun export model.tflite --format c-header --name spectral_model -o firmware")]

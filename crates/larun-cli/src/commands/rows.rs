@@ -2,7 +2,7 @@
 
 use larun::export::{Processor, Rows, RustOptions, Stream};
 
-/// What generated Rust is made for, and which layers run row by row.
+// What generated Rust is made for, and which layers run row by row. No comment of documentation: clap would take it for the command's.
 #[derive(clap::Args)]
 pub(crate) struct RowsArgs {
     /// The target that Rust source is for, a triple such as thumbv7em-none-eabihf; what it is made for runs there only.
@@ -12,7 +12,7 @@ pub(crate) struct RowsArgs {
 
     /// Run layers of generated Rust row by row, so that what lies between them never exists whole; with a number of bytes,
     /// only where the activations do not fit into so many otherwise
-    #[arg(long, value_name = "BYTES", num_args = 0..=1)]
+    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true)]
     stream: Option<Option<usize>>,
 }
 
