@@ -4,7 +4,7 @@
 //! are still needed to the front of the memory that they pass through. Where everything lies is worked out on a host.
 
 #[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
-use crate::PackedLayer;
+use crate::PackedKernel;
 use crate::{InvokeError, Io, Locate, Location, PlanReader};
 
 /// A step of a stretch of nodes. Places are start and end in the activations, in bytes.
@@ -101,9 +101,9 @@ impl Locate for AtStep<'_> {
 /// A packed layer with its sizes for each number of rows that a step may ask for.
 #[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
 #[derive(Clone, Copy, Debug)]
-pub struct PackedRows {
+pub struct PackedRows<L: 'static> {
     /// Sizes.
-    pub layers: &'static [PackedLayer],
+    pub layers: &'static [L],
     /// Packed weights.
     pub weights: &'static [u32],
     /// Bias and scale of each channel.
@@ -113,7 +113,7 @@ pub struct PackedRows {
 }
 
 #[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
-impl PackedRows {
+impl<L: PackedKernel> PackedRows<L> {
     /// Runs a step. Places that overlap or are outside the activations are left alone.
     pub fn run(&self, step: &RowStep, activations: &mut [u8]) {
         let place = |[start, end]: [u32; 2]| start as usize..end as usize;
@@ -131,6 +131,7 @@ impl PackedRows {
                 bytemuck::cast_slice(input),
                 bytemuck::cast_slice_mut(output),
             );
+            let scratch = bytemuck::try_cast_slice_mut(scratch).unwrap_or_default();
             layer.run(self.weights, self.channels, input, output, scratch);
         }
     }

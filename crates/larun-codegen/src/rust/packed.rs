@@ -47,12 +47,7 @@ fn push(
     [input, output, scratch]: [[usize; 2]; 3],
     items: &mut Items,
 ) -> Option<()> {
-    let (name, layer) = match &packed.layer {
-        Packable::Layer(layer) => ("PackedLayer", format!("{layer:?}")),
-        Packable::Narrow(layer) => ("NarrowLayer", format!("{layer:?}")),
-        Packable::Depthwise(layer) => ("PackedDepthwise", format!("{layer:?}")),
-        _ => return None,
-    };
+    let (name, layer) = literal(&packed.layer)?;
     let mut text = format!(
         "static CHANNELS_{id}: [[i32; 4]; {}] = [\n",
         packed.channels.len()
@@ -67,6 +62,16 @@ fn push(
     );
     items.push(text);
     Some(())
+}
+
+/// The type of a packed layer, and its value as source.
+pub(super) fn literal(layer: &Packable) -> Option<(&'static str, String)> {
+    Some(match layer {
+        Packable::Layer(layer) => ("PackedLayer", format!("{layer:?}")),
+        Packable::Narrow(layer) => ("NarrowLayer", format!("{layer:?}")),
+        Packable::Depthwise(layer) => ("PackedDepthwise", format!("{layer:?}")),
+        _ => return None,
+    })
 }
 
 /// Where a value lies in the activations: start and end.

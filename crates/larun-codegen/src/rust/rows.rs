@@ -8,7 +8,7 @@ use larun_micro::host::{PreparedNode, PreparedSubgraph, PreparedTensor};
 use super::items::Items;
 use super::literal::words;
 use super::node::location;
-use super::packed::{constant, int32s};
+use super::packed::{constant, int32s, literal};
 use crate::compiled::{Compiled, place};
 use crate::stretch::{Nodes, Part, Place, Placed};
 
@@ -129,13 +129,22 @@ fn packed(
     let packed = packed.map(|plan| pack(node.kind, plan, &weights, bias.as_deref()));
     let packed: Vec<PackedConstants> = packed.collect::<Option<_>>()?;
     let (first, (at, len)) = (packed.first()?, node.scratch?);
-    let scratch = packed.iter().map(|packed| 4 * packed.layer.scratch_words());
+    let scratch = packed.iter().map(|packed| 4 * packed.scratch_words);
     let needed = scratch.max()?;
-    if len < needed {
+    // The sizes alone may differ with the rows.
+    let alike = |other: &PackedConstants| {
+        (&other.weights, &other.channels) == (&first.weights, &first.channels)
+    };
+    if len < needed || !packed.iter().all(alike) {
         return None;
     }
+    let (name, _) = literal(&first.layer)?;
+    let layers = packed.iter().map(|packed| {
+        let (own, layer) = literal(&packed.layer)?;
+        (own == name).then(|| format!("k::{layer}"))
+    });
+    let layers = layers.collect::<Option<Vec<_>>>()?;
     let weights = items.words(&first.weights);
-    let layers = packed.iter().map(|packed| format!("k::{:?}", packed.layer));
     let mut text = format!(
         "static CHANNELS_{id}: [[i32; 4]; {}] = {:?};\n",
         first.channels.len(),
@@ -143,8 +152,8 @@ fn packed(
     );
     let _ = write!(
         text,
-        "static PACKED_{id}: k::PackedRows = k::PackedRows {{\n    layers: &[{}],\n    weights: &{weights},\n    channels: &CHANNELS_{id},\n    scratch: {:?},\n}};",
-        layers.collect::<Vec<_>>().join(", "),
+        "static PACKED_{id}: k::PackedRows<k::{name}> = k::PackedRows {{\n    layers: &[{}],\n    weights: &{weights},\n    channels: &CHANNELS_{id},\n    scratch: {:?},\n}};",
+        layers.join(", "),
         [at, at + needed]
     );
     items.push(text);

@@ -80,6 +80,9 @@ struct Search<'s> {
     nodes: &'s Nodes,
 }
 
+/// What a division costs up to a node, where its last segment starts, and that segment.
+type Choice<'s> = ((usize, u64), usize, &'s Segment);
+
 impl Search<'_> {
     /// The stretches with which the fewest bytes are alive at once, or no more than `limit`; of those, as few nodes as can be.
     ///
@@ -97,7 +100,7 @@ impl Search<'_> {
         }
         let limit = least[count].max(limit);
         // How many nodes run by rows, and the sum of what is alive: which segment ends at each node.
-        let mut best: Vec<Option<((usize, u64), usize, &Segment)>> = Vec::new();
+        let mut best: Vec<Option<Choice<'_>>> = Vec::new();
         best.resize_with(count + 1, || None);
         for (start, segments) in segments.iter().enumerate() {
             let before = match (start, &best[start]) {

@@ -209,7 +209,7 @@ pub(crate) fn pack_layer(
     let filters = filters.map(|filter| lanes(filter, layer.words)).collect();
     let (layer, weights, channels) = match layer.dense {
         true => alternate(layer, filters, table),
-        false => leave_out_constants(layer, filters, table),
+        false => leave_out_constants(layer, &filters, &table),
     };
     Some(PackedConstants {
         scratch_words: layer.scratch_words(),
@@ -243,8 +243,8 @@ const NO_CHANNEL: Channel = [0, 0, 0, 1];
 /// The filters of a convolution whose outputs depend on the input, and the outputs of the others behind them.
 fn leave_out_constants(
     layer: PackedLayer,
-    filters: Vec<Vec<u32>>,
-    table: Vec<Channel>,
+    filters: &[Vec<u32>],
+    table: &[Channel],
 ) -> (PackedLayer, Vec<u32>, Vec<Channel>) {
     let live: Vec<usize> = (0..table.len()).filter(|&at| table[at][1] != 0).collect();
     let outputs = table.iter().map(|&[_, multiplier, rounding, shift]| {
