@@ -206,7 +206,7 @@ pub(crate) fn pack_layer(
         channel[0] = packed_bias(*channel, filter, quantization.input_zero_point)?;
     }
     let filters = weights.chunks_exact(len);
-    let filters = filters.map(|filter| lanes(filter, layer.words)).collect();
+    let filters: Vec<_> = filters.map(|filter| lanes(filter, layer.words)).collect();
     let (layer, weights, channels) = match layer.dense {
         true => alternate(layer, filters, table),
         false => leave_out_constants(layer, &filters, &table),
