@@ -16,10 +16,13 @@ Needs numpy, tflite-micro and ai-edge-litert.
 
 import argparse
 import json
+import multiprocessing
+import os
 import struct
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -31,51 +34,53 @@ IN_LITERT = set(SCHEMES) - {"binary"}
 # Decibels between LARUN and LiteRT on real activations: rounding of float32 alone.
 REAL_AGREEMENT = 80.0
 
-# A runtime may abort the process on a file that it cannot take: each runs in one of its own.
-RUNTIME = '''
-import sys
-import numpy as np
 
-runtime_name, model, folder, count = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
-inputs = [np.load(f"{folder}/in{i}.npy") for i in range(count)]
-if runtime_name == "litert":
+def litert(model):
+    """Runs a file in LiteRT: a function from inputs to outputs."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     def load(kernels):
-        litert = Interpreter(model, experimental_op_resolver_type=kernels)
-        litert.allocate_tensors()
-        return litert
+        interpreter = Interpreter(model, experimental_op_resolver_type=kernels)
+        interpreter.allocate_tensors()
+        return interpreter
 
     try:
-        litert = load(OpResolverType.BUILTIN_REF)
+        interpreter = load(OpResolverType.BUILTIN_REF)
     except (RuntimeError, ValueError):
         # The reference set lacks a few operators, ELU among them.
-        litert = load(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
-    takes, gives = litert.get_input_details(), litert.get_output_details()
+        interpreter = load(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    takes, gives = interpreter.get_input_details(), interpreter.get_output_details()
 
     def run(sets):
-        litert.reset_all_variables()
+        interpreter.reset_all_variables()
         for info, values in zip(takes, sets):
-            litert.set_tensor(info["index"], values.reshape(info["shape"]))
-        litert.invoke()
-        return [litert.get_tensor(info["index"]).copy() for info in gives]
-else:
+            interpreter.set_tensor(info["index"], values.reshape(info["shape"]))
+        interpreter.invoke()
+        return [interpreter.get_tensor(info["index"]).copy() for info in gives]
+
+    return run
+
+
+def micro(model, outputs):
+    """Runs a file in TensorFlow Lite Micro: a function from inputs to outputs."""
     from tflite_micro.python.tflite_micro import runtime
 
-    micro = runtime.Interpreter.from_file(model, arena_size=16 << 20)
-    outputs = int(sys.argv[5])
+    interpreter = runtime.Interpreter.from_file(model, arena_size=16 << 20)
 
     def run(sets):
-        micro.reset()
+        interpreter.reset()
         for i, values in enumerate(sets):
-            micro.set_input(values.reshape(micro.get_input_details(i)["shape"]), i)
-        micro.invoke()
-        return [micro.get_output(i).copy() for i in range(outputs)]
+            interpreter.set_input(values.reshape(interpreter.get_input_details(i)["shape"]), i)
+        interpreter.invoke()
+        return [interpreter.get_output(i).copy() for i in range(outputs)]
 
-results = [run(sets) for sets in zip(*inputs)]
-for i, stacked in enumerate(zip(*results)):
-    np.save(f"{folder}/{runtime_name}{i}.npy", np.stack(stacked))
-'''
+    return run
+
+
+def load_runtimes():
+    """Imports both, once for all the processes that are forked from this one."""
+    import ai_edge_litert.interpreter  # noqa: F401
+    from tflite_micro.python.tflite_micro import runtime  # noqa: F401
 
 
 def sqnr(expected, found):
@@ -183,7 +188,19 @@ def conversion_cases(corpus, count, folder):
                 yield Case(meta["name"], path, chosen, chosen)
 
 
-def check(larun, case, scheme, io, folder):
+def float_outputs(larun, case, folder):
+    """What the float model gives in LARUN, or why it does not run."""
+    folder, ports = Path(folder), Ports(case.model)
+    files = []
+    for i, (values, port) in enumerate(zip(case.test, ports.inputs)):
+        np.save(folder / f"float{i}.npy", values.reshape(len(values), *port[1]))
+        files += ["--input", folder / f"float{i}.npy"]
+    out = folder / "reference"
+    fault = command(larun, "run", case.model, *files, "--sets", "--reset", "--output-dir", out)
+    return None if fault else [np.load(out / f"out{i}.npy") for i in range(len(ports.outputs))], fault
+
+
+def check(larun, case, scheme, io, folder, expected, float_fault):
     """A line of the table, what failed, and what ran where."""
     folder = Path(folder)
     out = folder / "out.tflite"
@@ -207,15 +224,8 @@ def check(larun, case, scheme, io, folder):
         return f"{case.name} | {scheme} | {io} | LARUN: {fault}", ["larun"], set()
     ours = [np.load(folder / f"out{i}.npy") for i in range(len(ports.outputs))]
 
-    np_float = [values.reshape(len(values), *port[1]) for values, port in zip(case.test, float_ports.inputs)]
-    for i, values in enumerate(np_float):
-        np.save(folder / f"float{i}.npy", values)
-    files = [arg for i in range(len(np_float)) for arg in ("--input", folder / f"float{i}.npy")]
-    reference_dir = folder / "reference"
-    fault = command(larun, "run", case.model, *files, "--sets", "--reset", "--output-dir", reference_dir)
-    if fault:
-        return f"{case.name} | {scheme} | {io} | float model in LARUN: {fault}", ["float"], set()
-    expected = [np.load(reference_dir / f"out{i}.npy") for i in range(len(ports.outputs))]
+    if float_fault:
+        return f"{case.name} | {scheme} | {io} | float model in LARUN: {float_fault}", ["float"], set()
 
     failures, ran = [], set()
     flat = lambda arrays: np.concatenate([real(a, p).ravel() for a, p in zip(arrays, ports.outputs)])
@@ -261,14 +271,41 @@ class Totals:
 
 
 def runtime(name, model, folder, inputs, outputs):
-    script = Path(folder) / "runtime.py"
-    script.write_text(RUNTIME)
-    args = [sys.executable, script, name, model, folder, str(inputs), str(outputs)]
-    done = subprocess.run(list(map(str, args)), capture_output=True, text=True)
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        return None, (lines[-1] if lines else f"exit status {done.returncode}")[:160]
+    """What a runtime gives, or why it does not. It may abort the process on a file that it cannot take: each runs in a fork."""
+    fault = Path(folder) / "fault.txt"
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            with open(fault, "w") as file:
+                os.dup2(file.fileno(), 2)
+            sets = zip(*[np.load(f"{folder}/in{i}.npy") for i in range(inputs)])
+            run = litert(str(model)) if name == "litert" else micro(str(model), outputs)
+            results = [run(values) for values in sets]
+            for i, stacked in enumerate(zip(*results)):
+                np.save(f"{folder}/{name}{i}.npy", np.stack(stacked))
+            status = 0
+        except BaseException:
+            os.write(2, traceback.format_exc().encode())
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    if status != 0:
+        lines = fault.read_text(errors="replace").strip().splitlines()
+        return None, (lines[-1] if lines else f"exit status {status}")[:160]
     return [np.load(Path(folder) / f"{name}{i}.npy") for i in range(outputs)], None
+
+
+def check_case(job):
+    """Every scheme and border of a case: what `check` says of each."""
+    case, args = job
+    with tempfile.TemporaryDirectory() as folder:
+        expected, fault = float_outputs(args.larun, case, folder)
+        found = []
+        for scheme in args.schemes:
+            for io in args.io if scheme in IN_MICRO else ["float"]:
+                found.append((scheme, *check(args.larun, case, scheme, io, folder, expected, fault)))
+    return found
 
 
 def main():
@@ -287,10 +324,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         cases = list(float_models(args.corpus, args.models))
         cases += conversion_cases(args.corpus, args.cases, folder)
-        for case in cases:
-            for scheme in args.schemes:
-                for io in args.io if scheme in IN_MICRO else ["float"]:
-                    line, failures, ran = check(args.larun, case, scheme, io, folder)
+        # Threads that a runtime starts would not live on in a fork: it is imported before, and used behind.
+        with multiprocessing.get_context("fork").Pool(initializer=load_runtimes) as pool:
+            for found in pool.imap(check_case, [(case, args) for case in cases]):
+                for scheme, line, failures, ran in found:
                     totals[scheme].add(failures, ran)
                     if failures or args.verbose:
                         print(line + (f" | FAILED {', '.join(failures)}" if failures else ""), flush=True)

@@ -8,6 +8,7 @@ mod costs;
 mod docs;
 mod firmware;
 mod models;
+mod release;
 mod tasks;
 
 use std::path::{Path, PathBuf};
@@ -37,8 +38,12 @@ enum Command {
     CalibrateCosts(costs::Args),
     /// Make what the pages of docs show of the code: tables, outputs of commands, figures; check links
     Docs(docs::Args),
+    /// Run what every change must pass: the same steps as a release, less what a release alone needs
+    Ci(release::CiArgs),
     /// Run the firmware examples in QEMU, compare their bytes with this machine's, and measure models
     Firmware(firmware::Args),
+    /// Check everything, pack everything, build the command and its files; publishes nothing unless told
+    Release(release::Args),
 }
 
 fn main() -> ExitCode {
@@ -50,7 +55,9 @@ fn main() -> ExitCode {
         Command::Conformance(args) => conformance::run(&args).map_err(Into::into),
         Command::CalibrateCosts(args) => costs::run(&args).map_err(Into::into),
         Command::Docs(args) => docs::run(&args).map_err(Into::into),
+        Command::Ci(args) => release::run_ci(&args).map_err(Into::into),
         Command::Firmware(args) => firmware::run(&args).map_err(Into::into),
+        Command::Release(args) => release::run(&args).map_err(Into::into),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");

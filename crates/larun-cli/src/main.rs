@@ -24,12 +24,13 @@ use failure::Failure;
     arg_required_else_help = true,
     after_help = "Try first:\n  larun optimize --zoo spectral --device nano33ble -o out"
 )]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
 fn main() -> ExitCode {
+    progress::handle_interrupts();
     match Cli::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Finding(message)) => {

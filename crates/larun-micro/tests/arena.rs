@@ -1,11 +1,14 @@
 //! The arena: the size that an error names is the size that works, and no smaller one does.
 
+#[path = "support/cases.rs"]
+mod cases;
 mod support;
 
+use cases::loadable_cases;
 use larun_micro::host::{AlignedBytes, arena_for};
 use larun_micro::{ArenaTooSmall, LoadError, kernels};
 use larun_testing::{corpus_dir, model_cases};
-use support::{fill_inputs, load, loadable_cases, outputs, transit_file};
+use support::{fill_inputs, load, outputs, transit_file};
 
 /// The error for an arena of `size` bytes, or `None` where it is large enough.
 fn too_small(model: &[u8], memory: &mut [u8], size: usize) -> Option<ArenaTooSmall> {

@@ -1,11 +1,14 @@
 //! Every model of the corpus that the interpreter has the operators for gives the expected bytes, again and again.
 
+#[path = "support/cases.rs"]
+mod cases;
 mod support;
 
+use cases::loadable_cases;
 use larun_micro::kernels;
 use larun_testing::conformance::{Outcome, run};
 use larun_testing::{Case, corpus_dir, model_cases, op_cases};
-use support::{fill_inputs, load, loadable_cases, outputs};
+use support::{fill_inputs, load, outputs};
 
 /// INT8 models that must pass: every operator they hold is in the table.
 const INT8_MODELS: [&str; 9] = [

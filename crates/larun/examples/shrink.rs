@@ -8,28 +8,24 @@ use core::error::Error;
 use std::path::{Path, PathBuf};
 
 use larun::data::simulate;
-use larun::optimize::{Progress, Source};
+use larun::optimize::Source;
 use larun::passes::QuantizeOptions;
 use larun::prune::{Goal, Kept, PruneRequest, prune};
 use larun::pruning::{Importance, Keep, MagnitudePruning, Storage};
-use larun::train::{Observer, QatConfig, TrainConfig};
+use larun::train::{QatConfig, TrainConfig};
 use larun::training::{Distillation, Integers, Lesson, TrainRequest, train};
 use larun::{Model, export, files};
 
-/// Shows nothing of what goes on.
-struct Silent(());
-
-impl Progress for Silent {
-    fn training(&mut self) -> &mut dyn Observer {
-        &mut self.0
-    }
-}
-
+#[allow(dead_code, reason = "the test of the examples calls `run`")]
 fn main() -> Result<(), Box<dyn Error>> {
     let out = std::env::args_os()
         .nth(1)
         .map_or_else(|| PathBuf::from("out"), PathBuf::from);
     std::fs::create_dir_all(&out)?;
+    run(&out)
+}
+
+pub(crate) fn run(out: &Path) -> Result<(), Box<dyn Error>> {
     let data = out.join("curves.npz");
     simulate::light_curves(60, 7).save_npz(&data)?;
 
@@ -37,12 +33,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let float = out.join("float.tflite");
     train(
         &request(Source::Zoo("student".to_owned()), &data, &float, 5),
-        &mut Silent(()),
+        &mut (),
     )?;
 
     // Remove a quarter of its channels, and train what is left.
     let pruned = out.join("pruned.tflite");
-    prune(&pruning(&float, &data, &pruned), &mut Silent(()))?;
+    prune(&pruning(&float, &data, &pruned), &mut ())?;
 
     // Train it for integers, with the network that it was as its teacher.
     let int8 = out.join("int8.tflite");
@@ -60,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }),
         ..request(Source::Model(pruned), &data, &int8, 2)
     };
-    train(&lesson, &mut Silent(()))?;
+    train(&lesson, &mut ())?;
 
     // Write it as C99.
     let source = export::c_source(&Model::open(&int8)?, "curves")?;

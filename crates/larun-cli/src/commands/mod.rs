@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod completions;
 mod data;
 mod dense;
 mod evaluate;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Distill(train::DistillArgs),
     Data(data::Args),
     Search(search::Args),
+    Completions(completions::CompletionsArgs),
+    ManPages(completions::ManPagesArgs),
 }
 
 impl Command {
@@ -64,6 +67,8 @@ impl Command {
             Self::Distill(args) => args.run(),
             Self::Data(args) => args.run(),
             Self::Search(args) => args.run(),
+            Self::Completions(args) => args.run(),
+            Self::ManPages(args) => args.run(),
         }
     }
 }

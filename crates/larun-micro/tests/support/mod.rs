@@ -1,4 +1,4 @@
-//! What the tests share: a small network, and the models of the corpus that the interpreter runs.
+//! What the tests share: a small network, and how one is loaded and fed.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod flow;
@@ -8,9 +8,8 @@ use larun_graph::ops::{
     ReshapeOptions, SoftmaxOptions,
 };
 use larun_graph::{Graph, GraphBuilder, Quantization, TensorId};
-use larun_micro::host::{AlignedBytes, arena_for};
+use larun_micro::host::AlignedBytes;
 use larun_micro::{Interpreter, LoadError, kernels};
-use larun_testing::{Case, corpus_dir, model_cases, op_cases};
 
 /// Points of the light curve that [`transit`] looks at.
 pub(crate) const POINTS: usize = 32;
@@ -94,29 +93,6 @@ pub(crate) fn light_curve(depth: i8) -> [i8; POINTS] {
     let mut curve: [i8; POINTS] = core::array::from_fn(|i| [0, 2, -1, 1][i % 4]);
     curve[12..17].fill(-depth);
     curve
-}
-
-/// A model with an arena of the size that it needs.
-pub(crate) struct Loadable {
-    pub(crate) case: Case,
-    pub(crate) model: AlignedBytes,
-    pub(crate) arena: AlignedBytes,
-}
-
-/// The cases of the corpus that load, operators and models, or `None` where there is no corpus.
-pub(crate) fn loadable_cases(test: &str) -> Option<Vec<Loadable>> {
-    let corpus = corpus_dir(test)?;
-    let mut cases = op_cases(&corpus).unwrap();
-    cases.extend(model_cases(&corpus).unwrap());
-    let loadable: Vec<_> = cases.into_iter().filter_map(loadable).collect();
-    assert!(loadable.len() > 700, "only {} cases load", loadable.len());
-    Some(loadable)
-}
-
-fn loadable(case: Case) -> Option<Loadable> {
-    let model = AlignedBytes::copy_of(&case.model);
-    let arena = arena_for(&model, kernels::ALL).ok()?;
-    Some(Loadable { case, model, arena })
 }
 
 /// Loads with every kernel.

@@ -55,6 +55,13 @@ fn stem(path: &Path) -> String {
     )
 }
 
+/// Shows nothing.
+impl Progress for () {
+    fn training(&mut self) -> &mut dyn Observer {
+        self
+    }
+}
+
 /// What [`optimize`](super::optimize) is asked to do.
 #[derive(Clone, Debug)]
 pub struct OptimizeRequest {

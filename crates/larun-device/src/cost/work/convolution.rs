@@ -79,6 +79,13 @@ impl Conv {
 
     /// Four pixels side by side, four weights at a time.
     fn dsp(&self) -> Way {
+        if self.groups == 1
+            && !self.filter_depth.is_multiple_of(4)
+            && let Some(way) =
+                few_channels(&self.image, self.filter_depth, self.outputs, self.finish)
+        {
+            return way;
+        }
         let (pixels, outputs) = (self.image.pixels(), self.outputs as f64);
         let words = self.patch().div_ceil(4) as f64;
         let (fours, rest) = ((pixels / 4.0).floor(), pixels % 4.0);
@@ -192,6 +199,44 @@ impl Conv {
     }
 }
 
+/// Four windows of few values side by side; `None` where the kernel leaves them to others.
+fn few_channels(image: &Image, depth: usize, outputs: usize, finish: Finish) -> Option<Way> {
+    let Image { rows, columns, .. } = *image;
+    let run = columns.filter.checked_mul(depth)?;
+    let patch = rows.filter.checked_mul(run)?;
+    let row_lanes = 2 * (run / 4) + (run % 4).div_ceil(2);
+    let lanes = rows
+        .filter
+        .checked_mul(row_lanes)?
+        .checked_next_multiple_of(2)?;
+    let pixels = rows.output.checked_mul(columns.output)?;
+    let small = patch <= 1 << 16 && lanes.checked_add(4)?.checked_mul(outputs)? <= 1024;
+    if !small || pixels < 4 || rows.dilation != 1 || columns.dilation != 1 {
+        return None;
+    }
+    let blocks = image.batch as f64 * pixels.div_ceil(4) as f64;
+    let (windows, outputs) = (4.0 * blocks, outputs as f64);
+    let (sums, border) = (windows * outputs, image.border());
+    let window_rows = rows.filter as f64;
+    let terms = vec![
+        (
+            "words of weights, four pixels",
+            blocks * outputs * lanes as f64 / 2.0,
+        ),
+        ("outputs of four pixels", sums),
+        ("signed outputs", sums * finish.is(Finish::Signed)),
+        ("clamped outputs", sums * finish.is(Finish::Clamped)),
+        ("blocks of pixels", blocks),
+        ("rows of windows", windows * window_rows),
+        ("words of values", windows * window_rows * (run / 4) as f64),
+        ("patches at a border", border),
+        ("rows of windows at a border", border * window_rows),
+        ("channels", outputs),
+        ("weights", outputs * patch as f64),
+    ];
+    Some(("few channels", terms))
+}
+
 pub(super) fn depthwise(
     view: &View<'_>,
     options: &DepthwiseConv2DOptions,
@@ -221,6 +266,13 @@ pub(super) fn depthwise(
     let in_fours = depth >= 4 && outputs == depth;
     if kernels == Kernels::Dsp && view.is_int8() && in_fours {
         return Some(depthwise_dsp(&image, depth, finish));
+    }
+    if kernels == Kernels::Dsp
+        && view.is_int8()
+        && depth == 1
+        && let Some(way) = few_channels(&image, 1, outputs, finish)
+    {
+        return Some(way);
     }
     let multiplier = outputs.checked_div(depth)?;
     Some(depthwise_portable(&image, depth, multiplier, kernels))
@@ -284,7 +336,13 @@ fn depthwise_portable(image: &Image, depth: usize, multiplier: usize, kernels: K
     (way, terms)
 }
 
-pub(super) fn pool(view: &View<'_>, options: &Pool2DOptions) -> Option<Way> {
+/// A pool; where its sums are of 16 bits, `most` says of how many taps.
+pub(super) fn pool(
+    view: &View<'_>,
+    options: &Pool2DOptions,
+    kernels: Kernels,
+    most: usize,
+) -> Option<Way> {
     let [batch, height, width, depth] = view.input_nhwc()?;
     let size = |value: i32| usize::try_from(value).ok();
     let padding = options.padding;
@@ -300,6 +358,17 @@ pub(super) fn pool(view: &View<'_>, options: &Pool2DOptions) -> Option<Way> {
         Axis::new(width, size(options.filter_w)?, options.stride_w, 1, padding)?,
     );
     let (pixels, taps) = (image.pixels(), image.taps());
+    let few = image.rows.filter.saturating_mul(image.columns.filter) <= most;
+    if kernels == Kernels::Dsp && view.is_int8() && depth >= 4 && few {
+        let groups = depth.div_ceil(4) as f64;
+        let terms = vec![
+            ("taps of four channels", taps * groups),
+            ("rows of taps", image.tap_rows() * groups),
+            ("windows of four channels", pixels * groups),
+            ("pixels", pixels),
+        ];
+        return Some(("four channels", terms));
+    }
     let (eights, rest) = ((depth / 8) as f64, (depth % 8) as f64);
     let (fours, ones) = ((rest / 4.0).floor(), rest % 4.0);
     let terms = vec![

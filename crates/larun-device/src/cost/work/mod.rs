@@ -36,8 +36,9 @@ pub fn work(subgraph: &Subgraph, node: &Node, kernels: Kernels) -> Option<Work> 
         Op::TransposeConv(options) => convolution::transpose_conv(&view, options)?,
         Op::FullyConnected(options) => dense::fully_connected(&view, options, kernels)?,
         Op::BatchMatmul(_) => dense::batch_matmul(&view, op),
-        Op::AveragePool2D(options) | Op::MaxPool2D(options) | Op::L2Pool2D(options) => {
-            convolution::pool(&view, options)?
+        Op::AveragePool2D(options) => convolution::pool(&view, options, kernels, 255)?,
+        Op::MaxPool2D(options) | Op::L2Pool2D(options) => {
+            convolution::pool(&view, options, kernels, usize::MAX)?
         }
         Op::UnidirectionalSequenceLstm(_) => recurrent::lstm(&view)?,
         Op::Svdf(_) => recurrent::svdf(&view)?,
