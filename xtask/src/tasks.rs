@@ -113,7 +113,7 @@ pub(crate) const TASKS: [Task; 4] = [
             "--weight-decay",
             "0.05",
         ],
-        teacher: ("spectral-wide", 3),
+        teacher: ("star", 3),
         student: "student",
     },
 ];

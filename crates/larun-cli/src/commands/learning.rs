@@ -62,7 +62,7 @@ pub(crate) struct LearningArgs {
     class_weights: Vec<f32>,
 
     /// How training samples are changed in every epoch, with commas between: none, roll, reverse, flip, rotate, shift=POINTS,
-    /// zoom=SHARE, scale=SHARE, noise=DEVIATION [default: what suits the network of the zoo; none for a model of yours]
+    /// zoom=SHARE, blend=SHARE, scale=SHARE, noise=DEVIATION [default: what suits the network of the zoo; none for a model of yours]
     #[arg(long, value_name = "CHANGES")]
     augment: Option<Augmentation>,
 }

@@ -90,7 +90,7 @@ struct SettingArgs {
     learning_rate: f32,
 
     /// How training samples are changed in every epoch, with commas between: none, roll, reverse, flip, rotate, shift=POINTS,
-    /// zoom=SHARE, scale=SHARE, noise=DEVIATION
+    /// zoom=SHARE, blend=SHARE, scale=SHARE, noise=DEVIATION
     #[arg(long, value_name = "CHANGES", default_value_t)]
     augment: Augmentation,
 

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
+use super::data::TrainingData;
 use resample::Placing;
 
 /// Which changes a training sample undergoes, drawn anew in every epoch. Validation and test samples stay as they are.
@@ -44,6 +45,9 @@ pub struct Augmentation {
     pub shift: u32,
     /// Magnifies by a factor of `1 - zoom` to `1 + zoom`; at most 0.9.
     pub zoom: f32,
+    /// Mixes a sample with another one of its class, drawn at random, of which it takes a share of up to this: what lies between two
+    /// examples of a class is one too, as a spectral subtype lies between its neighbours. At most 1.
+    pub blend: f32,
     /// Multiplies all values by a factor of `1 - scale` to `1 + scale`.
     pub scale: f32,
     /// Adds normally distributed noise of a deviation between 0 and this, the same for all values of a sample.
@@ -56,7 +60,7 @@ pub struct Augmentation {
 pub enum AugmentationError {
     /// A change of that name is not known.
     #[error(
-        "no change is called {0:?}: there are none, roll, reverse, flip, rotate, shift=POINTS, zoom=SHARE, scale=SHARE and noise=DEVIATION"
+        "no change is called {0:?}: there are none, roll, reverse, flip, rotate, shift=POINTS, zoom=SHARE, blend=SHARE, scale=SHARE and noise=DEVIATION"
     )]
     Unknown(String),
     /// An amount is missing, out of range, or given where none belongs.
@@ -91,6 +95,9 @@ impl Extent {
     }
 }
 
+/// Samples that are looked at for one of the same class.
+const MOST_DRAWS: usize = 256;
+
 /// Separates these random numbers from those of the order of samples.
 const STREAMS: u64 = 1 << 63;
 
@@ -107,6 +114,7 @@ impl Augmentation {
         epoch: usize,
         sample: usize,
         extent: Extent,
+        data: &TrainingData<'_>,
         values: &mut [f32],
     ) {
         if self.is_none() || values.is_empty() {
@@ -115,6 +123,9 @@ impl Augmentation {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(STREAMS | (epoch as u64) << 32 | sample as u64);
         let (roll, mirror) = (rng.next_u64(), rng.next_u64());
+        if self.blend > 0.0 {
+            self.mix(&mut rng, data, sample, values);
+        }
         let row = extent.columns * extent.channels;
         if self.roll {
             // The high half of the product: a number in `0..columns`.
@@ -133,6 +144,26 @@ impl Augmentation {
             resample::resample(values, extent, placing);
         }
         self.change_values(&mut rng, values);
+    }
+
+    /// Mixes in another sample of the class.
+    fn mix(self, rng: &mut ChaCha8Rng, data: &TrainingData<'_>, sample: usize, values: &mut [f32]) {
+        if data.train.is_empty() {
+            return;
+        }
+        let share = self.blend * rng.random::<f32>();
+        // A rare class may not be met: its samples stay as they are then.
+        for _ in 0..MOST_DRAWS {
+            let other = data.train.get(rng.random_range(0..data.train.len()));
+            let Some(&other) = other.filter(|&&other| data.y.get(other) == data.y.get(sample))
+            else {
+                continue;
+            };
+            for (value, &its) in values.iter_mut().zip(data.sample(other)) {
+                *value += share * (its - *value);
+            }
+            return;
+        }
     }
 
     /// Where the sample lies, drawn at random; `None` where it stays.
@@ -174,6 +205,9 @@ impl Augmentation {
         if !(0.0..=0.9).contains(&self.zoom) {
             return Err(ZOOM);
         }
+        if !(0.0..=1.0).contains(&self.blend) {
+            return Err(BLEND);
+        }
         let amounts = [self.scale, self.noise];
         if !amounts.iter().all(|x| *x >= 0.0 && x.is_finite()) {
             return Err(AMOUNT);
@@ -183,6 +217,7 @@ impl Augmentation {
 }
 
 const ZOOM: &str = "zoom takes a share from 0 to 0.9";
+const BLEND: &str = "blend takes a share from 0 to 1";
 const AMOUNT: &str = "scale and noise take finite amounts of 0 or more";
 
 /// Reverses the order of groups of `size` values, each keeping its own order.
@@ -209,6 +244,7 @@ impl FromStr for Augmentation {
                 "rotate" => all.rotate = true,
                 "shift" => all.shift = number(change, amount)?,
                 "zoom" => all.zoom = number(change, amount)?,
+                "blend" => all.blend = number(change, amount)?,
                 "scale" => all.scale = number(change, amount)?,
                 "noise" => all.noise = number(change, amount)?,
                 _ => return Err(AugmentationError::Unknown(change.to_owned())),
@@ -255,6 +291,7 @@ impl fmt::Display for Augmentation {
         item(f, self.rotate, format_args!("rotate"))?;
         item(f, self.shift > 0, format_args!("shift={}", self.shift))?;
         item(f, self.zoom > 0.0, format_args!("zoom={}", self.zoom))?;
+        item(f, self.blend > 0.0, format_args!("blend={}", self.blend))?;
         item(f, self.scale > 0.0, format_args!("scale={}", self.scale))?;
         item(f, self.noise > 0.0, format_args!("noise={}", self.noise))
     }
@@ -264,6 +301,7 @@ impl fmt::Display for Augmentation {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::data::TrainingData;
     use super::{Augmentation, Extent};
 
     const BOTH: Augmentation = Augmentation {
@@ -273,8 +311,18 @@ mod tests {
         rotate: false,
         shift: 0,
         zoom: 0.0,
+        blend: 0.0,
         scale: 0.0,
         noise: 0.0,
+    };
+
+    const NONE: TrainingData<'_> = TrainingData {
+        x: &[],
+        sample_len: 0,
+        y: &[],
+        targets: None,
+        train: &[],
+        validation: &[],
     };
 
     const SERIES: Extent = Extent {
@@ -286,7 +334,7 @@ mod tests {
     fn changed(augmentation: Augmentation, seed: u64, epoch: usize, sample: usize) -> Vec<f32> {
         // Points of two channels: the second is the negative of the first.
         let mut values: Vec<f32> = (0..20).flat_map(|i| [i as f32, -(i as f32)]).collect();
-        augmentation.apply(seed, epoch, sample, SERIES, &mut values);
+        augmentation.apply(seed, epoch, sample, SERIES, &NONE, &mut values);
         values
     }
 
@@ -332,7 +380,7 @@ mod tests {
         };
         let mut values: Vec<f32> = (0..64u8).map(f32::from).collect();
         let changes: Augmentation = changes.parse().expect("changes");
-        changes.apply(5, 0, sample, extent, &mut values);
+        changes.apply(5, 0, sample, extent, &NONE, &mut values);
         values
     }
 
@@ -395,6 +443,7 @@ mod tests {
             flags in any::<[bool; 4]>(),
             shift in 0u32..9,
             amounts in [0.0f32..0.9, 0.0f32..2.0, 0.0f32..2.0],
+            blend in 0.0f32..1.0,
         ) {
             let changes = Augmentation {
                 roll: flags[0],
@@ -403,6 +452,7 @@ mod tests {
                 rotate: flags[3],
                 shift,
                 zoom: amounts[0],
+                blend,
                 scale: amounts[1],
                 noise: amounts[2],
             };

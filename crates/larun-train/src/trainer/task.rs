@@ -144,7 +144,7 @@ impl Task {
         }
         let extent = self.extent;
         let augment = |sample: usize, values: &mut [f32]| {
-            augmentation.apply(seed, step.epoch, sample, extent, values);
+            augmentation.apply(seed, step.epoch, sample, extent, data, values);
             for callback in callbacks.iter_mut() {
                 callback.augment(seed, step.epoch, sample, values);
             }

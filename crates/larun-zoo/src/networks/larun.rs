@@ -82,7 +82,7 @@ pub(super) const SPECTRAL: Network = Network {
     name: "spectral",
     title: "LarunNet-Spectral",
     description: "Tells classes of light curves apart; its first layer steps, which is where the time goes.",
-    architecture: "conv 8x9/4, pool 2, separable 24x5, pool 4, separable 32x5, pool 2, separable 48x3, global average and peak, dense 16, softmax",
+    architecture: "conv 12x9/4, pool 2, separable 24x5, pool 4, separable 48x5, pool 2, separable 64x3, global average and peak, dense 24, softmax",
     takes: Takes::Signal { min_points: 64 },
     made_for: &[1024, 1],
     augment: "roll,reverse",
@@ -239,15 +239,15 @@ fn star(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphErro
 }
 
 fn spectral(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
-    let x = net.strided_conv1d_bn_relu("conv", input, 8, 9, 4)?;
+    let x = net.strided_conv1d_bn_relu("conv", input, 12, 9, 4)?;
     let x = net.max_pool1d("conv/pool", x, 2)?;
     let x = net.separable_conv1d("separable1", x, 24, 5)?;
     let x = net.max_pool1d("separable1/pool", x, 4)?;
-    let x = net.separable_conv1d("separable2", x, 32, 5)?;
+    let x = net.separable_conv1d("separable2", x, 48, 5)?;
     let x = net.max_pool1d("separable2/pool", x, 2)?;
-    let x = net.separable_conv1d("separable3", x, 48, 3)?;
+    let x = net.separable_conv1d("separable3", x, 64, 3)?;
     let x = summary(net, x)?;
-    net.dense("dense", x, 16, Activation::Relu)
+    net.dense("dense", x, 24, Activation::Relu)
 }
 
 fn spectral_small(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
