@@ -105,7 +105,7 @@ pub(crate) const TASKS: [Task; 4] = [
             "--epochs",
             "25",
             "--augment",
-            "shift=2,noise=0.1,scale=0.2",
+            "shift=2,noise=0.1,scale=0.2,blend=0.7",
             "--label-smoothing",
             "0.1",
             "--optimizer",

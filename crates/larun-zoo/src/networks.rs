@@ -24,7 +24,7 @@
 //!
 //! let spectral = networks::find("spectral")?;
 //! let graph = spectral.build(&[1024, 1], 6, 42)?;
-//! assert_eq!(graph.stats()?.macs, 169_104);
+//! assert_eq!(graph.stats()?.macs, 167_568);
 //! assert!(networks::find("spectrum").unwrap_err().to_string().contains("spectral, galaxy"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -73,7 +73,7 @@ pub(super) const STAR: Network = Network {
     architecture: "conv 16x9/4, separable 32x5, pool 4, separable 32x5, pool 4, flatten, dense 16, softmax",
     takes: Takes::Signal { min_points: 64 },
     made_for: &[1024, 1],
-    augment: "shift=1,noise=0.02",
+    augment: "shift=2,noise=0.1,scale=0.2,blend=0.7",
     head: Head::Classes,
     body: star,
 };
