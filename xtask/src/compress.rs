@@ -3,10 +3,8 @@
 use core::fmt::Write;
 use std::process::ExitCode;
 
-use serde_json::Value;
-
 use crate::bench::Error;
-use crate::tasks::{Runner, Selection, Task};
+use crate::tasks::{Runner, Selection, Task, real, whole};
 use crate::workspace_root;
 
 /// What the command takes.
@@ -168,17 +166,6 @@ fn table(page: &mut String, task: &Task, rows: &[Row], runner: &Runner) -> Resul
 }
 
 const HEAD: &str = "| model | accuracy, % | macro F1, % | file, B | arena, B | MACs |\n|---|---:|---:|---:|---:|---:|\n";
-
-fn real(report: &Value, path: &str) -> f64 {
-    report
-        .pointer(path)
-        .and_then(Value::as_f64)
-        .unwrap_or(f64::NAN)
-}
-
-fn whole(report: &Value, path: &str) -> u64 {
-    report.pointer(path).and_then(Value::as_u64).unwrap_or(0)
-}
 
 /// The mean; of several also each.
 fn spread(values: &[f64]) -> String {

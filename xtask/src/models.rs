@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::bench::Error;
-use crate::tasks::{Runner, Selection, Task};
+use crate::tasks::{Runner, Selection, Task, real, whole};
 use crate::workspace_root;
 
 /// What the command takes.
@@ -112,16 +112,9 @@ fn folder(task: &Task, seed: u64) -> String {
     format!("{}-{seed}", task.network)
 }
 
-fn real(report: &Value, path: &str) -> f64 {
-    report
-        .pointer(path)
-        .and_then(Value::as_f64)
-        .unwrap_or(f64::NAN)
-}
-
 impl Run {
     fn new(seed: u64, training_seconds: f64, report: &Value) -> Self {
-        let whole = |path: &str| report.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+        let whole = |path: &str| whole(report, path);
         let recall = report.pointer("/int8/recall").and_then(Value::as_array);
         Self {
             seed,

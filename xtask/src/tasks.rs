@@ -256,6 +256,17 @@ impl Runner {
     }
 }
 
+/// A number of a report; NaN where there is none.
+pub(crate) fn real(report: &Value, path: &str) -> f64 {
+    let number = report.pointer(path).and_then(Value::as_f64);
+    number.unwrap_or(f64::NAN)
+}
+
+/// A count of a report; 0 where there is none.
+pub(crate) fn whole(report: &Value, path: &str) -> u64 {
+    report.pointer(path).and_then(Value::as_u64).unwrap_or(0)
+}
+
 fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()

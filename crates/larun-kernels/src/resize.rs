@@ -103,10 +103,10 @@ impl Kernel for op::ResizeBilinear {
         let code = plan.read_i32()?;
         let rounding = plan.rounding();
         let geometry = ResizeGeometry::read(&mut plan)?;
-        if code == ElementType::Float32.code().into() {
+        if code == i32::from(ElementType::Float32.code()) {
             let output = io.output(0)?;
             resize_bilinear_f32(&geometry, io.freeze().input(0)?, output)
-        } else if code == ElementType::Int16.code().into() {
+        } else if code == i32::from(ElementType::Int16.code()) {
             let output = io.output::<i16>(0)?;
             resize_bilinear_integer(&geometry, rounding, io.freeze().input(0)?, output)
         } else {
