@@ -19,6 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use crate::release::SELECTION;
 use crate::workspace_root;
 
 /// Make what the pages of docs/ show of the code, and check their links.
@@ -128,11 +129,11 @@ struct Programs {
 }
 
 impl Programs {
-    /// Builds them, the whole workspace's way: another selection of packages would compile others' crates again.
+    /// Builds them as the tests are built: another selection of packages or features would compile others' crates again.
     fn build(root: &Path) -> Result<Self, Error> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.current_dir(root).args(["build", "--workspace"]);
+        build.current_dir(root).arg("build").args(SELECTION);
         build.args(["--bin", "larun", "--example", "coverage"]);
         if !build.status().map_err(at(root))?.success() {
             return Err(Error::Program {

@@ -97,7 +97,8 @@ fn learn(
     arguments.extend(augmentation(task));
     let report = runner.train(&folder(task, seed), &arguments)?;
     let seconds = teaching + real(&distilled, "/training/seconds");
-    Ok(Run::new(seed, seconds, &report))
+    let fit = runner.fit(&format!("{}/model.tflite", folder(task, seed)))?;
+    Ok(Run::new(seed, seconds, &report, &fit))
 }
 
 /// What `--augment` is for the task.
@@ -113,7 +114,7 @@ fn folder(task: &Task, seed: u64) -> String {
 }
 
 impl Run {
-    fn new(seed: u64, training_seconds: f64, report: &Value) -> Self {
+    fn new(seed: u64, training_seconds: f64, report: &Value, fit: &Value) -> Self {
         let whole = |path: &str| whole(report, path);
         let recall = report.pointer("/int8/recall").and_then(Value::as_array);
         Self {
@@ -129,8 +130,8 @@ impl Run {
             arena_bytes: whole("/arena_bytes"),
             parameters: whole("/parameters"),
             macs: whole("/macs"),
-            instructions: real(report, "/fit/latency/instructions"),
-            milliseconds: real(report, "/fit/latency/milliseconds"),
+            instructions: real(fit, "/cost/instructions"),
+            milliseconds: real(fit, "/cost/milliseconds"),
             training_seconds,
             test: whole("/int8/samples"),
         }

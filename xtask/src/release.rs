@@ -21,6 +21,8 @@ use std::process::ExitCode;
 use self::context::Context;
 use self::step::{Error, STEPS, Step, When};
 
+pub(crate) use self::workspace::SELECTION;
+
 /// What `cargo xtask release` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -238,6 +238,14 @@ impl Runner {
         self.report(&format!("{model}.inspected"), &mut command)
     }
 
+    /// What a model takes on the board that the networks are for.
+    pub(crate) fn fit(&self, model: &str) -> Result<Value, Error> {
+        let mut command = Command::new(&self.larun);
+        command.args(["fit", "--json", model, "--device", "nano33ble"]);
+        let name = model.replace('/', "-");
+        self.report(&format!("{name}.fit"), &mut command)
+    }
+
     fn report(&self, name: &str, command: &mut Command) -> Result<Value, Error> {
         let kept = self.folder.join(format!("{name}.json"));
         if let Ok(text) = std::fs::read(&kept)

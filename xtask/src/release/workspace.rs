@@ -8,7 +8,7 @@ use super::context::Context;
 use super::step::Error;
 
 /// What of the arithmetic no other crate asks for: built with the workspace, so that nothing is built twice.
-pub(super) const SELECTION: [&str; 4] = [
+pub(crate) const SELECTION: [&str; 4] = [
     "--workspace",
     "--locked",
     "--features",

@@ -199,6 +199,9 @@ impl Conv {
     }
 }
 
+/// The way of convolutions over few channels.
+pub(super) const FEW_CHANNELS: &str = "few channels";
+
 /// Four windows of few values side by side; `None` where the kernel leaves them to others.
 fn few_channels(image: &Image, depth: usize, outputs: usize, finish: Finish) -> Option<Way> {
     let Image { rows, columns, .. } = *image;
@@ -227,14 +230,20 @@ fn few_channels(image: &Image, depth: usize, outputs: usize, finish: Finish) -> 
         ("signed outputs", sums * finish.is(Finish::Signed)),
         ("clamped outputs", sums * finish.is(Finish::Clamped)),
         ("blocks of pixels", blocks),
+        // Four windows inside of a row are widened together, others one by one.
+        (
+            "windows by themselves",
+            windows - 4.0 * image.whole_blocks(4),
+        ),
         ("rows of windows", windows * window_rows),
         ("words of values", windows * window_rows * (run / 4) as f64),
         ("patches at a border", border),
         ("rows of windows at a border", border * window_rows),
+        ("words at a border", border * window_rows * (run / 4) as f64),
         ("channels", outputs),
         ("weights", outputs * patch as f64),
     ];
-    Some(("few channels", terms))
+    Some((FEW_CHANNELS, terms))
 }
 
 pub(super) fn depthwise(

@@ -46,7 +46,12 @@ pub fn work(subgraph: &Subgraph, node: &Node, kernels: Kernels) -> Option<Work> 
         op => elements::other(&view, op.kind()),
     };
     terms.push(("call", 1.0));
-    let name = op.kind().info().name;
+    let kind = match way {
+        // One kernel for both, whose weights are the same to it.
+        convolution::FEW_CHANNELS => OpKind::Conv2D,
+        _ => op.kind(),
+    };
+    let name = kind.info().name;
     let types = view.types();
     let family = match way {
         "" => format!("{name} {types}"),

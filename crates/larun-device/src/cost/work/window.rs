@@ -56,8 +56,13 @@ impl Axis {
 
     /// Positions whose taps are all inside.
     pub(super) fn whole(&self) -> f64 {
-        let whole = |at: &usize| self.taps(*at) == self.filter;
-        (0..self.output.min(MOST)).filter(whole).count() as f64
+        let positions = 0..self.output.min(MOST);
+        positions.filter(|&at| self.is_whole(at)).count() as f64
+    }
+
+    /// Whether all taps of a position are inside.
+    fn is_whole(&self, at: usize) -> bool {
+        self.taps(at) == self.filter
     }
 
     /// Elements of the input that some window meets, those that are missing before and behind included.
@@ -111,6 +116,29 @@ impl Image {
     /// Pixels whose windows stick out of their image.
     pub(super) fn border(&self) -> f64 {
         self.pixels() - self.batch as f64 * self.rows.whole() * self.columns.whole()
+    }
+
+    /// Blocks of `side` pixels, one after the other through rows, that lie in one row and see nothing but their image.
+    pub(super) fn whole_blocks(&self, side: usize) -> f64 {
+        let (width, pixels) = (
+            self.columns.output,
+            self.rows.output.saturating_mul(self.columns.output),
+        );
+        let is_whole = |block: &usize| {
+            let (y, x) = (
+                (block * side).checked_div(width),
+                (block * side).checked_rem(width),
+            );
+            let (Some(y), Some(x)) = (y, x) else {
+                return false;
+            };
+            x + side <= width
+                && self.rows.is_whole(y)
+                && self.columns.is_whole(x)
+                && self.columns.is_whole(x + side - 1)
+        };
+        let blocks = 0..(pixels / side.max(1)).min(MOST);
+        self.batch as f64 * blocks.filter(is_whole).count() as f64
     }
 
     /// Rows of output pixels.
