@@ -164,6 +164,7 @@ fn section(page: &mut String, task: &Task, runs: &[Run], commands: &[String]) {
     };
     row("accuracy, float, %", percent(&|run| run.float));
     row("accuracy, INT8, %", percent(&|run| run.int8));
+    row("accuracy wanted, %", task.wanted.to_string());
     row("macro F1, INT8, %", percent(&|run| run.macro_f1));
     if first.auc.is_some() {
         row(

@@ -18,6 +18,8 @@ pub(crate) struct Task {
     pub(crate) set: &'static str,
     /// What the data are.
     pub(crate) what: &'static str,
+    /// The accuracy that the INT8 model is to have on the test split, percent.
+    pub(crate) wanted: u8,
     /// What `larun data convert` makes of the set first; nothing where it can be taken as it is.
     pub(crate) convert: &'static [&'static str],
     /// How networks learn.
@@ -34,6 +36,7 @@ pub(crate) const TASKS: [Task; 4] = [
         title: "LarunNet-Spectral",
         set: "lc6_hybrid1024",
         what: "light curves of six classes: noise real (Kepler), shapes of eclipsing binaries real (TESS), the rest injected",
+        wanted: 92,
         convert: &[],
         learn: &[
             "--epochs",
@@ -51,6 +54,7 @@ pub(crate) const TASKS: [Task; 4] = [
         title: "LarunNet-Galaxy",
         set: "galaxy_gz64",
         what: "Galaxy Zoo 2 images, real, four classes (cigar-shaped with edge-on)",
+        wanted: 88,
         convert: &[
             "--merge",
             "cigar_smooth=edge_on_disk",
@@ -75,6 +79,7 @@ pub(crate) const TASKS: [Task; 4] = [
         title: "LarunNet-Transit",
         set: "tess_triage",
         what: "TESS threshold crossings vetted by people, real, transit-like or junk",
+        wanted: 95,
         convert: &[
             "--samples",
             "x_global,x_local",
@@ -100,6 +105,7 @@ pub(crate) const TASKS: [Task; 4] = [
         title: "LarunNet-Star",
         set: "star_obafgkm1024",
         what: "spectra of stars, real, the training split augmented",
+        wanted: 90,
         convert: &[],
         learn: &[
             "--epochs",
