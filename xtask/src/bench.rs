@@ -306,7 +306,7 @@ fn corpus_models() -> Result<Vec<PathBuf>, Error> {
         .to_vec())
 }
 
-fn built_program(root: &Path, name: &str) -> PathBuf {
+pub(crate) fn built_program(root: &Path, name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let program = root.join(target).join("release").join(name);
     program.with_extension(std::env::consts::EXE_EXTENSION)
@@ -316,7 +316,7 @@ fn build(root: &Path, program: &str) -> Result<ExitCode, Error> {
     build_with(root, &["larun-testing", "--bin", program])
 }
 
-fn build_with(root: &Path, package: &[&str]) -> Result<ExitCode, Error> {
+pub(crate) fn build_with(root: &Path, package: &[&str]) -> Result<ExitCode, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--release", "--package"]);

@@ -4,7 +4,8 @@ use core::fmt::Write;
 use std::process::ExitCode;
 
 use crate::bench::Error;
-use crate::tasks::{Runner, Selection, Task, real, whole};
+use crate::page::with_part;
+use crate::tasks::{LESSON, Runner, Selection, Task, real, whole};
 use crate::workspace_root;
 
 /// What the command takes.
@@ -26,9 +27,6 @@ struct Row {
     /// The models, one for each seed.
     models: Vec<String>,
 }
-
-const BEGIN: &str = "<!-- bench compress: begin -->\n";
-const END: &str = "<!-- bench compress: end -->";
 
 /// Trains what has not been trained yet, and prints the tables.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
@@ -72,18 +70,7 @@ fn make(task: &Task, seeds: &[u64], runner: &mut Runner) -> Result<Vec<Row>, Err
     let halved = trained("halved.tflite", &halved, &[])?;
     // What is left learns from the labels and from the whole network.
     let prune = ["train", &halved, "--distill-from", &float];
-    let prune = [
-        &prune[..],
-        &[
-            "--temperature",
-            "2",
-            "--alpha",
-            "0.3",
-            "--learning-rate",
-            "0.001",
-        ],
-    ]
-    .concat();
+    let prune = [&prune[..], &LESSON, &["--learning-rate", "0.001"]].concat();
     let pruned = trained("pruned.tflite", &prune, task.learn)?;
     let pruned_qat = ["train", &pruned, "--qat", "int8"];
     let pruned_qat = trained("pruned_qat.tflite", &pruned_qat, &on)?;
@@ -97,11 +84,7 @@ fn make(task: &Task, seeds: &[u64], runner: &mut Runner) -> Result<Vec<Row>, Err
             task.learn,
         )?);
         let head = ["distill", "--teacher", &float, "--student", task.student];
-        let head = [
-            &head[..],
-            &["--temperature", "2", "--alpha", "0.3", "--seed", &seed],
-        ]
-        .concat();
+        let head = [&head[..], &LESSON, &["--seed", &seed]].concat();
         let model = trained(&format!("taught-{seed}.tflite"), &head, task.learn)?;
         let head = ["train", &model, "--qat", "int8", "--seed", &seed];
         taught_qat.push(trained(&format!("taught_qat-{seed}.tflite"), &head, &on)?);
@@ -127,10 +110,8 @@ fn make(task: &Task, seeds: &[u64], runner: &mut Runner) -> Result<Vec<Row>, Err
 
 /// The options of a short training.
 fn tuning(task: &Task) -> Vec<&'static str> {
-    let learn = task.learn.iter().copied();
-    let augment = learn.skip_while(|&option| option != "--augment").take(2);
     let short = ["--epochs", "10", "--learning-rate", "0.0005"];
-    short.into_iter().chain(augment).collect()
+    short.into_iter().chain(task.augmentation()).collect()
 }
 
 fn table(page: &mut String, task: &Task, rows: &[Row], runner: &Runner) -> Result<(), Error> {
@@ -184,14 +165,9 @@ fn put(tables: &str) -> Result<(), Error> {
     let file = workspace_root().join("docs/compression.md");
     let read = std::fs::read_to_string(&file);
     let text = read.map_err(|error| Error::File(file.clone(), error))?;
-    let parts = text.split_once(BEGIN);
-    let parts = parts.and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
-    let Some((head, tail)) = parts else {
-        return Err(Error::Failed {
-            command: "writing docs/compression.md".to_owned(),
-            message: "it has no place for the tables".to_owned(),
-        });
-    };
-    let text = format!("{head}{BEGIN}{tables}{END}{tail}");
+    let text = with_part(&text, "bench compress", tables).ok_or_else(|| Error::Failed {
+        command: "writing docs/compression.md".to_owned(),
+        message: "it has no place for the tables".to_owned(),
+    })?;
     std::fs::write(&file, text).map_err(|error| Error::File(file, error))
 }

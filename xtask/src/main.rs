@@ -8,6 +8,7 @@ mod costs;
 mod docs;
 mod firmware;
 mod models;
+mod page;
 mod release;
 mod tasks;
 

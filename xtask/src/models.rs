@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::bench::Error;
-use crate::tasks::{Runner, Selection, Task, real, whole};
+use crate::tasks::{LESSON, Runner, Selection, Task, real, whole};
 use crate::workspace_root;
 
 /// What the command takes.
@@ -88,24 +88,18 @@ fn learn(
     let (seed_text, teachers) = (seed.to_string(), teachers.join(","));
     let float = format!("{}-{seed}.tflite", task.title);
     let mut arguments = vec!["distill", "--teacher", &teachers, "--student", task.network];
-    arguments.extend(["--temperature", "2", "--alpha", "0.3", "--seed", &seed_text]);
+    arguments.extend(LESSON);
+    arguments.extend(["--seed", &seed_text]);
     arguments.extend(task.learn);
     let distilled = runner.train(&float, &arguments)?;
     let name = format!("{}_model", task.network);
     let mut arguments = vec!["optimize", &float, "--device", "nano33ble", "--qat"];
     arguments.extend(["--seed", &seed_text, "--name", &name]);
-    arguments.extend(augmentation(task));
+    arguments.extend(task.augmentation());
     let report = runner.train(&folder(task, seed), &arguments)?;
     let seconds = teaching + real(&distilled, "/training/seconds");
     let fit = runner.fit(&format!("{}/model.tflite", folder(task, seed)))?;
     Ok(Run::new(seed, seconds, &report, &fit))
-}
-
-/// What `--augment` is for the task.
-fn augmentation(task: &Task) -> Vec<&'static str> {
-    let learn = task.learn.iter().copied();
-    let augment = learn.skip_while(|&option| option != "--augment");
-    augment.take(2).collect()
 }
 
 /// Where the model of a seed lies.

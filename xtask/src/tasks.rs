@@ -1,11 +1,11 @@
 //! LARUN's four tasks, and the commands that trainings of them are made of.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use serde_json::Value;
 
-use crate::bench::Error;
+use crate::bench::{Error, build_with, built_program};
 use crate::workspace_root;
 
 /// A network, its data, and how it is trained.
@@ -29,6 +29,18 @@ pub(crate) struct Task {
     /// A network smaller than `network` that it can teach.
     pub(crate) student: &'static str,
 }
+
+impl Task {
+    /// The option `--augment` and what it is for the task.
+    pub(crate) fn augmentation(&self) -> Vec<&'static str> {
+        let learn = self.learn.iter().copied();
+        let augment = learn.skip_while(|&option| option != "--augment");
+        augment.take(2).collect()
+    }
+}
+
+/// How teachers teach.
+pub(crate) const LESSON: [&str; 4] = ["--temperature", "2", "--alpha", "0.3"];
 
 pub(crate) const TASKS: [Task; 4] = [
     Task {
@@ -174,13 +186,13 @@ impl Selection {
 }
 
 fn build(root: &Path) -> Result<PathBuf, Error> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--release", "--package", "larun-cli"]);
-    output(command.current_dir(root))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let program = root.join(target).join("release/larun");
-    Ok(program.with_extension(std::env::consts::EXE_EXTENSION))
+    match build_with(root, &["larun-cli"])? == ExitCode::SUCCESS {
+        true => Ok(built_program(root, "larun")),
+        false => Err(Error::Failed {
+            command: "cargo build --release --package larun-cli".to_owned(),
+            message: "what cargo printed says why".to_owned(),
+        }),
+    }
 }
 
 /// Runs commands in a task's folder, once each.

@@ -310,16 +310,35 @@ pub struct PackedNode<L> {
 impl<L: PackedKernel> PackedNode<L> {
     /// Runs the node. Places that overlap or are outside the activations are left alone.
     pub fn run(&self, activations: &mut [u8]) {
-        let ranges = [self.input, self.output, self.scratch].map(|[start, end]| start..end);
-        if let Ok([input, output, scratch]) = activations.get_disjoint_mut(ranges) {
-            let (input, output) = (
-                bytemuck::cast_slice(input),
-                bytemuck::cast_slice_mut(output),
-            );
-            let scratch = bytemuck::try_cast_slice_mut(scratch).unwrap_or_default();
-            self.layer
-                .run(self.weights, self.channels, input, output, scratch);
-        }
+        let places = [self.input, self.output, self.scratch];
+        run_at(
+            &self.layer,
+            self.weights,
+            self.channels,
+            places,
+            activations,
+        );
+    }
+}
+
+/// Runs a layer whose input, output and scratch memory lie there in the activations: start and end of each. Places that overlap or are
+/// outside are left alone.
+#[inline]
+pub(crate) fn run_at(
+    layer: &impl PackedKernel,
+    weights: &[u32],
+    channels: &[[i32; 4]],
+    places: [[usize; 2]; 3],
+    activations: &mut [u8],
+) {
+    let ranges = places.map(|[start, end]| start..end);
+    if let Ok([input, output, scratch]) = activations.get_disjoint_mut(ranges) {
+        let (input, output) = (
+            bytemuck::cast_slice(input),
+            bytemuck::cast_slice_mut(output),
+        );
+        let scratch = bytemuck::try_cast_slice_mut(scratch).unwrap_or_default();
+        layer.run(weights, channels, input, output, scratch);
     }
 }
 

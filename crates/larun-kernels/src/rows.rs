@@ -4,7 +4,7 @@
 //! are still needed to the front of the memory that they pass through. Where everything lies is worked out on a host.
 
 #[cfg(any(larun_arch = "armv7em", test, feature = "processors"))]
-use crate::PackedKernel;
+use crate::packed::{PackedKernel, run_at};
 use crate::{InvokeError, Io, Locate, Location, PlanReader};
 
 /// A step of a stretch of nodes. Places are start and end in the activations, in bytes.
@@ -116,23 +116,10 @@ pub struct PackedRows<L: 'static> {
 impl<L: PackedKernel> PackedRows<L> {
     /// Runs a step. Places that overlap or are outside the activations are left alone.
     pub fn run(&self, step: &RowStep, activations: &mut [u8]) {
-        let place = |[start, end]: [u32; 2]| start as usize..end as usize;
-        let [scratch_start, scratch_end] = self.scratch;
-        let ranges = [
-            place(step.reads[0]),
-            place(step.write),
-            scratch_start..scratch_end,
-        ];
-        let layer = self.layers.get(usize::from(step.plan));
-        if let (Some(layer), Ok([input, output, scratch])) =
-            (layer, activations.get_disjoint_mut(ranges))
-        {
-            let (input, output) = (
-                bytemuck::cast_slice(input),
-                bytemuck::cast_slice_mut(output),
-            );
-            let scratch = bytemuck::try_cast_slice_mut(scratch).unwrap_or_default();
-            layer.run(self.weights, self.channels, input, output, scratch);
+        let place = |place: [u32; 2]| place.map(|at| at as usize);
+        let places = [place(step.reads[0]), place(step.write), self.scratch];
+        if let Some(layer) = self.layers.get(usize::from(step.plan)) {
+            run_at(layer, self.weights, self.channels, places, activations);
         }
     }
 }

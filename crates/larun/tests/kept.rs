@@ -3,22 +3,13 @@
 use std::path::Path;
 
 use larun::Model;
-use larun::optimize::{Progress, Source};
+use larun::optimize::Source;
 use larun::passes::QuantizeOptions;
 use larun::prune::Kept;
 use larun::pruning::{ClusterOptions, Clusters, MagnitudePruning, apply_masks, sparsities};
-use larun::train::{Observer, QatConfig, TrainConfig};
+use larun::train::{QatConfig, TrainConfig};
 use larun::training::{Integers, Outcome, TrainRequest, train};
 use larun::zoo::networks;
-
-/// Shows nothing.
-struct Silent(());
-
-impl Progress for Silent {
-    fn training(&mut self) -> &mut dyn Observer {
-        &mut self.0
-    }
-}
 
 /// Trains a model file for INT8 on simulated light curves.
 fn for_integers(model: &Path, out: &Path, kept: Kept) -> Model {
@@ -41,7 +32,7 @@ fn for_integers(model: &Path, out: &Path, kept: Kept) -> Model {
         resume: false,
         out: out.to_owned(),
     };
-    match train(&request, &mut Silent(())).unwrap() {
+    match train(&request, &mut ()).unwrap() {
         Outcome::Finished(_) => Model::open(out).unwrap(),
         Outcome::Interrupted { .. } => panic!("nobody interrupted it"),
     }

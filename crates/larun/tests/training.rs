@@ -2,20 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use larun::optimize::{Progress, Source};
+use larun::optimize::Source;
 use larun::passes::QuantizeOptions;
 use larun::prune::Kept;
-use larun::train::{Observer, QatConfig, TrainConfig};
+use larun::train::{QatConfig, TrainConfig};
 use larun::training::{Integers, Outcome, TrainReport, TrainRequest, train};
-
-/// Shows nothing.
-struct Silent(());
-
-impl Progress for Silent {
-    fn training(&mut self) -> &mut dyn Observer {
-        &mut self.0
-    }
-}
 
 fn run(source: Source, data: &Path, out: &Path, integers: Option<Integers>) -> TrainReport {
     let request = TrainRequest {
@@ -33,7 +24,7 @@ fn run(source: Source, data: &Path, out: &Path, integers: Option<Integers>) -> T
         resume: false,
         out: out.to_owned(),
     };
-    match train(&request, &mut Silent(())).unwrap() {
+    match train(&request, &mut ()).unwrap() {
         Outcome::Finished(report) => *report,
         Outcome::Interrupted { .. } => panic!("nobody interrupted it"),
     }

@@ -12,12 +12,12 @@ use super::{
     Build, CORTEX_M4, Error, Linked, cargo, compare, mlperf, pseudo_random, reference, succeed,
     write,
 };
+use crate::page::with_part;
 use crate::workspace_root;
 
-/// The page that has the table, and the lines around it.
+/// The page that has the table, and the part of it that is the table.
 const PAGE: &str = "docs/deployment.md";
-const BEGIN: &str = "<!-- bench firmware: begin -->\n";
-const END: &str = "<!-- bench firmware: end -->\n";
+const PART: &str = "bench firmware";
 
 /// What the command takes.
 #[derive(clap::Args)]
@@ -206,17 +206,11 @@ fn table(rows: &[Row]) -> String {
 /// Replaces the table of the page.
 fn insert(page: &Path, table: &str) -> Result<(), Error> {
     let text = fs::read_to_string(page).map_err(|source| io(page, source))?;
-    let parts = text
-        .split_once(BEGIN)
-        .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, behind) = parts.ok_or_else(|| Error::Malformed {
+    let text = with_part(&text, PART, table).ok_or_else(|| Error::Malformed {
         what: page.display().to_string(),
         detail: "the lines around the table are missing".to_owned(),
     })?;
-    write(
-        page,
-        format!("{before}{BEGIN}{table}{END}{behind}").as_bytes(),
-    )
+    write(page, text.as_bytes())
 }
 
 fn io(path: &Path, source: std::io::Error) -> Error {

@@ -16,10 +16,11 @@ use super::step::{Error, Outcome};
 use measure::Row;
 use programs::Program;
 
-/// The page with the table, and the lines around it.
+use crate::page::with_part;
+
+/// The page with the table, and the part of it that is the table.
 const PAGE: &str = "docs/dependencies.md";
-const BEGIN: &str = "<!-- downstream: begin -->\n";
-const END: &str = "<!-- downstream: end -->\n";
+const PART: &str = "downstream";
 
 /// Builds and runs programs that depend on the packages, counts, times, and writes the table.
 pub(super) fn prove(context: &Context) -> Result<Outcome, Error> {
@@ -110,10 +111,6 @@ fn write_page(context: &Context, table: &str) -> Result<(), Error> {
     let path = context.path(PAGE);
     let page = read(&path)?;
     let broken = || Error::Finding(format!("{PAGE} lacks the lines around its table"));
-    let (before, rest) = page.split_once(BEGIN).ok_or_else(broken)?;
-    let (_, after) = rest.split_once(END).ok_or_else(broken)?;
-    write(
-        &path,
-        format!("{before}{BEGIN}{table}{END}{after}").as_bytes(),
-    )
+    let page = with_part(&page, PART, table).ok_or_else(broken)?;
+    write(&path, page.as_bytes())
 }
