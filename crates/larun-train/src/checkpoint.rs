@@ -1,7 +1,7 @@
 //! A training on disk: one safetensors file that holds everything needed to go on.
 //!
 //! The tensors are `parameter/N`, `first_moment/N`, `second_moment/N`, `best_parameter/N` for parameter number
-//! `N`, `statistic/N`, `best_statistic/N` for running average `N`, `callback/C/N` for state `N` of callback `C`; the state of the loop and the fingerprint
+//! `N`, `average/N` where weights are averaged, `statistic/N`, `best_statistic/N` for running average `N`, `callback/C/N` for state `N` of callback `C`; the state of the loop and the fingerprint
 //! are JSON in the file's metadata.
 
 use std::collections::HashMap;
@@ -13,6 +13,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use crate::trainer::average::Average;
 use crate::trainer::state::State;
 use crate::trainer::{Optimizer, Progress, Snapshot, TrainConfig, TrainingData};
 use crate::{Executor, TrainError};
@@ -212,6 +213,9 @@ fn groups(progress: &Progress) -> Vec<(&'static str, bool, &[Vec<f32>])> {
         groups.push(("best_statistic", false, &best.statistics));
         groups.push(("best_range", false, &best.ranges));
     }
+    if !progress.average.is_empty() {
+        groups.push(("average", true, &progress.average.parameters));
+    }
     groups
 }
 
@@ -255,6 +259,7 @@ pub(crate) fn read(
         return Err(reader.refuse(problem));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| reader.damaged(&error))?;
+    let has_average = tensors.tensor("average/0").is_ok();
     let has_best = tensors.tensor("best_parameter/0").is_ok();
     Ok(Progress {
         state: header.state,
@@ -271,6 +276,12 @@ pub(crate) fn read(
             })
         } else {
             None
+        },
+        average: Average {
+            parameters: match has_average {
+                true => reader.parameters(&tensors, "average")?,
+                false => Vec::new(),
+            },
         },
         optimizer: Optimizer {
             first: reader.parameters(&tensors, "first_moment")?,

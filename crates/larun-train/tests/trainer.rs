@@ -179,22 +179,26 @@ fn temporary() -> (tempfile::TempDir, PathBuf) {
 fn resumed_training_gives_the_same_bytes() {
     let signals = Signals::new(120);
     let graph = network();
-    for schedule in [
-        Schedule::default(),
-        Schedule::Plateau {
-            factor: 0.5,
-            patience: 1,
-            least: 1e-4,
-        },
+    let plateau = Schedule::Plateau {
+        factor: 0.5,
+        patience: 1,
+        least: 1e-4,
+    };
+    for (schedule, weight_average) in [
+        (Schedule::default(), 0.0),
+        (plateau, 0.0),
+        (Schedule::default(), 0.9),
     ] {
         let whole = train(TrainConfig {
             schedule,
+            weight_average,
             ..config()
         });
         for steps in [1, 6, 7, 9, 13, 29] {
             let (_directory, path) = temporary();
             let config = TrainConfig {
                 schedule,
+                weight_average,
                 ..with_checkpoint(&path, Some(3))
             };
             let mut killed = Trainer::new(&graph, signals.data(), config.clone()).unwrap();
@@ -208,6 +212,77 @@ fn resumed_training_gives_the_same_bytes() {
             assert_eq!(outcome.history, whole.history, "{steps} steps");
         }
     }
+}
+
+/// Averages the weights after each step by itself.
+struct Averaging {
+    kept: f32,
+    steps: f32,
+    average: Vec<(String, Vec<f32>)>,
+}
+
+impl Observer for Averaging {
+    fn batch_finished(&mut self, event: BatchEvent<'_>) -> ControlFlow<()> {
+        self.steps += 1.0;
+        let kept = self.kept.min((1.0 + self.steps) / (10.0 + self.steps));
+        let parameters = event.executor.parameters();
+        let values = parameters.iter().map(|p| (p.name().to_owned(), p.values()));
+        let values: Vec<_> = values.collect();
+        if self.average.is_empty() {
+            self.average = values;
+            return ControlFlow::Continue(());
+        }
+        for ((_, average), (_, values)) in self.average.iter_mut().zip(values) {
+            let pairs = average.iter_mut().zip(values);
+            pairs.for_each(|(average, value)| *average += (1.0 - kept) * (value - *average));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// What the training gives, and judges epochs by, is the average of the weights after each step; the steps themselves are those of a
+/// training without an average.
+#[test]
+fn the_average_of_the_weights_is_what_comes_out() {
+    let signals = Signals::new(120);
+    let config = TrainConfig {
+        epochs: 1,
+        weight_average: 0.7,
+        ..config()
+    };
+    let mut trainer = Trainer::new(&network(), signals.data(), config.clone()).unwrap();
+    let mut own = Averaging {
+        kept: 0.7,
+        steps: 0.0,
+        average: Vec::new(),
+    };
+    let outcome = trainer.run(&mut own).unwrap();
+    assert!(!own.average.is_empty());
+    for (name, average) in &own.average {
+        let tensors = &outcome.graph.subgraphs[0].tensors;
+        let index = tensors.iter().position(|t| &t.name == name).unwrap();
+        let id = larun_graph::TensorId(index.try_into().unwrap());
+        let found = outcome.graph.values::<f32>(id).unwrap();
+        for (found, expected) in found.iter().zip(average) {
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "{name}: {found} {expected}"
+            );
+        }
+    }
+    let data = signals.data();
+    let (scores, _) = evaluate(&outcome.graph, &data, &signals.validation).unwrap();
+    assert!((scores.loss - outcome.best.unwrap().validation.loss).abs() < 1e-5);
+    let plain = TrainConfig {
+        weight_average: 0.0,
+        ..config
+    };
+    let plain = Trainer::new(&network(), signals.data(), plain)
+        .unwrap()
+        .run(&mut ())
+        .unwrap();
+    assert_eq!(plain.history[0].train, outcome.history[0].train);
+    assert_ne!(plain.graph, outcome.graph);
 }
 
 /// Makes the training fail after a number of steps, without a checkpoint of the place where it stood.
@@ -531,6 +606,10 @@ fn settings_out_of_range() {
     });
     refused(TrainConfig {
         learning_rate: f32::NAN,
+        ..config()
+    });
+    refused(TrainConfig {
+        weight_average: 1.0,
         ..config()
     });
     refused(TrainConfig {

@@ -61,6 +61,10 @@ pub(crate) struct LearningArgs {
     #[arg(long, value_name = "W,W,..", value_delimiter = ',')]
     class_weights: Vec<f32>,
 
+    /// Judge and keep a running average of the weights, which keeps this share of itself in every step, such as 0.998; 0 for none
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    average: f32,
+
     /// How training samples are changed in every epoch, with commas between: none, roll, reverse, flip, rotate, shift=POINTS,
     /// zoom=SHARE, blend=SHARE, scale=SHARE, noise=DEVIATION [default: what suits the network of the zoo; none for a model of yours]
     #[arg(long, value_name = "CHANGES")]
@@ -126,6 +130,7 @@ impl LearningArgs {
             warmup_steps: self.warmup,
             label_smoothing: self.label_smoothing,
             class_weights: self.class_weights.clone(),
+            weight_average: self.average,
             loss: match self.loss {
                 Minimised::CrossEntropy => Loss::CrossEntropy,
                 Minimised::Binary => Loss::BinaryCrossEntropy,

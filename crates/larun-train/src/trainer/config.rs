@@ -39,6 +39,10 @@ pub struct TrainConfig {
     /// number of samples.
     #[serde(default)]
     pub class_weights: Vec<f32>,
+    /// What a running average of the weights keeps in every step, such as 0.998; epochs are then judged by the average, and the
+    /// training gives it. 0 for no average, and always less than 1.
+    #[serde(default)]
+    pub weight_average: f32,
     /// How training samples are changed.
     #[serde(default)]
     pub augmentation: Augmentation,
@@ -70,6 +74,7 @@ impl Default for TrainConfig {
             loss: Loss::default(),
             label_smoothing: 0.0,
             class_weights: Vec::new(),
+            weight_average: 0.0,
             augmentation: Augmentation::default(),
             patience: Some(15),
             measured_batches: 32,
@@ -129,6 +134,9 @@ impl TrainConfig {
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return wrong("label_smoothing", "must be at least 0 and less than 1");
+        }
+        if !(0.0..1.0).contains(&self.weight_average) {
+            return wrong("weight_average", "must be at least 0 and less than 1");
         }
         let is_weight = |&weight: &f32| weight >= 0.0 && weight.is_finite();
         if !self.class_weights.iter().all(is_weight) {

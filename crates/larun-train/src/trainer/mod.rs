@@ -18,6 +18,7 @@ pub use schedule::Schedule;
 
 use crate::checkpoint::{self, Fingerprint};
 use crate::{Executor, ParameterKind, QatConfig, TrainError};
+use average::Average;
 use metrics::Tally;
 use state::State;
 use task::{LossSettings, StepNumbers, Task};
@@ -25,6 +26,7 @@ use task::{LossSettings, StepNumbers, Task};
 pub(crate) mod state;
 
 mod augment;
+pub(crate) mod average;
 mod callback;
 mod config;
 mod data;
@@ -115,6 +117,7 @@ pub(crate) struct Progress {
     pub(crate) state: State,
     pub(crate) current: Snapshot,
     pub(crate) best: Option<Snapshot>,
+    pub(crate) average: Average,
     pub(crate) optimizer: Optimizer,
     /// The state of each callback.
     pub(crate) callbacks: Vec<Vec<Vec<f32>>>,
@@ -131,6 +134,7 @@ pub struct Trainer<'d> {
     optimizer: Optimizer,
     state: State,
     best: Option<Snapshot>,
+    average: Average,
     callbacks: Vec<Box<dyn Callback + 'd>>,
 }
 
@@ -187,6 +191,7 @@ impl<'d> Trainer<'d> {
             optimizer: Optimizer::new(lengths),
             state: State::new(task.confusion_classes()),
             best: None,
+            average: Average::default(),
             graph: graph.clone(),
             data,
             config,
@@ -266,6 +271,7 @@ impl<'d> Trainer<'d> {
             state,
             current,
             best,
+            average,
             optimizer,
             callbacks,
         } = checkpoint::read(path, &self.fingerprint, &self.task.executor)?;
@@ -281,6 +287,7 @@ impl<'d> Trainer<'d> {
         current.restore(&mut self.task.executor)?;
         self.state = state;
         self.best = best;
+        self.average = average;
         self.optimizer = optimizer;
         Ok(())
     }
@@ -355,6 +362,7 @@ impl<'d> Trainer<'d> {
             config,
             data,
             callbacks,
+            average,
             ..
         } = self;
         let step = StepNumbers {
@@ -390,13 +398,40 @@ impl<'d> Trainer<'d> {
             executor.parameters(),
             executor.gradients(),
         )?;
-        for callback in callbacks {
+        for callback in callbacks.iter_mut() {
             callback.after_step(&step.of(executor))?;
+        }
+        if config.weight_average > 0.0 {
+            let settled = callbacks.iter().all(|callback| callback.is_settled());
+            average.add(
+                executor.parameters(),
+                state.step,
+                config.weight_average,
+                settled,
+            );
         }
         Ok(loss)
     }
 
     fn finish_epoch(
+        &mut self,
+        order: &[usize],
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        let weights = match self.average.is_empty() {
+            true => None,
+            false => Some(self.average.swap_into(&self.task.executor)?),
+        };
+        let judged = self.judge_epoch(order, observer);
+        if let Some(weights) = weights {
+            average::put_back(&self.task.executor, &weights)?;
+        }
+        judged?;
+        self.write_checkpoint(observer)
+    }
+
+    /// Measures the network as it stands on the validation split, and keeps it where it is the best.
+    fn judge_epoch(
         &mut self,
         order: &[usize],
         observer: &mut dyn Observer,
@@ -423,7 +458,7 @@ impl<'d> Trainer<'d> {
             self.best = Some(Snapshot::of(&self.task.executor));
         }
         observer.epoch_finished(&metrics, is_best);
-        self.write_checkpoint(observer)
+        Ok(())
     }
 
     /// Measures the moments of batch normalisation anew. Only whole batches take part where there is one, as
@@ -476,6 +511,7 @@ impl<'d> Trainer<'d> {
             state: self.state.clone(),
             current: Snapshot::of(executor),
             best: self.best.clone(),
+            average: self.average.clone(),
             optimizer: self.optimizer.clone(),
             callbacks: self.callbacks.iter().map(|c| c.state()).collect(),
         };
