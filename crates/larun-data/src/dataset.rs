@@ -28,6 +28,9 @@ pub struct Dataset {
     pub sample_shape: Vec<usize>,
     /// The class of each sample, an index into `class_names`.
     pub y: Vec<u32>,
+    /// What each class has of each sample, `[N, classes]`, where classes pass into one another: votes of several people, or how near a
+    /// sample is to the border. Each row sums to 1. Empty where a sample is all of its class.
+    pub soft_labels: Vec<f32>,
     /// The names of the classes.
     pub class_names: Vec<String>,
     /// What each sample is for.
@@ -110,7 +113,8 @@ impl Dataset {
         counts
     }
 
-    /// Writes a `.npz` file that [`Dataset::load_npz`] reads back: `x` as float32, `y` as uint32, `class_names`, `split` as uint8.
+    /// Writes a `.npz` file that [`Dataset::load_npz`] reads back: `x` as float32, `y` as uint32, `y_soft` as
+    /// float32 where there are soft labels, `class_names`, `split` as uint8.
     ///
     /// Equal datasets give equal bytes. The file is written beside its name and renamed when complete.
     ///
@@ -129,6 +133,11 @@ impl Dataset {
                 "y",
                 &NpyArray::from_values(&[self.len()], &self.y).map_err(fault)?,
             )?;
+            if !self.soft_labels.is_empty() {
+                let shape = [self.len(), self.class_names.len()];
+                let shares = NpyArray::from_values(&shape, &self.soft_labels).map_err(fault)?;
+                file.array("y_soft", &shares)?;
+            }
             file.strings("class_names", &self.class_names)?;
             file.array(
                 "split",

@@ -168,6 +168,7 @@ fn dataset(
         sample_shape,
         split: stratified_split(&y, seed),
         y,
+        soft_labels: Vec::new(),
         class_names: class_names.iter().map(|&name| name.to_owned()).collect(),
         name,
     }

@@ -8,6 +8,7 @@ use larun_data::csv::CsvTable;
 use larun_data::dataset::list::{self, ImageRecipe};
 use larun_data::dataset::{Dataset, Split};
 use larun_data::light_curve::{LightCurve, ReadOptions};
+use larun_data::npy::NpyArray;
 use larun_data::recipe::{Form, Recipe};
 use larun_data::simulate;
 use proptest::prelude::*;
@@ -214,6 +215,43 @@ fn classes_are_merged() {
     );
 }
 
+/// Soft labels survive a file, follow classes that are merged, and are refused where a row is no distribution.
+#[test]
+fn soft_labels_go_with_the_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dataset = simulate::galaxy::galaxies(4, 0);
+    let classes = dataset.class_names.len();
+    let mut shares = vec![0.0; dataset.len() * classes];
+    for (row, &class) in shares.chunks_exact_mut(classes).zip(&dataset.y) {
+        row[class as usize] = 0.75;
+        row[(class as usize + 1) % classes] = 0.25;
+    }
+    let array = |values: &[f32]| NpyArray::from_values(&[values.len() / classes, classes], values);
+    dataset.set_soft_labels(&array(&shares).unwrap()).unwrap();
+    let path = folder.path().join("soft.npz");
+    dataset.save_npz(&path).unwrap();
+    let mut again = Dataset::load_npz(&path).unwrap();
+    assert_eq!(again.soft_labels, shares);
+
+    let (from, into) = (again.class_names[1].clone(), again.class_names[0].clone());
+    again.merge_classes(&from, &into).unwrap();
+    let rows = again.soft_labels.chunks_exact(classes - 1);
+    for ((row, before), &class) in rows.zip(shares.chunks_exact(classes)).zip(&dataset.y) {
+        assert_eq!(row[0], before[0] + before[1], "class {class}");
+        assert_eq!(row[1..], before[2..], "class {class}");
+    }
+
+    shares[classes] = 0.5;
+    refuses(
+        dataset.set_soft_labels(&array(&shares).unwrap()),
+        &["row 1", "sum to 1"],
+    );
+    refuses(
+        dataset.set_soft_labels(&array(&shares[classes..]).unwrap()),
+        &["a row for each"],
+    );
+}
+
 #[test]
 fn signals_are_stacked_as_channels() {
     let part = |x: &[f32], points: usize| Dataset {
@@ -223,6 +261,7 @@ fn signals_are_stacked_as_channels() {
         class_names: vec!["a".into(), "b".into()],
         split: vec![Split::Train; 2],
         name: "part".into(),
+        ..Dataset::default()
     };
     let long = part(&[0.0, 1.0, 2.0, 3.0, 4.0, 9.0, 8.0, 7.0, 6.0, 5.0], 5);
     let short = part(&[0.0, 10.0, 20.0, 1.0, 1.0, 1.0], 3);

@@ -55,6 +55,9 @@ impl Fingerprint {
         let mut of_data = Hash::default();
         of_data.numbers(data.x.iter().map(|x| u64::from(x.to_bits())));
         of_data.numbers(data.y.iter().map(|&y| u64::from(y)));
+        if let Some(shares) = data.soft_labels {
+            of_data.numbers(shares.iter().map(|x| u64::from(x.to_bits())));
+        }
         if let Some(targets) = data.targets {
             of_data.numbers(targets.iter().map(|x| u64::from(x.to_bits())));
         }

@@ -388,6 +388,7 @@ pub fn samples_of<'a>(
         x: &data.x,
         sample_len: data.sample_len(),
         y: &data.y,
+        soft_labels: (!data.soft_labels.is_empty()).then_some(data.soft_labels.as_slice()),
         train,
         validation,
         ..TrainingData::default()

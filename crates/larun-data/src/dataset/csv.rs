@@ -48,6 +48,7 @@ impl Dataset {
         }
         let stem = path.file_stem().unwrap_or_default();
         Ok(Self {
+            soft_labels: Vec::new(),
             x,
             sample_shape: vec![columns.len(), 1],
             y,

@@ -80,6 +80,16 @@ pub enum DatasetFault {
         /// How many classes there are.
         classes: usize,
     },
+    /// A soft label is no distribution over the classes.
+    #[error(
+        "array {array:?}: row {index} is no shares of the classes, which are at least 0 and sum to 1"
+    )]
+    Shares {
+        /// The array.
+        array: String,
+        /// The sample.
+        index: usize,
+    },
     /// There is nothing to tell apart.
     #[error(
         "array {array:?}: {}, expected samples of two classes or more",

@@ -17,6 +17,7 @@ type Archive = NpzReader<BufReader<File>>;
 /// |---|---|---|---|
 /// | samples | floats, integers or booleans | `[N, ...]` | taken as they are, with no scaling |
 /// | labels | integers or booleans | `[N]` | the class of each sample, from 0 |
+/// | soft labels | floats | `[N, classes]` | optional: what each class has of a sample, each row summing to 1; for labels `y` called `y_soft` |
 /// | class names | strings | `[classes]` | optional: else the classes are called `class 0`, `class 1` and so on |
 /// | split | integers | `[N]` | 0 training, 1 validation, 2 test; optional: else [`stratified_split`] draws one |
 ///
@@ -75,6 +76,7 @@ impl LoadOptions {
         let labels = integers(&mut archive, &self.labels)?;
         let (y, class_names) = self.classes(&mut archive, &labels)?;
         let split = self.split(&mut archive, &y)?;
+        let soft_labels = self.soft_labels(&mut archive, [y.len(), class_names.len()])?;
         let (x, sample_shape) = self.samples(&mut archive, y.len())?;
         let name = path
             .file_stem()
@@ -85,6 +87,7 @@ impl LoadOptions {
             x,
             sample_shape,
             y,
+            soft_labels,
             class_names,
             split,
             name,
@@ -133,6 +136,19 @@ impl LoadOptions {
             });
         }
         Ok((y, class_names))
+    }
+
+    /// What each class has of each sample, where the file says it.
+    fn soft_labels(
+        &self,
+        archive: &mut Archive,
+        shape: [usize; 2],
+    ) -> Result<Vec<f32>, DatasetFault> {
+        let name = format!("{}_soft", self.labels);
+        match archive.contains(&name) {
+            true => shares(&name, &archive.array(&name)?, shape),
+            false => Ok(Vec::new()),
+        }
     }
 
     fn class_name_array(&self, archive: &Archive) -> Option<String> {
@@ -203,6 +219,38 @@ impl LoadOptions {
             found,
             expected,
         })
+    }
+}
+
+/// What each class has of each sample: one row for each, of numbers that are at least 0 and sum to 1.
+pub(super) fn shares(
+    name: &str,
+    array: &NpyArray,
+    shape: [usize; 2],
+) -> Result<Vec<f32>, DatasetFault> {
+    if array.shape() != shape {
+        return Err(shape_fault(
+            name,
+            array,
+            "[N, classes], a row for each sample",
+        ));
+    }
+    let shares = array.to_f32().ok_or_else(|| DatasetFault::ElementType {
+        array: name.to_owned(),
+        found: array.element_type(),
+        expected: "floats",
+    })?;
+    let is_sound = |row: &[f32]| {
+        let sum: f32 = row.iter().sum();
+        row.iter().all(|&share| share >= 0.0) && (sum - 1.0).abs() < 1e-3
+    };
+    let mut rows = shares.chunks(shape[1].max(1));
+    match rows.position(|row| !is_sound(row)) {
+        Some(index) => Err(DatasetFault::Shares {
+            array: name.to_owned(),
+            index,
+        }),
+        None => Ok(shares),
     }
 }
 

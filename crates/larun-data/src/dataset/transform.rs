@@ -2,6 +2,7 @@
 
 use super::Dataset;
 use crate::DataError;
+use crate::npy::NpyArray;
 
 impl Dataset {
     /// Gives the samples of class `from` to class `into`, and renumbers the classes behind it.
@@ -24,7 +25,30 @@ impl Dataset {
                 *label -= 1;
             }
         }
+        let merge = |row: &[f32]| -> Vec<f32> {
+            let share = |class: usize| row.get(class).copied().unwrap_or(0.0);
+            let kept = (0..row.len()).filter(|&class| class != from);
+            kept.map(|class| match class == into {
+                true => share(class) + share(from),
+                false => share(class),
+            })
+            .collect()
+        };
+        let rows = self.soft_labels.chunks(self.class_names.len());
+        self.soft_labels = rows.flat_map(merge).collect();
         self.class_names.remove(from);
+        Ok(())
+    }
+
+    /// Takes `[N, classes]` shares of the classes as soft labels.
+    ///
+    /// # Errors
+    /// [`DataError::Usage`] where they are of another shape or type, or a row does not sum to 1.
+    pub fn set_soft_labels(&mut self, shares: &NpyArray) -> Result<(), DataError> {
+        let shape = [self.len(), self.class_names.len()];
+        let shares = super::load::shares("soft labels", shares, shape);
+        self.soft_labels =
+            shares.map_err(|fault| DataError::Usage(format!("{}: {fault}", self.name)))?;
         Ok(())
     }
 

@@ -19,12 +19,31 @@ pub struct SoftmaxCrossEntropy {
     pub smoothing: f32,
     /// What a sample of each class counts; empty where all count alike. The mean is over the number of samples.
     pub class_weights: Vec<f32>,
+    /// What each class has of each sample, `[N, K]`, each row summing to 1, in place of all for the label; empty where it has all.
+    pub shares: Vec<f32>,
 }
 
 impl SoftmaxCrossEntropy {
     fn weight(&self, label: u32) -> f32 {
         let weight = self.class_weights.get(label as usize);
         weight.copied().unwrap_or(1.0)
+    }
+
+    /// What is asked of a sample: to each class its share, less what is spread over all.
+    fn target(&self, sample: usize, target: &mut [f32]) {
+        let classes = target.len();
+        let shares = self.shares.get(sample * classes..(sample + 1) * classes);
+        match (shares, self.labels.get(sample)) {
+            (Some(shares), _) => target.copy_from_slice(shares),
+            (None, Some(&label)) => {
+                target.fill(0.0);
+                target[label as usize] = 1.0;
+            }
+            (None, None) => {}
+        }
+        for share in target {
+            *share = (1.0 - self.smoothing) * *share + self.smoothing / classes as f32;
+        }
     }
 }
 
@@ -51,6 +70,12 @@ impl Differentiable for SoftmaxCrossEntropy {
                 self.class_weights.len()
             ));
         }
+        if !self.shares.is_empty() && self.shares.len() != samples * classes {
+            return wrong(format!(
+                "{} shares for {samples} samples of {classes} classes",
+                self.shares.len()
+            ));
+        }
         match self.labels.iter().find(|&&label| label as usize >= classes) {
             Some(label) => wrong(format!("label {label} with {classes} classes")),
             None => Ok(Vec::new()),
@@ -69,10 +94,12 @@ impl Differentiable for SoftmaxCrossEntropy {
             .chunks_exact(classes)
             .zip(saved.chunks_exact_mut(classes));
         let mut total = 0.0;
-        for ((x, y), &label) in rows.zip(&self.labels) {
+        let mut target = vec![0.0; classes];
+        for (sample, ((x, y), &label)) in rows.zip(&self.labels).enumerate() {
             let (max, sum) = softmax(x, 1.0, y);
-            let target = (1.0 - self.smoothing) * x[label as usize] + self.spread(x);
-            total += f64::from(self.weight(label) * (libm::logf(sum) + max - target));
+            self.target(sample, &mut target);
+            let asked: f32 = x.iter().zip(&target).map(|(x, t)| x * t).sum();
+            total += f64::from(self.weight(label) * (libm::logf(sum) + max - asked));
         }
         *output = (total / self.labels.len() as f64) as f32;
     }
@@ -86,23 +113,13 @@ impl Differentiable for SoftmaxCrossEntropy {
         let rows = dx
             .chunks_exact_mut(classes)
             .zip(tape.saved.chunks_exact(classes));
-        for ((dx, y), &label) in rows.zip(&self.labels) {
+        let mut target = vec![0.0; classes];
+        for (sample, ((dx, y), &label)) in rows.zip(&self.labels).enumerate() {
             let factor = factor * self.weight(label);
-            let spread = factor * (self.smoothing / classes as f32);
-            for (dx, y) in dx.iter_mut().zip(y) {
-                *dx = y * factor - spread;
+            self.target(sample, &mut target);
+            for ((dx, y), target) in dx.iter_mut().zip(y).zip(&target) {
+                *dx = y * factor - target * factor;
             }
-            dx[label as usize] -= factor * (1.0 - self.smoothing);
-        }
-    }
-}
-
-impl SoftmaxCrossEntropy {
-    /// What the evenly spread part of the target takes from the loss.
-    fn spread(&self, logits: &[f32]) -> f32 {
-        match self.smoothing {
-            0.0 => 0.0,
-            smoothing => smoothing * logits.iter().sum::<f32>() / logits.len() as f32,
         }
     }
 }

@@ -320,6 +320,7 @@ mod tests {
         x: &[],
         sample_len: 0,
         y: &[],
+        soft_labels: None,
         targets: None,
         train: &[],
         validation: &[],

@@ -24,6 +24,9 @@ pub struct TrainingData<'a> {
     pub sample_len: usize,
     /// The class of each sample; empty where the loss needs none.
     pub y: &'a [u32],
+    /// What each class has of each sample, `[samples, classes]`, where classes pass into one another: cross-entropy then asks for these
+    /// shares, and accuracy is still that of the classes in `y`. `None` where a sample is all of its class.
+    pub soft_labels: Option<&'a [f32]>,
     /// What the outputs are to be, sample by sample, for losses that do not compare with classes; `None` where the classes or the
     /// samples themselves say it.
     pub targets: Option<&'a [f32]>,
@@ -62,6 +65,11 @@ impl<'a> TrainingData<'a> {
         self.x.len() / self.sample_len.max(1)
     }
 
+    /// What each of `classes` classes has of a sample, where the data say it.
+    pub(super) fn soft_label(&self, index: usize, classes: usize) -> Option<&'a [f32]> {
+        self.soft_labels?.get(index * classes..)?.get(..classes)
+    }
+
     /// What the outputs for a sample are to be, where the data say it.
     pub(super) fn target(&self, index: usize) -> Option<&'a [f32]> {
         let targets = self.targets?;
@@ -85,6 +93,16 @@ impl<'a> TrainingData<'a> {
                 "{} values make no {samples} samples of {sample_len}{}",
                 self.x.len(),
                 if labelled { ", one for each label" } else { "" }
+            ));
+        }
+        if let Some(shares) = self.soft_labels
+            && samples.checked_mul(shape.classes) != Some(shares.len())
+            && shape.classes > 0
+        {
+            return wrong(format!(
+                "{} soft labels for {samples} samples of {} classes",
+                shares.len(),
+                shape.classes
             ));
         }
         match (self.targets, shape.target) {
@@ -131,6 +149,12 @@ impl<'a> TrainingData<'a> {
                     "sample {index} has the value {value} at position {at}"
                 ));
             }
+            let shares = self.soft_label(index, classes).unwrap_or(&[]);
+            if !is_distribution(shares) {
+                return wrong(format!(
+                    "the soft label of sample {index} is {shares:?}: shares are at least 0 and sum to 1"
+                ));
+            }
             let target = self.target(index).unwrap_or(&[]);
             if let Some(at) = target.iter().position(|x| !x.is_finite()) {
                 let value = target[at];
@@ -141,4 +165,10 @@ impl<'a> TrainingData<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether shares of classes are at least 0 and sum to 1, to what a few decimals leave; none at all do.
+fn is_distribution(shares: &[f32]) -> bool {
+    let sum: f32 = shares.iter().sum();
+    shares.is_empty() || (shares.iter().all(|&share| share >= 0.0) && (sum - 1.0).abs() < 1e-3)
 }

@@ -376,6 +376,11 @@ impl Task {
                 labels: self.labels.clone(),
                 smoothing: *label_smoothing,
                 class_weights: class_weights.clone(),
+                shares: {
+                    let shares = samples.iter();
+                    let shares = shares.filter_map(|&s| data.soft_label(s, self.classes));
+                    shares.flatten().copied().collect()
+                },
             }),
             Loss::BinaryCrossEntropy => {
                 let mut targets = given().unwrap_or_else(|| self.binary_targets());

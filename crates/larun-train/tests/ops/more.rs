@@ -261,7 +261,11 @@ proptest! {
         let labels: Vec<u32> = (0..rows as u32).map(|row| row * 5 % classes as u32).collect();
         let logits = Array::distinct(&[rows, classes], 1);
         let class_weights = (0..classes).map(|class| 0.5 + class as f32).collect();
-        check(&SoftmaxCrossEntropy { labels, smoothing, class_weights }, core::slice::from_ref(&logits), SMOOTH);
+        let whole = SoftmaxCrossEntropy { labels, smoothing, class_weights, shares: Vec::new() };
+        check(&whole, core::slice::from_ref(&logits), SMOOTH);
+        let row = |row: usize| (0..classes).map(move |class| if class == row % classes { 0.75 } else { 0.25 / (classes - 1) as f32 });
+        let shared = SoftmaxCrossEntropy { shares: (0..rows).flat_map(row).collect(), ..whole };
+        check(&shared, core::slice::from_ref(&logits), SMOOTH);
         let targets: Vec<f32> = (0..rows * classes).map(|i| (i % 3) as f32 / 2.0).collect();
         let weights: Vec<f32> = (0..rows * classes).map(|i| 0.5 + (i % 4) as f32).collect();
         check(&BinaryCrossEntropy { targets: targets.clone(), weights }, core::slice::from_ref(&logits), SMOOTH);
@@ -305,6 +309,7 @@ fn smoothed_labels() {
             labels,
             smoothing,
             class_weights,
+            shares: Vec::new(),
         };
         run(&loss, core::slice::from_ref(&logits), &[1.0]).output[0]
     };
@@ -312,4 +317,28 @@ fn smoothed_labels() {
     assert_eq!(plain, loss(0.0, vec![1.0; 3]));
     assert!((loss(0.0, vec![2.0; 3]) - 2.0 * plain).abs() < 1e-6);
     assert_ne!(plain, loss(0.2, Vec::new()));
+}
+
+/// Shares that are all the label's give the loss of the label; even ones that of labels smoothed all the way.
+#[test]
+fn shared_labels() {
+    let logits = Array::distinct(&[2, 3], 1);
+    let loss = |smoothing: f32, shares: Vec<f32>| {
+        let labels = vec![0, 2];
+        let loss = SoftmaxCrossEntropy {
+            labels,
+            smoothing,
+            shares,
+            ..SoftmaxCrossEntropy::default()
+        };
+        run(&loss, core::slice::from_ref(&logits), &[1.0])
+    };
+    let whole = vec![1.0, 0.0, 0.0, 0.0, 0.0, 1.0];
+    assert_eq!(
+        loss(0.1, Vec::new()).output,
+        loss(0.1, whole.clone()).output
+    );
+    assert_eq!(loss(0.1, Vec::new()).gradients, loss(0.1, whole).gradients);
+    let even = loss(0.0, vec![1.0 / 3.0; 6]).output[0];
+    assert!((even - loss(1.0, Vec::new()).output[0]).abs() < 1e-6);
 }

@@ -164,6 +164,10 @@ struct DatasetArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     class_names: Vec<String>,
 
+    /// What each class has of each sample, [samples, classes], where classes pass into one another: training then asks for these shares
+    #[arg(long, value_name = "SHARES.npy")]
+    soft_labels: Option<PathBuf>,
+
     /// Give the samples of one class to another
     #[arg(long, value_name = "FROM=INTO")]
     merge: Vec<String>,
@@ -303,6 +307,9 @@ impl Args {
                 )));
             }
             dataset.class_names.clone_from(names);
+        }
+        if let Some(path) = &self.dataset.soft_labels {
+            dataset.set_soft_labels(&NpyArray::read(path)?)?;
         }
         for merge in &self.dataset.merge {
             let (from, into) = merge
