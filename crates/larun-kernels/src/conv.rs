@@ -9,15 +9,21 @@ use crate::operand::{Operand, image_window, operands, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, WeightedQuantization};
 use crate::types::{FLOAT32, MIXED};
+use crate::ways::{self, ByWays, EVERY_WAY, every_way};
 use crate::weighted::{self, Lens, Roles, Scheme, Sink, Walk, Weights};
 use crate::window::{ImageWindow, Taps, nonzero};
 use crate::{
-    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_bias,
+    InvokeError, Io, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_bias,
     check_len, check_scratch,
 };
 
-impl Kernel for op::Conv2D {
-    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+every_way!(op::Conv2D);
+
+impl ByWays for op::Conv2D {
+    fn prepare_by<const WAYS: u32>(
+        node: &dyn NodeView,
+        plan: &mut PlanWriter<'_>,
+    ) -> Result<(), Refusal> {
         let Op::Conv2D(options) = node.op() else {
             return Err(wrong_op::<Self>(node));
         };
@@ -44,10 +50,17 @@ impl Kernel for op::Conv2D {
             Scheme::Float32 => 0,
         };
         plan.request_scratch(scratch.saturating_mul(size_of::<i16>()));
-        layer.write_quantization(scheme, plan)
+        let start = plan.words_needed();
+        layer.write_quantization(scheme, plan)?;
+        ways::check::<WAYS>(scheme, node, plan, start, |quantization, bias| {
+            arch::ways::of_conv(&geometry, quantization, bias)
+        })
     }
 
-    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+    fn invoke_by<const WAYS: u32>(
+        mut plan: PlanReader<'_>,
+        mut io: Io<'_>,
+    ) -> Result<(), InvokeError> {
         let scheme = Scheme::read(&mut plan)?;
         let geometry = ConvGeometry::read(&mut plan)?;
         match scheme {
@@ -56,7 +69,7 @@ impl Kernel for op::Conv2D {
                 let (output, scratch) = (io.output(0)?, io.scratch()?);
                 let io = io.freeze();
                 let bias = io.optional_input(2)?;
-                conv2d_i8(
+                conv2d_i8_by::<WAYS>(
                     &geometry,
                     &quantization,
                     io.input(0)?,
@@ -291,12 +304,29 @@ pub fn conv2d_i8(
     output: &mut [i8],
     scratch: &mut [i16],
 ) -> Result<(), InvokeError> {
+    conv2d_i8_by::<EVERY_WAY>(geometry, quantization, input, filter, bias, output, scratch)
+}
+
+/// [`conv2d_i8`] by the ways that are linked.
+fn conv2d_i8_by<const WAYS: u32>(
+    geometry: &ConvGeometry,
+    quantization: &WeightedQuantization<'_>,
+    input: &[i8],
+    filter: &[i8],
+    bias: Option<&[i32]>,
+    output: &mut [i8],
+    scratch: &mut [i16],
+) -> Result<(), InvokeError> {
     geometry.check(input, filter, bias, output)?;
     let scratch = check_scratch(scratch, conv2d_i8_scratch_len(geometry))?;
     if quantization.rounds_as_tflm()
-        && arch::conv2d_i8(geometry, quantization, input, filter, bias, output, scratch)
+        && arch::conv2d_i8_by::<WAYS>(geometry, quantization, input, filter, bias, output, scratch)
     {
         return Ok(());
+    }
+    if !ways::links_definition(WAYS) {
+        // Refused when the node was prepared.
+        return Err(InvokeError::Plan);
     }
     portable::conv2d_i8(geometry, quantization, input, filter, bias, output, scratch)
 }

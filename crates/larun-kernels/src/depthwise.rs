@@ -8,15 +8,21 @@ use crate::operand::{Operand, image_window, operands, wrong_op};
 use crate::plan::Record;
 use crate::requantize::{Clamp, WeightedQuantization};
 use crate::types::{FLOAT32, MIXED};
+use crate::ways::{self, ByWays, EVERY_WAY, every_way};
 use crate::weighted::{self, Lens, Roles, Scheme, Sink, Walk, Weights};
 use crate::window::{ImageWindow, Taps, nonzero};
 use crate::{
-    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Refusal, check_bias,
-    check_len, check_scratch,
+    InvokeError, Io, Memory, NodeView, PlanReader, PlanWriter, Refusal, check_bias, check_len,
+    check_scratch,
 };
 
-impl Kernel for op::DepthwiseConv2D {
-    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+every_way!(op::DepthwiseConv2D);
+
+impl ByWays for op::DepthwiseConv2D {
+    fn prepare_by<const WAYS: u32>(
+        node: &dyn NodeView,
+        plan: &mut PlanWriter<'_>,
+    ) -> Result<(), Refusal> {
         let Op::DepthwiseConv2D(options) = node.op() else {
             return Err(wrong_op::<Self>(node));
         };
@@ -39,10 +45,17 @@ impl Kernel for op::DepthwiseConv2D {
             let scratch = plan.processor().depthwise_conv2d_i8_scratch_len(&window);
             plan.request_scratch(scratch.saturating_mul(size_of::<i16>()));
         }
-        layer.write_quantization(scheme, plan)
+        let start = plan.words_needed();
+        layer.write_quantization(scheme, plan)?;
+        ways::check::<WAYS>(scheme, node, plan, start, |quantization, bias| {
+            arch::ways::of_depthwise(&window, quantization, bias)
+        })
     }
 
-    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+    fn invoke_by<const WAYS: u32>(
+        mut plan: PlanReader<'_>,
+        mut io: Io<'_>,
+    ) -> Result<(), InvokeError> {
         let scheme = Scheme::read(&mut plan)?;
         let window = ImageWindow::read(&mut plan)?;
         match scheme {
@@ -51,7 +64,15 @@ impl Kernel for op::DepthwiseConv2D {
                 let (output, scratch) = (io.output(0)?, io.optional_scratch()?);
                 let io = io.freeze();
                 let (input, filter, bias) = (io.input(0)?, io.input(1)?, io.optional_input(2)?);
-                depthwise_conv2d_i8(&window, &quantization, input, filter, bias, output, scratch)
+                depthwise_conv2d_i8_by::<WAYS>(
+                    &window,
+                    &quantization,
+                    input,
+                    filter,
+                    bias,
+                    output,
+                    scratch,
+                )
             }
             Scheme::Float32 if FLOAT32 => {
                 let clamp = Clamp::read(&mut plan)?;
@@ -110,12 +131,37 @@ pub fn depthwise_conv2d_i8(
     output: &mut [i8],
     scratch: &mut [i16],
 ) -> Result<(), InvokeError> {
+    depthwise_conv2d_i8_by::<EVERY_WAY>(window, quantization, input, filter, bias, output, scratch)
+}
+
+/// [`depthwise_conv2d_i8`] by the ways that are linked.
+fn depthwise_conv2d_i8_by<const WAYS: u32>(
+    window: &ImageWindow,
+    quantization: &WeightedQuantization<'_>,
+    input: &[i8],
+    filter: &[i8],
+    bias: Option<&[i32]>,
+    output: &mut [i8],
+    scratch: &mut [i16],
+) -> Result<(), InvokeError> {
     check(window, input, filter, bias, output)?;
     let scratch = check_scratch(scratch, depthwise_conv2d_i8_scratch_len(window))?;
     if quantization.rounds_as_tflm()
-        && arch::depthwise_conv2d_i8(window, quantization, input, filter, bias, output, scratch)
+        && arch::depthwise_conv2d_i8_by::<WAYS>(
+            window,
+            quantization,
+            input,
+            filter,
+            bias,
+            output,
+            scratch,
+        )
     {
         return Ok(());
+    }
+    if !ways::links_definition(WAYS) {
+        // Refused when the node was prepared.
+        return Err(InvokeError::Plan);
     }
     portable::depthwise_conv2d_i8(window, quantization, input, filter, bias, output)
 }

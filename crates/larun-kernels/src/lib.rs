@@ -69,6 +69,7 @@ mod softmax;
 mod svdf;
 mod transpose_conv;
 mod types;
+mod ways;
 mod weighted;
 mod window;
 mod zeros_like;
@@ -123,6 +124,9 @@ pub use svdf::{
     HybridSvdf, SvdfGeometry, SvdfQuantization, SvdfWeights, svdf_f32, svdf_hybrid, svdf_i8,
     svdf_i8_i16,
 };
+#[cfg(feature = "processors")]
+pub use ways::way;
+pub use ways::{ByWays, Only, Way};
 pub use window::{ImageWindow, WindowAxis};
 
 /// Runs `f` with the vector instructions that this processor has, found when the program runs: loops in `f`, and in what is inlined

@@ -86,6 +86,11 @@ impl<'m> PlanWriter<'m> {
         self.written <= self.words.len()
     }
 
+    /// The words from `start` on, to read back; `None` where not all of them fit the memory.
+    pub(crate) fn written_from(&self, start: usize) -> Option<PlanReader<'_>> {
+        self.words.get(start..self.written).map(PlanReader::new)
+    }
+
     /// The bytes of scratch memory that the node asks for, 0 for none.
     pub const fn scratch_bytes(&self) -> usize {
         self.scratch

@@ -10,25 +10,34 @@ use crate::operand::{Operand, clamp, image_window, operands, output_stage_of, wr
 use crate::plan::Record;
 use crate::requantize::{Clamp, OutputStage};
 use crate::types::FLOAT32;
+use crate::ways::{self, ByWays, EVERY_WAY, Way, every_way};
 use crate::window::{ImageWindow, Taps};
 use crate::{
-    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
+    InvokeError, Io, Memory, NodeView, PlanReader, PlanWriter, Reason, Refusal, check_len,
 };
 
-impl Kernel for op::AveragePool2D {
-    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+every_way!(op::AveragePool2D, op::MaxPool2D);
+
+impl ByWays for op::AveragePool2D {
+    fn prepare_by<const WAYS: u32>(
+        node: &dyn NodeView,
+        plan: &mut PlanWriter<'_>,
+    ) -> Result<(), Refusal> {
         match node.op() {
-            Op::AveragePool2D(options) => prepare(options, node, plan),
+            Op::AveragePool2D(options) => prepare::<WAYS>(options, node, plan, true),
             _ => Err(wrong_op::<Self>(node)),
         }
     }
 
-    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+    fn invoke_by<const WAYS: u32>(
+        mut plan: PlanReader<'_>,
+        mut io: Io<'_>,
+    ) -> Result<(), InvokeError> {
         match ElementType::read(&mut plan)? {
             ElementType::Int8 => {
                 let (window, stage) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
                 let output = io.output(0)?;
-                average_pool_i8(&window, &stage, io.freeze().input(0)?, output)
+                average_pool_i8_by::<WAYS>(&window, &stage, io.freeze().input(0)?, output)
             }
             ElementType::Int16 => {
                 let (window, stage) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
@@ -44,20 +53,26 @@ impl Kernel for op::AveragePool2D {
     }
 }
 
-impl Kernel for op::MaxPool2D {
-    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+impl ByWays for op::MaxPool2D {
+    fn prepare_by<const WAYS: u32>(
+        node: &dyn NodeView,
+        plan: &mut PlanWriter<'_>,
+    ) -> Result<(), Refusal> {
         match node.op() {
-            Op::MaxPool2D(options) => prepare(options, node, plan),
+            Op::MaxPool2D(options) => prepare::<WAYS>(options, node, plan, false),
             _ => Err(wrong_op::<Self>(node)),
         }
     }
 
-    fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+    fn invoke_by<const WAYS: u32>(
+        mut plan: PlanReader<'_>,
+        mut io: Io<'_>,
+    ) -> Result<(), InvokeError> {
         match ElementType::read(&mut plan)? {
             ElementType::Int8 => {
                 let (window, stage) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
                 let output = io.output(0)?;
-                max_pool_i8(&window, &stage, io.freeze().input(0)?, output)
+                max_pool_i8_by::<WAYS>(&window, &stage, io.freeze().input(0)?, output)
             }
             ElementType::Int16 => {
                 let (window, stage) = (Record::read(&mut plan)?, Record::read(&mut plan)?);
@@ -73,10 +88,11 @@ impl Kernel for op::MaxPool2D {
     }
 }
 
-fn prepare(
+fn prepare<const WAYS: u32>(
     options: &Pool2DOptions,
     node: &dyn NodeView,
     plan: &mut PlanWriter<'_>,
+    averages: bool,
 ) -> Result<(), Refusal> {
     operands! {
         input = Operand::input(node, 0);
@@ -85,7 +101,11 @@ fn prepare(
     let element_type = input.one_of(QUANTIZED_OR_FLOAT32)?;
     output.has_type(element_type)?;
     element_type.write(plan);
-    window(options, input)?.write(plan);
+    let window = window(options, input)?;
+    if element_type == ElementType::Int8 && !ways::links_definition(WAYS) {
+        ways::linked(WAYS, arch::ways::of_pool(&window, averages))?;
+    }
+    window.write(plan);
     match element_type {
         ElementType::Float32 if FLOAT32 => clamp(options.activation)?.write(plan),
         _ => {
@@ -112,6 +132,11 @@ pub(crate) fn window(options: &Pool2DOptions, input: &Operand<'_>) -> Result<Ima
     )
 }
 
+/// Whether a processor's own pools are linked.
+const fn links_faster(ways: u32) -> bool {
+    !ways::CHOOSES || Way::FourChannels.is_in(ways)
+}
+
 /// INT8 mean of each window, rounded, ties away from zero: input `[N, H, W, C]`, output `[N, H', W', C]`.
 ///
 /// Input and output have the same scale and zero point. The border does not count. As TFLM's
@@ -125,9 +150,23 @@ pub fn average_pool_i8(
     input: &[i8],
     output: &mut [i8],
 ) -> Result<(), InvokeError> {
+    average_pool_i8_by::<EVERY_WAY>(window, stage, input, output)
+}
+
+/// [`average_pool_i8`] by the ways that are linked.
+fn average_pool_i8_by<const WAYS: u32>(
+    window: &ImageWindow,
+    stage: &OutputStage,
+    input: &[i8],
+    output: &mut [i8],
+) -> Result<(), InvokeError> {
     check(window, input, output)?;
-    if arch::average_pool_i8(window, stage, input, output) {
+    if links_faster(WAYS) && arch::average_pool_i8(window, stage, input, output) {
         return Ok(());
+    }
+    if !ways::links_definition(WAYS) {
+        // Refused when the node was prepared.
+        return Err(InvokeError::Plan);
     }
     portable::average_pool_i8(window, stage, input, output)
 }
@@ -144,9 +183,23 @@ pub fn max_pool_i8(
     input: &[i8],
     output: &mut [i8],
 ) -> Result<(), InvokeError> {
+    max_pool_i8_by::<EVERY_WAY>(window, stage, input, output)
+}
+
+/// [`max_pool_i8`] by the ways that are linked.
+fn max_pool_i8_by<const WAYS: u32>(
+    window: &ImageWindow,
+    stage: &OutputStage,
+    input: &[i8],
+    output: &mut [i8],
+) -> Result<(), InvokeError> {
     check(window, input, output)?;
-    if arch::max_pool_i8(window, stage, input, output) {
+    if links_faster(WAYS) && arch::max_pool_i8(window, stage, input, output) {
         return Ok(());
+    }
+    if !ways::links_definition(WAYS) {
+        // Refused when the node was prepared.
+        return Err(InvokeError::Plan);
     }
     portable::max_pool_i8(window, stage, input, output)
 }

@@ -4,6 +4,8 @@ use core::fmt;
 
 use larun_ops::{Activation, ElementType, OpKind, ShapeError};
 
+use crate::ways::Way;
+
 /// As much of a reason as a program keeps: with the feature `explain` all of it, else [which](ReasonKind) it is.
 #[cfg(feature = "explain")]
 pub(crate) type Kept = Reason;
@@ -57,6 +59,11 @@ pub enum Reason {
     LeftOut {
         /// The feature that links it.
         feature: &'static str,
+    },
+    /// A way to compute the layer that the program does not link.
+    Way {
+        /// The way.
+        way: Way,
     },
     /// A type other than that of the first operand.
     TypeDiffers {
@@ -232,6 +239,10 @@ impl fmt::Display for Reason {
                 f,
                 "needs what this program leaves out: enable feature `{feature}`"
             ),
+            Self::Way { way } => write!(
+                f,
+                "is computed by way of `{way}`, which the program does not link: add it to the operator in the ops! list"
+            ),
             Self::TypeDiffers { found, expected } => {
                 write!(f, "element type must be {expected}, is {found}")
             }
@@ -349,6 +360,7 @@ kinds! {
     Missing,
     ElementType,
     LeftOut,
+    Way,
     TypeDiffers,
     Shape,
     Rank,

@@ -172,6 +172,15 @@ pub enum LoadError<'m> {
         /// Its elements.
         element_type: ElementType,
     },
+    /// A variable, in a program that leaves them out: they need the feature `state`.
+    Variable {
+        /// Which subgraph.
+        subgraph: usize,
+        /// The tensor.
+        tensor: usize,
+        /// Its name.
+        name: Name<'m>,
+    },
     /// A variable whose first value stands in the file.
     VariableWithData {
         /// Which subgraph.
@@ -258,6 +267,7 @@ impl LoadError<'_> {
             | Self::TensorSize { subgraph, .. }
             | Self::Sparse { subgraph, .. }
             | Self::Misaligned { subgraph, .. }
+            | Self::Variable { subgraph, .. }
             | Self::VariableWithData { subgraph, .. }
             | Self::Recursion { subgraph, .. }
             | Self::TooDeep { subgraph, .. } => Some(subgraph),
@@ -357,6 +367,10 @@ impl fmt::Display for LoadError<'_> {
             } => write!(
                 f,
                 "tensor {tensor} `{name}`: its {element_type} data is not aligned; the model's bytes must start at a multiple of 16"
+            ),
+            Self::Variable { tensor, name, .. } => write!(
+                f,
+                "tensor {tensor} `{name}` is a variable, which this program leaves out: enable feature `state`"
             ),
             Self::VariableWithData { tensor, name, .. } => write!(
                 f,

@@ -10,6 +10,8 @@ use crate::Interpreter;
 use crate::Options;
 pub use crate::activations::Owner;
 use crate::error::LoadError;
+#[cfg(feature = "processors")]
+pub use crate::linked::linked_ops;
 use crate::load::{Request, load};
 pub use crate::prepared::{Prepared, PreparedNode, PreparedSubgraph, PreparedTensor};
 

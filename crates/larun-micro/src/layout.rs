@@ -13,7 +13,7 @@
 
 use larun_kernels::{Locate, Location, Subgraphs};
 
-use crate::load::SUBGRAPHS;
+use crate::load::{STATE, SUBGRAPHS};
 
 /// Words of a subgraph in the directory.
 pub(crate) const DIRECTORY_WORDS: usize = 2;
@@ -90,9 +90,9 @@ impl Place {
             return Home::File;
         }
         match self.at & Self::HOME {
-            0 => Home::Activations,
-            Self::STATE => Home::State,
-            _ => Home::Handle,
+            Self::STATE if STATE => Home::State,
+            Self::HANDLE if SUBGRAPHS => Home::Handle,
+            _ => Home::Activations,
         }
     }
 

@@ -16,6 +16,8 @@ mod error;
 pub mod host;
 mod interpreter;
 mod layout;
+#[cfg(all(feature = "alloc", feature = "processors"))]
+mod linked;
 mod load;
 mod loaded;
 mod measure;

@@ -10,6 +10,7 @@ use larun_kernels::{Processor, Registration, Rounding};
 use larun_tflite::view::{Model, ViewError};
 
 use crate::activations::{ALIGNMENT, Owner};
+use crate::encoded::ENCODED;
 use crate::error::LoadError;
 use crate::layout::{DIRECTORY_WORDS, Listed};
 use crate::measure::too_small;
@@ -26,6 +27,10 @@ pub(crate) const MOST_DEPTH: usize = 16;
 pub(crate) const EXPLAIN: bool = cfg!(feature = "explain");
 /// Whether nodes may run subgraphs or use resource variables.
 pub(crate) const SUBGRAPHS: bool = cfg!(feature = "subgraphs");
+/// Whether anything is kept from one inference to the next.
+pub(crate) const STATE: bool = cfg!(feature = "state");
+/// Whether nodes are looked at before they are loaded.
+pub(crate) const LOOKS_AHEAD: bool = SUBGRAPHS || ENCODED;
 /// Words that are kept of a subgraph that waits for another.
 pub(crate) const FRAME_WORDS: usize = 3;
 /// Alignment of what is kept from one inference to the next: that of the largest elements.

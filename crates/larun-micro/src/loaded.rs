@@ -7,7 +7,7 @@ use crate::activations::ALIGNMENT;
 use crate::error::{ArenaTooSmall, LoadError};
 use crate::interpreter::Interpreter;
 use crate::layout::{Home, Tables};
-use crate::load::{Loaded as Extent, Request, SUBGRAPHS, load};
+use crate::load::{Loaded as Extent, Request, STATE, SUBGRAPHS, load};
 use crate::node::describe;
 use crate::options::Options;
 
@@ -135,6 +135,9 @@ impl<'m, 'a> Loaded<'m, 'a> {
     /// # Errors
     /// Never on a model that loaded.
     pub fn reset(&mut self) -> Result<(), ViewError> {
+        if !STATE {
+            return Ok(());
+        }
         self.state.fill(0);
         for number in 0..self.extent.directory.max(1) {
             self.reset_variables(number)?;

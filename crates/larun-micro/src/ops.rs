@@ -11,11 +11,30 @@
 /// let kernels = ops![Conv2D, MaxPool2D, FullyConnected, Softmax];
 /// assert_eq!(kernels[3].kind, OpKind::Softmax);
 /// ```
+///
+/// On Armv7E-M, convolutions and pools have several [ways](crate::kernels::Way) to be computed. A name alone links all of
+/// them; with ways named, as `larun inspect --ops MODEL` does, the program holds those. A layer that takes another way is
+/// refused when the model is loaded, unless `Definition` is among them, which computes any layer.
+///
+/// ```
+/// use larun_micro::ops;
+///
+/// let kernels = ops![Conv2D<Narrow, Patches>, MaxPool2D<FourChannels>, FullyConnected, Softmax];
+/// # assert_eq!(kernels.len(), 4);
+/// ```
 #[macro_export]
 macro_rules! ops {
-    ($($op:ident),* $(,)?) => {
+    (@row $op:ident) => {
+        $crate::Registration::of::<$crate::ops_named::$op>()
+    };
+    (@row $op:ident $($way:ident)+) => {
+        $crate::Registration::of::<
+            $crate::kernels::Only<$crate::ops_named::$op, { $($crate::kernels::Way::$way.bit())|+ }>,
+        >()
+    };
+    ($($op:ident $(<$($way:ident),+ $(,)?>)?),* $(,)?) => {
         const {
-            &[$($crate::Registration::of::<$crate::ops_named::$op>()),*] as &[$crate::Registration]
+            &[$($crate::ops!(@row $op $($($way)+)?)),*] as &[$crate::Registration]
         }
     };
 }

@@ -6,7 +6,7 @@ use larun_tflite::view::{List, Model, OfflinePlan, OperatorCode, Subgraph, ViewE
 use crate::activations::Span;
 use crate::error::{LoadError, Name};
 use crate::layout::{ABSENT, MOST_WORDS, Place, TABLE_WORDS};
-use crate::load::{OFFLINE_PLANS, Request, Stop};
+use crate::load::{EXPLAIN, LOOKS_AHEAD, OFFLINE_PLANS, Request, STATE, Stop};
 use crate::node::{FileNode, Node, describe};
 
 /// A subgraph of a file.
@@ -112,6 +112,9 @@ impl<'r, 'm> Source<'r, 'm> {
         let model = &self.request.model;
         let tensor = self.view(self.subgraph.tensor(index))?;
         let info = self.view(describe(model, &tensor))?;
+        if info.is_variable && !STATE {
+            return Err(self.variable(index));
+        }
         if self.view(tensor.sparsity())?.is_some() {
             return Err(self.sparse(index));
         }
@@ -122,14 +125,14 @@ impl<'r, 'm> Source<'r, 'm> {
             None => return Err(self.tensor_size(index)),
         };
         let len = i32::try_from(len).map_err(|_| self.tensor_size(index))? as u32;
-        if info.is_variable {
+        if info.is_variable && STATE {
             let buffer = self.view(tensor.buffer())? as usize;
             if !self.view(model.buffer(buffer))?.is_empty() {
                 return Err(self.variable_with_data(index));
             }
         }
         let Some(data) = info.constant else {
-            return Ok((Place::value(0, len), info.is_variable));
+            return Ok((Place::value(0, len), info.is_variable && STATE));
         };
         if data.len() != len as usize {
             return Err(self.tensor_size(index));
@@ -186,9 +189,18 @@ impl<'r, 'm> Source<'r, 'm> {
         tensor.ok_or_else(|| self.no_such_tensor(index, number))
     }
 
+    /// The name of a tensor, for a message.
+    #[inline]
+    pub(crate) fn name(&self, tensor: usize) -> Name<'m> {
+        match EXPLAIN {
+            true => self.found_name(tensor),
+            false => Name(&[]),
+        }
+    }
+
     #[cold]
     #[inline(never)]
-    pub(crate) fn name(&self, tensor: usize) -> Name<'m> {
+    fn found_name(&self, tensor: usize) -> Name<'m> {
         let tensor = self.subgraph.tensor(tensor);
         let name = tensor.and_then(|tensor| tensor.name()).ok().flatten();
         Name(name.unwrap_or_default())
@@ -256,6 +268,16 @@ impl<'m> Source<'_, 'm> {
             tensor,
             name: self.name(tensor),
             element_type,
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn variable(&self, tensor: usize) -> Stop {
+        self.request.stop(LoadError::Variable {
+            subgraph: self.number,
+            tensor,
+            name: self.name(tensor),
         })
     }
 
@@ -339,17 +361,29 @@ impl Spared {
         }
     }
 
-    /// Sees to it that no lists of this subgraph and those before share their bytes.
+    /// Sees to it that no lists of this subgraph and those before share their bytes. Those of nodes that are looked at
+    /// once only are left to [`spend_node`](Self::spend_node).
     pub(crate) fn spend(&mut self, source: &Source<'_, '_>) -> Result<(), Stop> {
         let left = self.entries.checked_sub(source.tensors);
         self.entries = left.ok_or_else(|| source.too_large())?;
-        for index in 0..source.nodes {
+        for index in (0..source.nodes).filter(|_| LOOKS_AHEAD) {
             let operator = source.view(source.subgraph.operator(index))?;
             let inputs = source.view(operator.inputs())?.len();
             let operands = inputs + source.view(operator.outputs())?.len();
-            let left = self.entries.checked_sub(operands.saturating_add(1));
-            self.entries = left.ok_or_else(|| source.too_many_operands(index))?;
+            self.spend_node(source, index, operands)?;
         }
+        Ok(())
+    }
+
+    /// The same of one node, with so many operands.
+    pub(crate) fn spend_node(
+        &mut self,
+        source: &Source<'_, '_>,
+        index: usize,
+        operands: usize,
+    ) -> Result<(), Stop> {
+        let left = self.entries.checked_sub(operands.saturating_add(1));
+        self.entries = left.ok_or_else(|| source.too_many_operands(index))?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use larun_ops::{InPlace, Role};
 use crate::activations::{Owner, Span};
 use crate::error::LoadError;
 use crate::layout::{ABSENT, Header, Listed, MEMORY_WORDS, Place, TABLE_WORDS, TENSOR_WORDS};
-use crate::load::{Each, Loader, MOST_DEPTH, STATE_ALIGNMENT, SUBGRAPHS, Stop};
+use crate::load::{Each, LOOKS_AHEAD, Loader, MOST_DEPTH, STATE, STATE_ALIGNMENT, SUBGRAPHS, Stop};
 use crate::node::Node;
 use crate::source::Source;
 use crate::workspace::put;
@@ -99,6 +99,10 @@ impl<'m> Loader<'_, 'm, '_> {
         index: usize,
     ) -> Result<usize, Stop> {
         let mut node = source.node(index)?;
+        if !LOOKS_AHEAD {
+            let operands = node.file.inputs.len() + node.file.outputs.len();
+            self.spared.spend_node(source, index, operands)?;
+        }
         let taker = self.taker(source, &node)?;
         if let Some(taker) = &taker {
             let (kernel, added) = taker.kernel();
@@ -120,6 +124,10 @@ impl<'m> Loader<'_, 'm, '_> {
             let feature = "subgraphs";
             return Err(node.refused(Refusal::options(Reason::LeftOut { feature })));
         }
+        if !STATE && state > 0 {
+            let feature = "state";
+            return Err(node.refused(Refusal::options(Reason::LeftOut { feature })));
+        }
         let too_large = || node.refused(Refusal::options(Reason::TooLarge));
         let mut scratch = u32::try_from(scratch).map_err(|_| too_large())?;
         let mut levels = 0;
@@ -128,8 +136,11 @@ impl<'m> Loader<'_, 'm, '_> {
             scratch = scratch.max(callee.activations);
             levels = levels.max(callee.levels);
         }
-        let state_at = self.keep_state(state).ok_or_else(too_large)?;
-        (header.scratch, header.state) = (scratch > 0, state > 0);
+        let state_at = match STATE {
+            true => self.keep_state(state).ok_or_else(too_large)?,
+            false => 0,
+        };
+        (header.scratch, header.state) = (scratch > 0, STATE && state > 0);
         let memory = [[0, scratch], [state_at, state as u32]];
 
         self.note_lifetimes(source, start, &node)?;
@@ -209,7 +220,7 @@ impl<'m> Loader<'_, 'm, '_> {
             }
             if self.work.span(tensor) != Span::NEVER {
                 let role = node.kernel.info.output(output).map(|output| output.role);
-                if role == Some(Role::State) && source.is_variable(tensor)? {
+                if STATE && role == Some(Role::State) && source.is_variable(tensor)? {
                     continue;
                 }
                 return Err(source.written_twice(index, tensor));

@@ -1,6 +1,7 @@
 //! What is in a model: operators, tensors, quantisation, and what they cost.
 
 use larun_graph::{Graph, NodeStats, Subgraph, Tensor, TensorId};
+use larun_micro::host::linked_ops;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Model};
@@ -22,7 +23,7 @@ pub struct Inspection {
     pub constant_bytes: u64,
     /// The arena, or why the interpreter cannot run the model.
     pub arena: Arena,
-    /// The operators that a program has to link, as `ops!` names them.
+    /// The operators that a program has to link, as `ops!` takes them.
     pub ops: Vec<String>,
     /// The inputs.
     pub inputs: Vec<TensorReport>,
@@ -133,7 +134,8 @@ pub fn inspect(model: &Model) -> Result<Inspection, Error> {
         parameters: stats.parameters,
         constant_bytes: stats.constant_bytes,
         arena: arena(model),
-        ops: op_names(subgraph),
+        // What cannot be loaded has no ways.
+        ops: linked_ops(model.bytes()).unwrap_or_else(|_| op_names(subgraph)),
         inputs: subgraph.inputs.iter().filter_map(tensor).collect(),
         outputs: subgraph.outputs.iter().filter_map(tensor).collect(),
         operators: stats

@@ -20,6 +20,8 @@
 pub(crate) mod armv7em;
 #[cfg(test)]
 pub(crate) mod cases;
+#[cfg(not(larun_arch = "armv7em"))]
+mod one_way;
 #[cfg_attr(not(larun_arch = "portable"), allow(dead_code))]
 mod portable;
 #[cfg(larun_arch = "x86_64")]
@@ -27,6 +29,8 @@ mod x86_64;
 
 #[cfg(larun_arch = "armv7em")]
 pub(crate) use armv7em::*;
+#[cfg(not(larun_arch = "armv7em"))]
+pub(crate) use one_way::*;
 #[cfg(larun_arch = "portable")]
 pub(crate) use portable::*;
 #[cfg(larun_arch = "x86_64")]

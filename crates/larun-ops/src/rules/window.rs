@@ -28,14 +28,16 @@ pub(crate) fn conv2d(
         options.stride_h,
         options.dilation_h,
         options.padding,
-    )?;
+    )
+    .ok_or(ShapeError::Window)?;
     let columns = axis(
         width,
         filter_w,
         options.stride_w,
         options.dilation_w,
         options.padding,
-    )?;
+    )
+    .ok_or(ShapeError::Window)?;
     shaped(&[batch, rows, columns, outputs])
 }
 
@@ -61,14 +63,16 @@ pub(crate) fn depthwise_conv2d(
         options.stride_h,
         options.dilation_h,
         options.padding,
-    )?;
+    )
+    .ok_or(ShapeError::Window)?;
     let columns = axis(
         width,
         filter_w,
         options.stride_w,
         options.dilation_w,
         options.padding,
-    )?;
+    )
+    .ok_or(ShapeError::Window)?;
     shaped(&[batch, rows, columns, outputs])
 }
 
@@ -119,8 +123,9 @@ pub(crate) fn pool2d(
     let [batch, height, width, channels] = nhwc(operands, 0)?;
     let size = |value: i32| usize::try_from(value).map_err(|_| ShapeError::Window);
     let (filter_h, filter_w) = (size(options.filter_h)?, size(options.filter_w)?);
-    let rows = axis(height, filter_h, options.stride_h, 1, options.padding)?;
-    let columns = axis(width, filter_w, options.stride_w, 1, options.padding)?;
+    let rows = axis(height, filter_h, options.stride_h, 1, options.padding);
+    let columns = axis(width, filter_w, options.stride_w, 1, options.padding);
+    let (rows, columns) = rows.zip(columns).ok_or(ShapeError::Window)?;
     shaped(&[batch, rows, columns, channels])
 }
 
@@ -168,16 +173,16 @@ fn bias(operands: &dyn Operands, index: usize, channels: usize) -> Result<(), Sh
     }
 }
 
-/// Positions of a window along one axis.
+/// Positions of a window along one axis. Small, so that it is linked once.
+#[inline(never)]
 fn axis(
     input: usize,
     filter: usize,
     stride: i32,
     dilation: i32,
     padding: Padding,
-) -> Result<usize, ShapeError> {
-    let size = |value: i32| usize::try_from(value).map_err(|_| ShapeError::Window);
-    Window::new(input, filter, size(stride)?, size(dilation)?, padding)
-        .map(|window| window.output)
-        .ok_or(ShapeError::Window)
+) -> Option<usize> {
+    let (stride, dilation) = (usize::try_from(stride), usize::try_from(dilation));
+    let window = Window::new(input, filter, stride.ok()?, dilation.ok()?, padding)?;
+    Some(window.output)
 }

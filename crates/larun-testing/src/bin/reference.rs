@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use larun_micro::Interpreter;
-use larun_micro::host::{AlignedBytes, arena_for};
+use larun_micro::host::{AlignedBytes, arena_for, linked_ops};
 use larun_micro::kernels::ALL;
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ struct Args {
 
 #[derive(Serialize)]
 struct Reference {
-    /// Names of its operators, as `ops!` takes them.
+    /// Its operators, as `ops!` takes them.
     ops: Vec<String>,
     /// Bytes of its arena here.
     arena: usize,
@@ -59,25 +59,11 @@ fn run(model: &[u8], mut inputs: &[u8]) -> Result<Reference, Box<dyn Error>> {
         .map(|index| interpreter.output_bytes(index).map(hexadecimal))
         .collect::<Result<_, _>>()?;
     Ok(Reference {
-        ops: operators(model)?,
+        ops: linked_ops(model).map_err(|error| error.to_string())?,
         arena: interpreter.arena_bytes(),
         input_bytes,
         outputs,
     })
-}
-
-/// The operators of all subgraphs by their markers, each once.
-fn operators(model: &[u8]) -> Result<Vec<String>, Box<dyn Error>> {
-    let graph = larun_tflite::read(model)?;
-    let nodes = graph.subgraphs.iter().flat_map(|subgraph| &subgraph.nodes);
-    let mut names = Vec::new();
-    for kind in nodes.filter_map(|node| node.kind()) {
-        let name = format!("{kind:?}");
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

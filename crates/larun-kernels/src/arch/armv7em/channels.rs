@@ -142,7 +142,19 @@ impl Scale {
     }
 }
 
+/// Whether all channels of a layer can be had.
+pub(crate) fn are_had(
+    count: usize,
+    quantization: &WeightedQuantization<'_>,
+    bias: Option<&[i32]>,
+    products: usize,
+) -> bool {
+    let mut had = 0..count;
+    had.all(|channel| prepare(&mut [[0; 4]], channel, quantization, bias, products))
+}
+
 /// The channels of a layer, from number `first` on; `false` where one of them cannot be had.
+#[inline(never)]
 pub(crate) fn prepare(
     channels: &mut [Channel],
     first: usize,

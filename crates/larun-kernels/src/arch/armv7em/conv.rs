@@ -6,6 +6,7 @@ use super::channels::{self, Channel};
 use super::matrix::{Filters, PIXELS, four_pixels, one_pixel};
 use super::narrow::{NarrowLayer, Steps};
 use super::patch::Gather;
+use crate::ways::Way;
 use crate::window::{Position, WindowAxis, nonzero};
 use crate::{ConvGeometry, WeightedQuantization};
 
@@ -40,7 +41,31 @@ pub(crate) const fn conv2d_i8_scratch_len(geometry: &ConvGeometry) -> usize {
     scratch_words(geometry).saturating_mul(2).saturating_add(1)
 }
 
-pub(crate) fn conv2d_i8(
+/// The way of a layer whose channels can be had.
+pub(crate) const fn way(geometry: &ConvGeometry) -> Way {
+    if narrow(geometry).is_some() {
+        Way::Narrow
+    } else if geometry.patch_len() == 1 {
+        Way::Definition
+    } else if is_pointwise(geometry) {
+        Way::Pointwise
+    } else {
+        Way::Patches
+    }
+}
+
+/// Whether each output pixel comes from the input pixel at its place alone.
+const fn is_pointwise(geometry: &ConvGeometry) -> bool {
+    let window = geometry.window();
+    let whole = geometry.filter_depth() == window.input_channels();
+    whole && Gather::in_words(geometry) && is_point(window.rows()) && is_point(window.columns())
+}
+
+const fn is_point(axis: &WindowAxis) -> bool {
+    axis.filter() == 1 && axis.stride() == 1
+}
+
+pub(crate) fn conv2d_i8_by<const WAYS: u32>(
     geometry: &ConvGeometry,
     quantization: &WeightedQuantization<'_>,
     input: &[i8],
@@ -50,6 +75,9 @@ pub(crate) fn conv2d_i8(
     scratch: &mut [i16],
 ) -> bool {
     if let Some(layer) = narrow(geometry) {
+        if !Way::Narrow.is_in(WAYS) {
+            return false;
+        }
         let steps = Steps {
             filter: geometry.patch_len(),
             weight: 1,
@@ -62,10 +90,13 @@ pub(crate) fn conv2d_i8(
             scratch,
         );
     }
+    if !way(geometry).is_in(WAYS) {
+        return false;
+    }
     let Some(mut layer) = Layer::new(geometry, quantization, filter, bias, scratch) else {
         return false;
     };
-    layer.run(input, output);
+    layer.run::<WAYS>(input, output);
     true
 }
 
@@ -125,11 +156,15 @@ impl<'a> Layer<'a> {
         })
     }
 
-    fn run(&mut self, input: &[i8], output: &mut [i8]) {
+    fn run<const WAYS: u32>(&mut self, input: &[i8], output: &mut [i8]) {
         let channels = self.geometry.output_channels();
         let block = nonzero(PIXELS * channels);
         let (blocks, rest) = output.split_at_mut(output.len() / block * block);
-        if self.is_pointwise() {
+        let is_pointwise = match Way::Pointwise.is_in(WAYS) {
+            true => !Way::Patches.is_in(WAYS) || is_pointwise(self.geometry),
+            false => false,
+        };
+        if is_pointwise {
             // Pixels of the input and of the output go together.
             let depth = self.geometry.filter_depth();
             let mut pixels = input.chunks_exact(nonzero(depth));
@@ -150,17 +185,6 @@ impl<'a> Layer<'a> {
         for pixel in rest.chunks_exact_mut(nonzero(channels)) {
             self.pixels(input, &mut position, pixel, 1);
         }
-    }
-
-    /// Whether each output pixel comes from the input pixel at its place alone.
-    fn is_pointwise(&self) -> bool {
-        let window = self.geometry.window();
-        let is_point = |axis: &WindowAxis| axis.filter() == 1 && axis.stride() == 1;
-        let whole = self.geometry.filter_depth() == window.input_channels();
-        whole
-            && Gather::in_words(self.geometry)
-            && is_point(window.rows())
-            && is_point(window.columns())
     }
 
     /// The next `side` pixels as patches.

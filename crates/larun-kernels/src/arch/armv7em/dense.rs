@@ -100,6 +100,14 @@ impl Layer<'_> {
         }
     }
 
+    /// How the sums of a unit are scaled, whose magnitude is up to `largest`.
+    #[inline(never)]
+    fn scale(&self, unit: usize, largest: u32) -> Option<Scale> {
+        let stage = &self.quantization.output;
+        let multiplier = self.quantization.multipliers.get(unit);
+        Scale::new(multiplier, stage.zero_point, Finish::of(stage), largest)
+    }
+
     /// Scales the sums to the outputs of units from `first` on.
     fn finish(&self, first: usize, bias: Option<&[i32]>, outputs: &mut [i8]) {
         let stage = &self.quantization.output;
@@ -110,10 +118,7 @@ impl Layer<'_> {
             .iter()
             .fold(0, |most, bias| bias.unsigned_abs().max(most));
         let largest = channels::largest(self.inputs).saturating_add(bias);
-        let scale = |unit| {
-            let multiplier = self.quantization.multipliers.get(unit);
-            Scale::new(multiplier, stage.zero_point, finish, largest)
-        };
+        let scale = |unit| self.scale(unit, largest);
         let sums = outputs.iter_mut().zip(&*self.sums);
         // Most often one scale serves all.
         if self.quantization.multipliers.are_common()

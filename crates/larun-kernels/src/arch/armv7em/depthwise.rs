@@ -9,6 +9,7 @@ use super::dsp::{lanes, word};
 use super::narrow::{NarrowLayer, Steps};
 use super::taps::{self, Tap};
 use super::three::{self, RECORD, Rows, Stream, WEIGHTS};
+use crate::ways::{EVERY_WAY, Way};
 use crate::window::{Taps, WindowAxis, piece_pairs};
 use crate::{ImageWindow, OutputStage, WeightedQuantization};
 
@@ -60,7 +61,20 @@ pub(crate) const fn depthwise_conv2d_i8_scratch_len(window: &ImageWindow) -> usi
     }
 }
 
-pub(crate) fn depthwise_conv2d_i8(
+/// The way of a layer whose channels can be had.
+pub(crate) const fn way(window: &ImageWindow) -> Way {
+    if narrow(window).is_some() {
+        Way::Narrow
+    } else if !is_supported(window) {
+        Way::Definition
+    } else if is_three_by_three(window) {
+        Way::ThreeByThree
+    } else {
+        Way::Taps
+    }
+}
+
+pub(crate) fn depthwise_conv2d_i8_by<const WAYS: u32>(
     window: &ImageWindow,
     quantization: &WeightedQuantization<'_>,
     input: &[i8],
@@ -70,6 +84,9 @@ pub(crate) fn depthwise_conv2d_i8(
     scratch: &mut [i16],
 ) -> bool {
     if let Some(layer) = narrow(window) {
+        if !Way::Narrow.is_in(WAYS) {
+            return false;
+        }
         let steps = Steps {
             filter: 1,
             weight: window.output_channels(),
@@ -94,7 +111,7 @@ pub(crate) fn depthwise_conv2d_i8(
             channels::prepare(&mut table, first, quantization, bias, products).then_some(table)
         },
     };
-    layer.run(input, output, scratch)
+    layer.run::<WAYS>(input, output, scratch)
 }
 
 /// A layer whose channels are prepared. `scratch` has [`scratch_words`].
@@ -117,7 +134,7 @@ pub(crate) fn packed(
         filter,
         channels: |first| channels.get(first..)?.first_chunk().copied(),
     };
-    layer.run(input, output, scratch)
+    layer.run::<EVERY_WAY>(input, output, scratch)
 }
 
 /// A layer, and how to have the channels of a group from its first on: `None` where they cannot be had.
@@ -130,13 +147,13 @@ struct Layer<'a, C> {
 }
 
 impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
-    fn run(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {
+    fn run<const WAYS: u32>(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {
         if !is_supported(self.window) {
             false
         } else if is_three_by_three(self.window) {
-            self.three_by_three(input, output, scratch)
+            Way::ThreeByThree.is_in(WAYS) && self.three_by_three(input, output, scratch)
         } else {
-            self.tap_by_tap(input, output, scratch)
+            Way::Taps.is_in(WAYS) && self.tap_by_tap(input, output, scratch)
         }
     }
 

@@ -36,6 +36,7 @@ mod pool;
 mod rows;
 mod taps;
 mod three;
+pub(crate) mod ways;
 mod windows;
 
 #[cfg(target_arch = "arm")]
@@ -46,9 +47,9 @@ pub(crate) use super::portable::{
     average_pool_f32, conv2d_f32, depthwise_conv2d_f32, fully_connected_f32, max_pool_f32,
 };
 pub(crate) use add::add_i8;
-pub(crate) use conv::{conv2d_i8, conv2d_i8_scratch_len};
+pub(crate) use conv::{conv2d_i8_by, conv2d_i8_scratch_len};
 pub(crate) use dense::{fully_connected_i8, fully_connected_i8_scratch_len};
-pub(crate) use depthwise::{depthwise_conv2d_i8, depthwise_conv2d_i8_scratch_len};
+pub(crate) use depthwise::{depthwise_conv2d_i8_by, depthwise_conv2d_i8_scratch_len};
 pub(crate) use pool::{average_pool_i8, max_pool_i8};
 
 #[cfg(test)]

@@ -12,11 +12,28 @@ use super::dsp::word;
 #[cfg(not(target_arch = "arm"))]
 use super::dsp::{sxtab16, sxtab16_odd};
 use crate::divide::RoundedDivision;
+use crate::ways::Way;
 use crate::window::Taps;
 use crate::{ImageWindow, OutputStage};
 
 /// The largest values of 16-bit lanes hold sums of so many INT8.
 const MOST_TAPS: usize = 255;
+
+/// The way of a pool.
+pub(crate) const fn way(window: &ImageWindow) -> Way {
+    match window.output_channels() < LANES {
+        true => Way::Definition,
+        false => Way::FourChannels,
+    }
+}
+
+/// The way of a pool that averages.
+pub(crate) const fn way_of_average(window: &ImageWindow) -> Way {
+    match window.rows().filter() * window.columns().filter() > MOST_TAPS {
+        true => Way::Definition,
+        false => way(window),
+    }
+}
 
 pub(crate) fn max_pool_i8(
     window: &ImageWindow,
@@ -38,7 +55,7 @@ pub(crate) fn average_pool_i8(
     input: &[i8],
     output: &mut [i8],
 ) -> bool {
-    if window.rows().filter() * window.columns().filter() > MOST_TAPS {
+    if way_of_average(window) == Way::Definition {
         return false;
     }
     let mut division = (0, RoundedDivision::new(1));

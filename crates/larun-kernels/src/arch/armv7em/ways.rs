@@ -1,0 +1,40 @@
+//! Which way computes a layer.
+
+use super::{channels, conv, depthwise, pool};
+use crate::ways::Way;
+use crate::{ConvGeometry, ImageWindow, WeightedQuantization};
+
+/// The way of a convolution with this bias.
+pub(crate) fn of_conv(
+    geometry: &ConvGeometry,
+    quantization: &WeightedQuantization<'_>,
+    bias: Option<&[i32]>,
+) -> Way {
+    let count = geometry.output_channels();
+    match channels::are_had(count, quantization, bias, geometry.patch_len()) {
+        true => conv::way(geometry),
+        false => Way::Definition,
+    }
+}
+
+/// The way of a depthwise convolution with this bias.
+pub(crate) fn of_depthwise(
+    window: &ImageWindow,
+    quantization: &WeightedQuantization<'_>,
+    bias: Option<&[i32]>,
+) -> Way {
+    let products = window.rows().filter() * window.columns().filter();
+    let count = window.output_channels();
+    match channels::are_had(count, quantization, bias, products) {
+        true => depthwise::way(window),
+        false => Way::Definition,
+    }
+}
+
+/// The way of a pool that averages, or one that does not.
+pub(crate) const fn of_pool(window: &ImageWindow, averages: bool) -> Way {
+    match averages {
+        true => pool::way_of_average(window),
+        false => pool::way(window),
+    }
+}
