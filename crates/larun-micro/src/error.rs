@@ -4,8 +4,8 @@ use core::fmt;
 
 use larun_arena::PlanError;
 use larun_kernels::Refusal;
+use larun_ops::view::{OperatorCode, ViewError};
 use larun_ops::{ElementType, OpKind};
-use larun_tflite::view::{OperatorCode, ViewError};
 
 use crate::activations::Span;
 use crate::layout::ABSENT;

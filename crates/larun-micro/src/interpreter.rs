@@ -2,7 +2,7 @@
 
 use larun_kernels::{Element, Registration};
 use larun_ops::ElementType;
-use larun_tflite::view::{Model, ViewError};
+use larun_ops::view::{Model, ViewError};
 
 use crate::error::{ArenaTooSmall, LoadError, Name};
 use crate::layout::{Home, Place, PortList, Table, part};

@@ -7,7 +7,7 @@ use core::cell::Cell;
 
 use larun_arena::Buffer;
 use larun_kernels::{Processor, Registration, Rounding};
-use larun_tflite::view::{Model, ViewError};
+use larun_ops::view::{Model, ViewError};
 
 use crate::activations::{ALIGNMENT, Owner};
 use crate::encoded::ENCODED;

@@ -1,7 +1,7 @@
 //! A loaded model without its activations, so that several models can share those.
 
 use larun_kernels::Registration;
-use larun_tflite::view::{Model, ViewError};
+use larun_ops::view::{Model, ViewError};
 
 use crate::activations::ALIGNMENT;
 use crate::error::{ArenaTooSmall, LoadError};

@@ -3,8 +3,8 @@
 use larun_kernels::{
     NodeView, PlanWriter, QuantizationView, Reason, Refusal, Registration, Site, TensorInfo,
 };
+use larun_ops::view::{List, Model, Operator, Subgraph, Tensor, ViewError};
 use larun_ops::{Op, Role};
-use larun_tflite::view::{List, Model, Operator, Subgraph, Tensor, ViewError};
 
 use crate::encoded::{ENCODED, Taker};
 use crate::error::{LoadError, Name};

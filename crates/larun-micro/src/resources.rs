@@ -1,7 +1,7 @@
 //! Resource variables while a model is loaded: which there are, and how large each is.
 
 use larun_kernels::{Reason, Refusal};
-use larun_tflite::view::{Operator, ViewError};
+use larun_ops::view::{Operator, ViewError};
 
 use crate::activations::Span;
 use crate::error::LoadError;

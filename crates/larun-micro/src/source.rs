@@ -1,7 +1,7 @@
 //! What the loader reads of a subgraph, each part checked when it is read.
 
 use larun_ops::ElementType;
-use larun_tflite::view::{List, Model, OfflinePlan, OperatorCode, Subgraph, ViewError};
+use larun_ops::view::{List, Model, OfflinePlan, OperatorCode, Subgraph, ViewError};
 
 use crate::activations::Span;
 use crate::error::{LoadError, Name};

@@ -4,7 +4,7 @@
 //! here, are counted and not stored, and what remains fits a small piece of memory.
 
 use larun_arena::{Buffer, PlanError, Problem};
-use larun_tflite::view::OfflinePlan;
+use larun_ops::view::OfflinePlan;
 
 use crate::activations::{ALIGNMENT, Owner, Span};
 use crate::load::{EXPLAIN, OFFLINE_PLANS};

@@ -12,6 +12,7 @@ mod rules;
 mod shape;
 mod slicing;
 mod table;
+pub mod view;
 mod window;
 
 pub use attributes::{Activation, MirrorPadMode, Padding, WeightsFormat};

@@ -11,9 +11,10 @@ use larun_ops::{
     WeightsFormat,
 };
 
-use crate::generated::fields::{NAMES, SLOTS};
+use crate::generated::layouts::SLOTS;
 use crate::generated::schema::{self, ActivationFunctionType as Fused, TensorType};
 use crate::raw::{Layout, Wire};
+use crate::view::fields::NAMES;
 use crate::view::{Model, OptionsUnion};
 
 #[test]

@@ -1,10 +1,8 @@
 //! Code made from `schema/tflite.fbs` by `cargo xtask codegen`: never edited, always checked in.
 
 #[rustfmt::skip]
-#[allow(dead_code, reason = "a constant for every field, whether or not the view reads it")]
-pub(crate) mod fields;
+pub(crate) mod layouts;
 
-#[cfg(feature = "std")]
 #[rustfmt::skip]
 #[allow(
     unsafe_code,

@@ -6,6 +6,7 @@
 mod agreement;
 #[cfg(all(test, feature = "std"))]
 mod faithful;
+#[cfg(feature = "std")]
 mod generated;
 #[cfg(feature = "std")]
 mod offline_plan;
@@ -13,10 +14,10 @@ mod offline_plan;
 mod raw;
 #[cfg(feature = "std")]
 mod read;
-pub mod view;
 #[cfg(feature = "std")]
 mod write;
 
+pub use larun_ops::view;
 #[cfg(feature = "std")]
 pub use offline_plan::{remove_offline_plan, set_offline_plan};
 #[cfg(feature = "std")]

@@ -4,7 +4,7 @@
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, VOffsetT, WIPOffset};
 use larun_ops::OptionsSink;
 
-use crate::generated::fields::{BUILTIN_OPTIONS, BUILTIN_OPTIONS2, QUANTIZATION_DETAILS};
+use crate::generated::layouts::{BUILTIN_OPTIONS, BUILTIN_OPTIONS2, QUANTIZATION_DETAILS};
 use crate::view::{Field, List, OptionsUnion, Scalar, Table, ViewError};
 
 /// A table of the format whose fields are numbers, vectors of numbers and strings.

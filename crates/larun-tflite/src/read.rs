@@ -13,7 +13,7 @@ use larun_graph::{
 
 pub use error::{Place, ReadError, ReadErrorKind};
 
-use crate::generated::fields::{model, sub_graph};
+use crate::view::fields::{model, sub_graph};
 use crate::view::{self, Field, List, Model, Scalar, Table, ViewError};
 
 type Result<T, E = ReadErrorKind> = core::result::Result<T, E>;

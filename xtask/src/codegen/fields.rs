@@ -1,5 +1,5 @@
-//! fields.rs: the numbers of the fields that the zero-copy view reads, their names for its errors,
-//! and the layouts of the tables that are carried over without being understood.
+//! fields.rs: the numbers of the fields that the zero-copy view reads, and their names for its errors; layouts.rs: the
+//! tables that are carried over without being understood.
 
 use core::fmt::Write;
 
@@ -9,7 +9,7 @@ use super::schema::{Schema, Table, Wire};
 /// The unions whose tables hold nothing but numbers, vectors of numbers and strings.
 const FLAT_UNIONS: [&str; 3] = ["BuiltinOptions", "BuiltinOptions2", "QuantizationDetails"];
 
-/// The generated file.
+/// The fields of the view, by table.
 pub(super) fn render(schema: &Schema) -> String {
     let structure: Vec<&Table> = schema
         .tables
@@ -17,12 +17,18 @@ pub(super) fn render(schema: &Schema) -> String {
         .filter(|table| !is_options(table))
         .collect();
     let mut out = header("");
-    out.push_str("\n#[cfg(feature = \"std\")]\nuse crate::raw::{Layout, Wire};\n");
-    out.push_str("use crate::view::Field;\n");
+    out.push_str("\n//! The fields of the file's tables.\n\nuse super::Field;\n");
     for (number, table) in structure.iter().enumerate() {
         constants(&mut out, number, table);
     }
     names(&mut out, &structure);
+    out
+}
+
+/// The layouts of what is carried over, and what a test holds flatc's numbers to.
+pub(super) fn render_layouts(schema: &Schema) -> String {
+    let mut out = header("");
+    out.push_str("\nuse crate::raw::{Layout, Wire};\n");
     for union in FLAT_UNIONS {
         layouts(&mut out, schema, union);
     }
@@ -40,13 +46,15 @@ fn constants(out: &mut String, number: usize, table: &Table) {
     let module = snake(&table.name);
     let _ = write!(
         out,
-        "\npub(crate) mod {module} {{\n    use super::Field;\n\n"
+        "\n/// The fields of `{}`.\npub mod {module} {{\n    use super::Field;\n\n",
+        table.name
     );
     for field in &table.fields {
         let (name, id) = (field.name.to_uppercase(), field.id);
         let _ = writeln!(
             out,
-            "    pub(crate) const {name}: Field = Field::new({number}, {id});"
+            "    /// `{}.{}`.\n    pub const {name}: Field = Field::new({number}, {id});",
+            table.name, field.name
         );
     }
     out.push_str("}\n");
@@ -55,7 +63,7 @@ fn constants(out: &mut String, number: usize, table: &Table) {
 /// The names of tables and fields; a union's number stands at the id before the union.
 fn names(out: &mut String, tables: &[&Table]) {
     out.push_str("\n/// Name of each table, and of its fields by id.\n");
-    out.push_str("pub(crate) const NAMES: &[(&str, &[&str])] = &[\n");
+    out.push_str("pub const NAMES: &[(&str, &[&str])] = &[\n");
     for table in tables {
         let ids = table.fields.iter().map(|field| usize::from(field.id) + 1);
         let names = (0..ids.max().unwrap_or(0)).map(|id| format!("{:?}", name_of(table, id)));
@@ -88,7 +96,6 @@ fn layouts(out: &mut String, schema: &Schema, name: &str) {
         out,
         "\n/// The tables of `{name}` by number, and how their fields are stored."
     );
-    out.push_str("#[cfg(feature = \"std\")]\n");
     let _ = writeln!(out, "pub(crate) const {constant}: &[Layout] = &[");
     for (member, number) in members {
         let table = schema.tables.iter().find(|table| table.name == *member);
@@ -114,7 +121,7 @@ fn layouts(out: &mut String, schema: &Schema, name: &str) {
 /// Every field with the slot that flatc gives it, for a test that the two agree.
 fn agreement(out: &mut String, schema: &Schema) {
     out.push_str("\n/// Table, field and id as in the schema, and the slot that flatc gives it.\n");
-    out.push_str("#[cfg(all(test, feature = \"std\"))]\n");
+    out.push_str("#[cfg(test)]\n");
     out.push_str("pub(crate) const SLOTS: &[(&str, &str, u8, u16)] = &[\n");
     for table in &schema.tables {
         for field in &table.fields {
@@ -149,7 +156,8 @@ mod tests {
         let text = "union BuiltinOptions {\n  AddOptions = 11,\n}\n\
             table SubGraph {\n  u: U (id: 1);\n  type: int (id: 2);\n}\n\
             table AddOptions {\n  x: [int] (id: 0);\n  y: bool (id: 1);\n}\n";
-        let out = render(&Schema::parse(text).unwrap());
+        let schema = Schema::parse(text).unwrap();
+        let out = render(&schema) + &render_layouts(&schema);
         for expected in [
             "mod sub_graph {",
             "const U: Field = Field::new(0, 1);",

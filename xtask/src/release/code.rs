@@ -150,11 +150,7 @@ fn package(name: &str) -> String {
 pub(super) fn dependencies(context: &Context) -> Result {
     let kernels = ["bytemuck", "libm", "larun-ops", "larun-quant"];
     only(context, "larun-kernels", &kernels)?;
-    let micro = [
-        &kernels[..],
-        &["larun-arena", "larun-kernels", "larun-tflite"],
-    ]
-    .concat();
+    let micro = [&kernels[..], &["larun-arena", "larun-kernels"]].concat();
     only(context, "larun-micro", &micro)?;
     at_most(context, "larun-quant", 5, 15)?;
     Ok(Outcome::Passed)

@@ -7,8 +7,8 @@ use larun_ops::{IntList, Op, OpKind, OptionsSource};
 
 use super::{Place, ReadErrorKind, Reader, Result, name_or_unknown};
 use crate::builtin_name;
-use crate::generated::fields::operator;
 use crate::raw::Layout;
+use crate::view::fields::operator;
 use crate::view::{self, OperatorCode, OptionsTable, ViewError};
 use crate::write::flexbuffer::custom_options;
 

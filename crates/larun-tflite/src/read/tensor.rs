@@ -6,8 +6,8 @@ use larun_graph::{
 };
 
 use super::{Place, ReadErrorKind, Reader, Result, name_or_unknown};
-use crate::generated::fields::{quantization_parameters, sparsity_parameters, tensor};
 use crate::raw::{Layout, RawError, RawTable};
+use crate::view::fields::{quantization_parameters, sparsity_parameters, tensor};
 use crate::view::{self, IndexVector, Table};
 
 /// Where a tensor is, by its name if that can be read.

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use larun_ops::OpKind;
+use crate::OpKind;
 
-use crate::generated::fields::NAMES;
+use crate::view::fields::NAMES;
 
 /// Set in [`Field::table`] where the table holds an operator's options; the other bits are its
 /// number in the union.
@@ -12,7 +12,7 @@ const OPTIONS: u8 = 1 << 7;
 
 /// A field of the format: the number of its table in the generated list, above its id there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Field(u16);
+pub struct Field(u16);
 
 impl Field {
     pub(crate) const fn new(table: u8, id: u8) -> Self {
@@ -20,7 +20,7 @@ impl Field {
     }
 
     /// A field of the option table `number`.
-    pub(crate) const fn of_options(number: u8, id: u16) -> Self {
+    pub const fn of_options(number: u8, id: u16) -> Self {
         let id = if id > u8::MAX as u16 {
             u8::MAX
         } else {
@@ -30,7 +30,7 @@ impl Field {
     }
 
     /// Its id, which is its place in the vtable.
-    pub(crate) const fn id(self) -> usize {
+    pub const fn id(self) -> usize {
         (self.0 & 0xFF) as usize
     }
 
@@ -39,20 +39,21 @@ impl Field {
     }
 
     /// The field that holds which member a union has: the one before the union.
-    pub(crate) const fn union_type(self) -> Self {
+    pub const fn union_type(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 
     /// The error that this field is the cause of.
     #[inline(always)]
-    pub(crate) const fn error(self, kind: ViewErrorKind) -> ViewError {
+    pub const fn error(self, kind: ViewErrorKind) -> ViewError {
         ViewError {
             kind: kind.kept(),
             field: self,
         }
     }
 
-    pub(crate) fn table_name(self) -> &'static str {
+    /// The name of its table, such as `Tensor`; empty for options that the operator table lacks.
+    pub fn table_name(self) -> &'static str {
         if self.table() & OPTIONS == 0 {
             return NAMES
                 .get(usize::from(self.table()))
@@ -71,7 +72,7 @@ impl Field {
     }
 
     /// The names of the fields of its table, by id; none for options.
-    pub(crate) fn siblings(self) -> &'static [&'static str] {
+    pub fn siblings(self) -> &'static [&'static str] {
         NAMES
             .get(usize::from(self.table()))
             .map_or(&[], |(_, fields)| fields)

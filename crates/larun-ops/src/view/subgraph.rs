@@ -3,7 +3,7 @@
 use super::error::ViewError;
 use super::flatbuffer::{List, Table, Tables};
 use super::{Operator, Tensor};
-use crate::generated::fields::sub_graph;
+use crate::view::fields::sub_graph;
 
 /// A subgraph.
 #[derive(Clone, Copy)]
@@ -23,8 +23,7 @@ impl<'a> Subgraph<'a> {
     }
 
     /// The table itself.
-    #[cfg(feature = "std")]
-    pub(crate) const fn table(&self) -> &Table<'a> {
+    pub const fn table(&self) -> &Table<'a> {
         &self.table
     }
 

@@ -1,11 +1,11 @@
 //! The root of a file, and what belongs to no subgraph.
 
-use larun_ops::{OpInfo, OpKind};
+use crate::{OpInfo, OpKind};
 
 use super::Subgraph;
 use super::error::{Field, ViewError, ViewErrorKind};
 use super::flatbuffer::{List, Table, Tables};
-use crate::generated::fields::{
+use crate::view::fields::{
     buffer, external_buffer, external_buffer_group, metadata, model, operator_code, signature_def,
     tensor_map,
 };
@@ -55,8 +55,7 @@ impl<'a> Model<'a> {
     }
 
     /// The table itself.
-    #[cfg(feature = "std")]
-    pub(crate) const fn table(&self) -> &Table<'a> {
+    pub const fn table(&self) -> &Table<'a> {
         &self.table
     }
 
@@ -125,12 +124,7 @@ impl<'a> Model<'a> {
     }
 
     /// The `size` bytes at `offset` in the file, for which `field` asks.
-    pub(crate) fn behind(
-        &self,
-        field: Field,
-        offset: u64,
-        size: u64,
-    ) -> Result<&'a [u8], ViewError> {
+    pub fn behind(&self, field: Field, offset: u64, size: u64) -> Result<&'a [u8], ViewError> {
         self.table.beside(field, offset, size)
     }
 

@@ -2,7 +2,7 @@
 
 use super::Model;
 use super::error::{ViewError, ViewErrorKind};
-use crate::generated::fields::metadata;
+use crate::view::fields::metadata;
 
 /// The name of the metadata, as TensorFlow Lite Micro has it.
 pub const OFFLINE_PLAN: &str = "OfflineMemoryAllocation";

@@ -1,11 +1,11 @@
 //! A value of a subgraph: its shape, its element type, and where its bytes are.
 
-use larun_ops::{ElementType, Shape};
+use crate::{ElementType, Shape};
 
 use super::error::{Field, ViewError, ViewErrorKind};
 use super::flatbuffer::{List, Table, position};
 use super::{Quantization, Sparsity};
-use crate::generated::fields::{tensor, variant_sub_type};
+use crate::view::fields::{tensor, variant_sub_type};
 
 /// A tensor.
 #[derive(Clone, Copy)]
@@ -19,8 +19,7 @@ impl<'a> Tensor<'a> {
     }
 
     /// The table itself.
-    #[cfg(feature = "std")]
-    pub(crate) const fn table(&self) -> &Table<'a> {
+    pub const fn table(&self) -> &Table<'a> {
         &self.table
     }
 
@@ -36,7 +35,7 @@ impl<'a> Tensor<'a> {
     ///
     /// # Errors
     /// When the file is damaged there, or the shape has a dimension below zero or more than
-    /// [`larun_ops::MAX_RANK`] of them.
+    /// [`crate::MAX_RANK`] of them.
     pub fn shape(&self) -> Result<Shape, ViewError> {
         shape(&self.table, tensor::SHAPE)
     }

@@ -2,7 +2,7 @@
 
 use super::error::{ViewError, ViewErrorKind};
 use super::flatbuffer::{List, Table};
-use crate::generated::fields::{
+use crate::view::fields::{
     blockwise_quantization as blockwise, custom_quantization,
     multi_axis_quantization as multi_axis, quantization_parameters as parameters,
 };
@@ -19,8 +19,7 @@ impl<'a> Quantization<'a> {
     }
 
     /// The table itself.
-    #[cfg(feature = "std")]
-    pub(crate) const fn table(&self) -> &Table<'a> {
+    pub const fn table(&self) -> &Table<'a> {
         &self.table
     }
 
@@ -66,8 +65,7 @@ impl<'a> Quantization<'a> {
     }
 
     /// The number and table of a scheme, whether or not it is known.
-    #[cfg(feature = "std")]
-    pub(crate) fn details_table(&self) -> Result<Option<(u8, Table<'a>)>, ViewError> {
+    pub fn details_table(&self) -> Result<Option<(u8, Table<'a>)>, ViewError> {
         self.table.union(parameters::DETAILS)
     }
 

@@ -3,13 +3,13 @@
 use core::cell::Cell;
 use core::convert::Infallible;
 
-use larun_ops::{IntList, Op, OpInfo, OpKind, Options, OptionsSource};
+use crate::{IntList, Op, OpInfo, OpKind, Options, OptionsSource};
 
 use super::error::{Field, ViewError, ViewErrorKind};
 use super::flatbuffer::{List, Table, position};
 #[cfg(feature = "custom-options")]
 use super::flexbuffer::CustomOptions;
-use crate::generated::fields::operator;
+use crate::view::fields::operator;
 
 /// An operator.
 #[derive(Clone, Copy)]
@@ -23,8 +23,7 @@ impl<'a> Operator<'a> {
     }
 
     /// The table itself.
-    #[cfg(feature = "std")]
-    pub(crate) const fn table(&self) -> &Table<'a> {
+    pub const fn table(&self) -> &Table<'a> {
         &self.table
     }
 
@@ -301,8 +300,7 @@ impl<'a> OptionsTable<'a> {
     };
 
     /// The table itself.
-    #[cfg(feature = "std")]
-    pub(crate) const fn table(&self) -> &Table<'a> {
+    pub const fn table(&self) -> &Table<'a> {
         &self.table
     }
 

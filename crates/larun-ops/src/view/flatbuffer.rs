@@ -114,9 +114,10 @@ impl<T: Scalar + core::fmt::Debug> core::fmt::Debug for List<'_, T> {
     }
 }
 
-/// A table, its vtable found and checked.
+/// A table, its vtable found and checked: for readers that look at every field. What the view has a name for is
+/// better read through that.
 #[derive(Clone, Copy)]
-pub(crate) struct Table<'a> {
+pub struct Table<'a> {
     file: &'a [u8],
     at: usize,
     /// The distances of the fields, two bytes each.
@@ -125,14 +126,14 @@ pub(crate) struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// A table in which every field is absent.
-    pub(crate) const EMPTY: Self = Self {
+    pub const EMPTY: Self = Self {
         file: &[],
         at: 0,
         slots: &[],
     };
 
     /// The table that the first four bytes of the file lead to; `field` is named in the error.
-    pub(crate) fn root(file: &'a [u8], field: Field) -> Result<Self, ViewError> {
+    pub fn root(file: &'a [u8], field: Field) -> Result<Self, ViewError> {
         Self::behind(file, 0, field)
     }
 
@@ -152,24 +153,18 @@ impl<'a> Table<'a> {
     }
 
     /// The ids of the fields that are there.
-    #[cfg(feature = "std")]
-    pub(crate) fn present(&self) -> impl Iterator<Item = usize> + use<'a> {
+    pub fn present(&self) -> impl Iterator<Item = usize> + use<'a> {
         let slots = self.slots.chunks_exact(2).enumerate();
         slots.filter(|(_, slot)| slot != &[0, 0]).map(|(id, _)| id)
     }
 
     /// The file that the table stands in.
-    pub(crate) const fn file(&self) -> &'a [u8] {
+    pub const fn file(&self) -> &'a [u8] {
         self.file
     }
 
     /// The `size` bytes at `offset` in the file, behind the flatbuffer itself, for which `field` asks.
-    pub(crate) fn beside(
-        &self,
-        field: Field,
-        offset: u64,
-        size: u64,
-    ) -> Result<&'a [u8], ViewError> {
+    pub fn beside(&self, field: Field, offset: u64, size: u64) -> Result<&'a [u8], ViewError> {
         let found = usize::try_from(offset).ok().and_then(|start| {
             let end = start.checked_add(usize::try_from(size).ok()?)?;
             self.file.get(start..end)
@@ -222,29 +217,29 @@ impl<'a> Table<'a> {
     }
 
     /// A number, or `None` where the field is absent.
-    pub(crate) fn scalar<T: Scalar>(&self, field: Field) -> Result<Option<T>, ViewError> {
+    pub fn scalar<T: Scalar>(&self, field: Field) -> Result<Option<T>, ViewError> {
         let bytes = self.slot(field, T::SIZE);
         bytes.map(T::read).ok_or_else(|| self.out_of_bounds(field))
     }
 
     /// A number that is `default` where the field is absent.
-    pub(crate) fn scalar_or<T: Scalar>(&self, field: Field, default: T) -> Result<T, ViewError> {
+    pub fn scalar_or<T: Scalar>(&self, field: Field, default: T) -> Result<T, ViewError> {
         Ok(self.scalar(field)?.unwrap_or(default))
     }
 
     /// A flag, false where the field is absent.
-    pub(crate) fn flag(&self, field: Field) -> Result<bool, ViewError> {
+    pub fn flag(&self, field: Field) -> Result<bool, ViewError> {
         Ok(self.scalar_or(field, 0u8)? != 0)
     }
 
     /// A vector of numbers, or `None` where the field is absent.
-    pub(crate) fn list<T: Scalar>(&self, field: Field) -> Result<Option<List<'a, T>>, ViewError> {
+    pub fn list<T: Scalar>(&self, field: Field) -> Result<Option<List<'a, T>>, ViewError> {
         let list = self.list_or_empty(field)?;
         Ok(self.find(field).map(|_| list))
     }
 
     /// A vector of numbers, empty where the field is absent.
-    pub(crate) fn list_or_empty<T: Scalar>(&self, field: Field) -> Result<List<'a, T>, ViewError> {
+    pub fn list_or_empty<T: Scalar>(&self, field: Field) -> Result<List<'a, T>, ViewError> {
         let bytes = self.vector(field, T::SIZE);
         bytes
             .map(List::new)
@@ -252,13 +247,13 @@ impl<'a> Table<'a> {
     }
 
     /// The bytes of a string or byte vector, or `None` where the field is absent.
-    pub(crate) fn bytes(&self, field: Field) -> Result<Option<&'a [u8]>, ViewError> {
+    pub fn bytes(&self, field: Field) -> Result<Option<&'a [u8]>, ViewError> {
         let list = self.list::<u8>(field)?;
         Ok(list.map(|list| list.bytes()))
     }
 
     /// A table, or `None` where the field is absent.
-    pub(crate) fn table(&self, field: Field) -> Result<Option<Self>, ViewError> {
+    pub fn table(&self, field: Field) -> Result<Option<Self>, ViewError> {
         match self.find(field) {
             Some(at) => Self::behind(self.file, at, field).map(Some),
             None => Ok(None),
@@ -266,7 +261,7 @@ impl<'a> Table<'a> {
     }
 
     /// The number and the table of a union, or `None` where it is not set.
-    pub(crate) fn union(&self, field: Field) -> Result<Option<(u8, Self)>, ViewError> {
+    pub fn union(&self, field: Field) -> Result<Option<(u8, Self)>, ViewError> {
         let number = self.scalar_or(field.union_type(), 0u8)?;
         if number == 0 {
             return Ok(None);
@@ -275,7 +270,7 @@ impl<'a> Table<'a> {
     }
 
     /// A vector of tables, empty where the field is absent.
-    pub(crate) fn tables(&self, field: Field) -> Result<Tables<'a>, ViewError> {
+    pub fn tables(&self, field: Field) -> Result<Tables<'a>, ViewError> {
         let offsets = self.vector(field, OFFSET);
         let offsets = offsets.ok_or_else(|| self.out_of_bounds(field))?;
         Ok(Tables {
@@ -290,7 +285,7 @@ impl<'a> Table<'a> {
 
 /// A vector of tables.
 #[derive(Clone, Copy)]
-pub(crate) struct Tables<'a> {
+pub struct Tables<'a> {
     file: &'a [u8],
     start: usize,
     len: usize,
@@ -298,12 +293,18 @@ pub(crate) struct Tables<'a> {
 }
 
 impl<'a> Tables<'a> {
-    pub(crate) const fn len(&self) -> usize {
+    /// How many tables there are.
+    pub const fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Table `index`.
-    pub(crate) fn get(&self, index: usize) -> Result<Table<'a>, ViewError> {
+    pub fn get(&self, index: usize) -> Result<Table<'a>, ViewError> {
         if index >= self.len {
             return Err(self.field.error(ViewErrorKind::NoEntry(position(index))));
         }

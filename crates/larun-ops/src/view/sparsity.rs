@@ -2,11 +2,11 @@
 
 use super::error::{ViewError, ViewErrorKind};
 use super::flatbuffer::{List, Table, Tables};
-use crate::generated::fields::{
+use crate::view::Field;
+use crate::view::fields::{
     dimension_metadata, int32_vector, sparsity_parameters as parameters, uint8_vector,
     uint16_vector,
 };
-use crate::view::Field;
 
 /// The sparsity of a tensor.
 #[derive(Clone, Copy)]
@@ -22,8 +22,7 @@ impl<'a> Sparsity<'a> {
     }
 
     /// The table itself.
-    #[cfg(feature = "std")]
-    pub(crate) const fn table(&self) -> &Table<'a> {
+    pub const fn table(&self) -> &Table<'a> {
         &self.table
     }
 

@@ -6,11 +6,11 @@
 //! a value, the offset of its vector of keys, the width of an entry there and the number of values; behind them a type
 //! a value. A key is the offset of a text that ends with a zero.
 
-use larun_ops::{IntList, OptionsSource};
+use crate::{IntList, OptionsSource};
 
 use super::error::{ViewError, ViewErrorKind};
 use super::flatbuffer::{Scalar, position};
-use crate::generated::fields::operator;
+use crate::view::fields::operator;
 
 /// The numbers of the types that options have.
 mod kind {
@@ -28,7 +28,7 @@ mod kind {
     pub(super) const BOOL: u8 = 26;
 }
 
-/// The options of a custom operator: what [`Options::read`](larun_ops::Options::read) reads from.
+/// The options of a custom operator: what [`Options::read`](crate::Options::read) reads from.
 ///
 /// Options are found by their names; values that no field asks for are passed over. Errors give positions from the
 /// start of these bytes.
@@ -78,7 +78,7 @@ enum Number {
 
 impl<'a> CustomOptions<'a> {
     /// The options in `bytes`, whose fields have these ids and names
-    /// ([`OpInfo::option_fields`](larun_ops::OpInfo::option_fields)). No bytes at all, or a root of no type, are a map
+    /// ([`OpInfo::option_fields`](crate::OpInfo::option_fields)). No bytes at all, or a root of no type, are a map
     /// without values.
     ///
     /// # Errors

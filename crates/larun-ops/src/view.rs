@@ -5,6 +5,8 @@
 //! Strings are given as bytes: the format says UTF-8, files do not always.
 
 mod error;
+#[rustfmt::skip]
+pub mod fields;
 mod flatbuffer;
 #[cfg(feature = "custom-options")]
 mod flexbuffer;
@@ -16,8 +18,8 @@ mod sparsity;
 mod subgraph;
 mod tensor;
 
-pub use error::{ViewError, ViewErrorKind};
-pub use flatbuffer::{List, Scalar};
+pub use error::{Field, ViewError, ViewErrorKind};
+pub use flatbuffer::{List, Scalar, Table, Tables};
 #[cfg(feature = "custom-options")]
 pub use flexbuffer::CustomOptions;
 pub use model::{
@@ -29,7 +31,3 @@ pub use quantization::{Quantization, QuantizationDetails};
 pub use sparsity::{DimensionFormat, DimensionMetadata, IndexVector, Sparsity};
 pub use subgraph::Subgraph;
 pub use tensor::{Tensor, VariantType};
-
-pub(crate) use error::Field;
-#[cfg(feature = "std")]
-pub(crate) use flatbuffer::Table;
