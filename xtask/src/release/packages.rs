@@ -52,12 +52,27 @@ pub(super) fn unpack(context: &Context, into: &Path) -> Result<Vec<Package>, Err
             &package.name,
         );
         std::fs::rename(into.join(&from), into.join(to)).map_err(Error::io(into.join(from)))?;
+        carries_its_terms(&into.join(to), to)?;
         packages.push(Package {
             name: package.name.clone(),
             folder: to.clone(),
         });
     }
     Ok(packages)
+}
+
+/// Whoever has the package alone must have what it may be used under, and what it is.
+fn carries_its_terms(folder: &Path, name: &str) -> Result<(), Error> {
+    let lacks = |file: &&&str| !std::fs::metadata(folder.join(file)).is_ok_and(|m| m.len() > 0);
+    match ["LICENSE-APACHE", "LICENSE-MIT", "README.md"]
+        .iter()
+        .find(lacks)
+    {
+        None => Ok(()),
+        Some(file) => Err(Error::Finding(format!(
+            "the package of {name} has no {file}: link it from crates/{name} to the workspace's, as its neighbours do"
+        ))),
+    }
 }
 
 /// Packs crates; returns the archives in the crates' order.
