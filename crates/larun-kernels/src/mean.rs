@@ -3,6 +3,7 @@
 use larun_ops::{Activation, ElementType, op};
 use larun_quant::fixed_point::{FixedMultiplier, Rounding};
 
+use crate::arch;
 use crate::integer::{QUANTIZED_OR_FLOAT32, Quantized};
 use crate::operand::{Operand, output_stage_of, scale_ratio};
 use crate::plan::{Record, record};
@@ -17,8 +18,8 @@ impl Kernel for op::Mean {
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
         match ElementType::read(&mut plan)? {
-            ElementType::Int8 => quantized::<i8>(plan, io),
-            ElementType::Int16 => quantized::<i16>(plan, io),
+            ElementType::Int8 => quantized(plan, io, mean_int8),
+            ElementType::Int16 => quantized(plan, io, mean::<i16>),
             _ => {
                 let (reduction, output) = (Record::read(&mut plan)?, io.output(0)?);
                 mean_f32(&reduction, io.freeze().input(0)?, output)
@@ -36,8 +37,8 @@ impl Kernel for op::Sum {
 
     fn invoke(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
         match ElementType::read(&mut plan)? {
-            ElementType::Int8 => quantized::<i8>(plan, io),
-            ElementType::Int16 => quantized::<i16>(plan, io),
+            ElementType::Int8 => quantized(plan, io, mean_int8),
+            ElementType::Int16 => quantized(plan, io, mean::<i16>),
             ElementType::Int32 => {
                 let (reduction, output) = (Reduction::read(&mut plan)?, io.output(0)?);
                 reduction.fold(io.freeze().input(0)?, output, 0, i32::wrapping_add, |sum| {
@@ -75,11 +76,19 @@ fn prepare(
     Ok(())
 }
 
-fn quantized<T: Quantized>(mut plan: PlanReader<'_>, mut io: Io<'_>) -> Result<(), InvokeError> {
+/// A mean or sum of integers, rounded as the plan says.
+type Quantize<T> =
+    fn(&Reduction, &MeanQuantization, Rounding, &[T], &mut [T]) -> Result<(), InvokeError>;
+
+fn quantized<T: Quantized>(
+    mut plan: PlanReader<'_>,
+    mut io: Io<'_>,
+    run: Quantize<T>,
+) -> Result<(), InvokeError> {
     let reduction = Reduction::read(&mut plan)?;
     let (quantization, rounding) = (Record::read(&mut plan)?, plan.rounding());
     let output = io.output(0)?;
-    mean::<T>(
+    run(
         &reduction,
         &quantization,
         rounding,
@@ -101,6 +110,14 @@ record! {
 }
 
 impl MeanQuantization {
+    /// The output of a sum.
+    #[inline]
+    fn finish(&self, sum: i32, rounding: Rounding) -> i32 {
+        let centred = sum.wrapping_sub(self.offset);
+        self.stage
+            .bound(self.multiplier.apply_with(centred, rounding))
+    }
+
     /// The quantisation of means of `count` elements, `rescale` being `input_scale / output_scale`.
     ///
     /// The division goes into the multiplier, which is first shifted left by as many bits as the division takes away.
@@ -151,7 +168,25 @@ pub fn mean_i8(
     input: &[i8],
     output: &mut [i8],
 ) -> Result<(), InvokeError> {
-    mean(reduction, quantization, Rounding::TflmDouble, input, output)
+    mean_int8(reduction, quantization, Rounding::TflmDouble, input, output)
+}
+
+fn mean_int8(
+    reduction: &Reduction,
+    quantization: &MeanQuantization,
+    rounding: Rounding,
+    input: &[i8],
+    output: &mut [i8],
+) -> Result<(), InvokeError> {
+    let channels = reduction.channels_over_pixels();
+    let over_pixels = channels.is_some_and(|channels| {
+        output.len() == channels && input.len() == channels * reduction.count()
+    });
+    let finish = |sum| quantization.finish(sum, rounding) as i8;
+    if over_pixels && arch::mean_i8(input, output, finish) {
+        return Ok(());
+    }
+    mean(reduction, quantization, rounding, input, output)
 }
 
 fn mean<T: Quantized>(
@@ -163,9 +198,7 @@ fn mean<T: Quantized>(
 ) -> Result<(), InvokeError> {
     let add = |sum: i32, value: T| sum.wrapping_add(value.into());
     reduction.fold(input, output, 0, add, |sum: i32| {
-        let centred = sum.wrapping_sub(quantization.offset);
-        let scaled = quantization.multiplier.apply_with(centred, rounding);
-        T::narrow(quantization.stage.bound(scaled))
+        T::narrow(quantization.finish(sum, rounding))
     })
 }
 

@@ -57,6 +57,16 @@ impl Reduction {
         self.reduced.points().unwrap_or(0)
     }
 
+    /// Channels, where all else is reduced and a channel's elements are as far apart: over the pixels of an image.
+    pub(crate) fn channels_over_pixels(&self) -> Option<usize> {
+        match (self.kept.as_slice(), self.reduced.as_slice()) {
+            ([kept], [reduced]) if kept.strides == [1] && reduced.strides == [kept.len] => {
+                Some(kept.len)
+            }
+            _ => None,
+        }
+    }
+
     fn outputs(&self) -> usize {
         self.kept.points().unwrap_or(0)
     }

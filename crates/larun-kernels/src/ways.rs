@@ -24,6 +24,8 @@ pub enum Way {
     Definition,
     /// Pools: four channels side by side.
     FourChannels,
+    /// DEPTHWISE_CONV_2D with windows of one row of taps, a step apart.
+    Line,
     /// CONV_2D and DEPTHWISE_CONV_2D over few channels: a row of a window is a short run of values.
     Narrow,
     /// CONV_2D: windows are gathered, four at a time.

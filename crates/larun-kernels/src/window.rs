@@ -3,6 +3,8 @@
 #[cfg(any(test, feature = "processors"))]
 mod bands;
 
+use core::ops::Range;
+
 use larun_ops::{Padding, Window};
 
 use crate::plan::Record;
@@ -115,6 +117,21 @@ impl WindowAxis {
             step: self.dilation,
             first,
             count: covered.min(self.filter.saturating_sub(first)),
+        }
+    }
+
+    /// The positions at which all taps are inside the input.
+    #[cfg_attr(not(larun_arch = "armv7em"), allow(dead_code))]
+    pub(crate) const fn inside(&self) -> Range<usize> {
+        let reach = (self.filter - 1) * self.dilation + 1;
+        match (self.input + self.pad).checked_sub(reach) {
+            Some(last) => {
+                let stride = nonzero(self.stride);
+                let (first, end) = (self.pad.div_ceil(stride), last / stride + 1);
+                let end = if end < self.output { end } else { self.output };
+                first..if end > first { end } else { first }
+            }
+            None => 0..0,
         }
     }
 

@@ -82,6 +82,12 @@ pub(crate) fn max_pool_i8(
     false
 }
 
+/// `finish` makes the output of a channel's sum over all pixels.
+#[inline(always)]
+pub(crate) fn mean_i8(_input: &[i8], _output: &mut [i8], _: impl Fn(i32) -> i8) -> bool {
+    false
+}
+
 #[inline(always)]
 pub(crate) fn conv2d_f32(
     _: &ConvGeometry,

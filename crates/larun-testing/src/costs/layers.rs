@@ -33,10 +33,12 @@ const RECIPES: &[(&str, usize, bool, Recipe)] = &[
     ("conv_grouped", 10, true, conv_grouped),
     ("depthwise_3x3", 36, true, depthwise_3x3),
     ("depthwise_kxk", 32, true, depthwise_kxk),
+    ("depthwise_1xk", 36, true, depthwise_1xk),
     ("depthwise_multiplier", 32, true, depthwise_multiplier),
     ("fully_connected", 50, true, fully_connected),
     ("average_pool", 24, false, |r| pool(r, Op::AveragePool2D)),
     ("max_pool", 24, false, |r| pool(r, Op::MaxPool2D)),
+    ("max_pool_1xk", 16, false, max_pool_1xk),
     ("add", 20, false, |r| {
         binary(r, |activation| {
             Op::Add(AddOptions {
@@ -278,6 +280,23 @@ fn depthwise_kxk(r: &mut Random) -> Made {
     depthwise(r, filter, depth, 1)
 }
 
+/// Along a signal.
+fn depthwise_1xk(r: &mut Random) -> Made {
+    let (filter, depth) = (r.range(2, 9), r.range(4, 64));
+    let width = r.range(filter, (MOST / (filter * depth)).clamp(10, 300));
+    let mut b = GraphBuilder::new("layer");
+    let x = input(&mut b, "x", &[1, 1, width, depth])?;
+    let w = weights(&mut b, r, "w", &[1, 1, filter, depth])?;
+    let bias = weights(&mut b, r, "b", &[depth])?;
+    let op = Op::DepthwiseConv2D(DepthwiseConv2DOptions {
+        padding: padding(r),
+        activation: activation(r),
+        ..DepthwiseConv2DOptions::default()
+    });
+    let y = b.node("y", op, &[x, w, bias])?;
+    finish(b, y)
+}
+
 fn depthwise_multiplier(r: &mut Random) -> Made {
     let filter = [r.range(1, 10), r.range(1, 8)];
     match r.once_in(4) {
@@ -331,6 +350,23 @@ fn pool(r: &mut Random, op: fn(Pool2DOptions) -> Op) -> Made {
         stride_w: stride,
         filter_h: filter_h as i32,
         filter_w: filter_w as i32,
+        ..Pool2DOptions::default()
+    });
+    let y = b.node("y", op, &[x])?;
+    finish(b, y)
+}
+
+/// Along a signal.
+fn max_pool_1xk(r: &mut Random) -> Made {
+    let (size, depth) = (r.range(2, 8), r.range(4, 72));
+    let width = size * r.range(1, 120 / size);
+    let mut b = GraphBuilder::new("layer");
+    let x = input(&mut b, "x", &[1, 1, width, depth])?;
+    let op = Op::MaxPool2D(Pool2DOptions {
+        padding: padding(r),
+        stride_w: size as i32,
+        filter_h: 1,
+        filter_w: size as i32,
         ..Pool2DOptions::default()
     });
     let y = b.node("y", op, &[x])?;

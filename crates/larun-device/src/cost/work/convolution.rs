@@ -308,6 +308,9 @@ fn depthwise_dsp(image: &Image, depth: usize, finish: Finish) -> Way {
         ]);
         return ("3x3", terms);
     }
+    if let Some(way) = depthwise_line(image, groups, finish) {
+        return way;
+    }
     terms.extend([
         ("taps of four channels", groups * image.taps()),
         ("rows of taps", groups * image.tap_rows()),
@@ -315,6 +318,38 @@ fn depthwise_dsp(image: &Image, depth: usize, finish: Finish) -> Way {
         ("rows", image.output_rows()),
     ]);
     ("kxk", terms)
+}
+
+/// Windows of one row of taps a step apart, four of a channel side by side; `None` for others.
+fn depthwise_line(image: &Image, groups: f64, finish: Finish) -> Option<Way> {
+    const STRETCH: usize = 128;
+    let Image { rows, columns, .. } = *image;
+    let plain = columns.stride == 1 && columns.dilation == 1 && rows.pad == 0;
+    if !plain || rows.filter != 1 || columns.filter > 9 {
+        return None;
+    }
+    let bands = groups * image.output_rows();
+    let fours = bands * 4.0 * columns.output.div_ceil(4) as f64;
+    let steps = (columns.filter / 2 + 1) as f64;
+    let stretches = columns.output.div_ceil(STRETCH) as f64;
+    let terms = vec![
+        ("four windows", fours),
+        ("steps of four windows", fours * steps),
+        ("signed windows", fours * finish.is(Finish::Signed)),
+        ("clamped windows", fours * finish.is(Finish::Clamped)),
+        (
+            "pairs of columns",
+            fours / 2.0 + bands * stretches * (steps - 1.0),
+        ),
+        ("stretches", bands * stretches),
+        (
+            "rows that are no whole fours",
+            bands * f64::from(u8::from(!columns.output.is_multiple_of(4))),
+        ),
+        ("groups of four channels", groups),
+        ("pairs of weights", groups * steps),
+    ];
+    Some(("1xk", terms))
 }
 
 /// Channels side by side in blocks, the widest that fit.
@@ -370,12 +405,22 @@ pub(super) fn pool(
     let few = image.rows.filter.saturating_mul(image.columns.filter) <= most;
     if kernels == Kernels::Dsp && view.is_int8() && depth >= 4 && few {
         let groups = depth.div_ceil(4) as f64;
-        let terms = vec![
+        let mut terms = vec![
             ("taps of four channels", taps * groups),
             ("rows of taps", image.tap_rows() * groups),
             ("windows of four channels", pixels * groups),
             ("pixels", pixels),
         ];
+        if most == usize::MAX {
+            // Windows that stick out of a row come one by one, the others together; so do those of the last channels.
+            let columns = image.columns;
+            let alone = columns.output as f64 - columns.whole();
+            let together = f64::from(u8::from(columns.whole() > 0.0));
+            let parts = if depth.is_multiple_of(4) { 1.0 } else { 2.0 };
+            let runs = image.output_rows() * (alone + together);
+            terms.extend([("runs", runs), ("runs of channels", runs * parts)]);
+            return Some(("rows of windows", terms));
+        }
         return Some(("four channels", terms));
     }
     let (eights, rest) = ((depth / 8) as f64, (depth % 8) as f64);

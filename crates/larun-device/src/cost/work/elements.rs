@@ -57,7 +57,7 @@ fn runs(output: &Shape, a: &Shape, b: &Shape) -> f64 {
 }
 
 /// Whatever else: elements read and written, and the stretches that are moved whole.
-pub(super) fn other(view: &View<'_>, kind: OpKind) -> (&'static str, Vec<Term>) {
+pub(super) fn other(view: &View<'_>, kind: OpKind, kernels: Kernels) -> (&'static str, Vec<Term>) {
     let (inputs, outputs) = (view.input_elements(), view.output_elements());
     let last = |shape: &Shape| shape.last().max(1) as f64;
     let rows = outputs / last(&view.output.shape);
@@ -67,6 +67,16 @@ pub(super) fn other(view: &View<'_>, kind: OpKind) -> (&'static str, Vec<Term>) 
         }
         OpKind::Mean | OpKind::Sum | OpKind::ReduceMax | OpKind::ReduceMin => {
             let depth = view.input(0).map_or(1.0, |tensor| last(&tensor.shape));
+            let (groups, pixels) = ((depth / 4.0).ceil(), inputs / depth);
+            let summed = matches!(kind, OpKind::Mean | OpKind::Sum);
+            let fast = kernels == Kernels::Dsp && view.is_int8() && summed;
+            if fast && outputs == depth && depth >= 4.0 && pixels <= 255.0 {
+                let terms = vec![
+                    ("pixels of four channels", pixels * groups),
+                    ("groups of four channels", groups),
+                ];
+                return ("four channels", terms);
+            }
             // Over the pixels of an image channels stay; over anything else the walk is another.
             let way = if outputs == depth { "over pixels" } else { "" };
             return (way, vec![("values", inputs), ("outputs", outputs)]);

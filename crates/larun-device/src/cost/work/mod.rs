@@ -43,7 +43,7 @@ pub fn work(subgraph: &Subgraph, node: &Node, kernels: Kernels) -> Option<Work> 
         Op::UnidirectionalSequenceLstm(_) => recurrent::lstm(&view)?,
         Op::Svdf(_) => recurrent::svdf(&view)?,
         op if is_binary(op.kind()) => elements::binary(&view, op, kernels),
-        op => elements::other(&view, op.kind()),
+        op => elements::other(&view, op.kind(), kernels),
     };
     terms.push(("call", 1.0));
     let kind = match way {

@@ -2,10 +2,12 @@
 //!
 //! Windows of three by three taps have a way of their own: a row of the image is first packed to *records*, one a
 //! column, in which a pair of taps are 16-bit lanes, so that one instruction multiplies two taps of a channel. The records
-//! then serve every window that the column is in. Other windows multiply tap by tap.
+//! then serve every window that the column is in. So have windows of one row of taps that are a step apart ([`line`]). Other
+//! windows multiply tap by tap.
 
 use super::channels::{self, Channel, Finish};
 use super::dsp::{lanes, word};
+use super::line::{self, Line};
 use super::narrow::{NarrowLayer, Steps};
 use super::taps::{self, Tap};
 use super::three::{self, RECORD, Rows, Stream, WEIGHTS};
@@ -26,17 +28,27 @@ const fn is_three_by_three(window: &ImageWindow) -> bool {
     rows.filter() == 3 && columns.filter() == 3 && columns.dilation() == 1
 }
 
+/// Whether windows have one row of neighbouring taps, and are a step apart.
+const fn is_line(window: &ImageWindow) -> bool {
+    let (rows, columns) = (window.rows(), window.columns());
+    let plain = columns.stride() == 1 && columns.dilation() == 1 && rows.pad() == 0;
+    plain && rows.filter() == 1 && columns.filter() <= line::MOST_TAPS
+}
+
 /// Columns that the windows of a row meet, those outside of the image included.
 const fn columns_met(axis: &WindowAxis) -> usize {
     (axis.output() - 1) * axis.stride() + axis.filter()
 }
 
-/// Words of scratch memory: the records of a row and where the taps of each row are, or a table of all channels.
+/// Words of scratch memory: the records of a row and where the taps of each row are, or four channels of a row, or a table of
+/// all channels.
 pub(crate) const fn scratch_words(window: &ImageWindow) -> usize {
     if !is_supported(window) {
         0
     } else if is_three_by_three(window) {
         columns_met(window.columns()) * RECORD + 3 * window.rows().output()
+    } else if is_line(window) {
+        line::scratch_words(window.columns().output(), window.columns().filter())
     } else {
         window.input_channels().div_ceil(LANES) * taps::TABLE_WORDS
     }
@@ -69,6 +81,8 @@ pub(crate) const fn way(window: &ImageWindow) -> Way {
         Way::Definition
     } else if is_three_by_three(window) {
         Way::ThreeByThree
+    } else if is_line(window) {
+        Way::Line
     } else {
         Way::Taps
     }
@@ -152,6 +166,8 @@ impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
             false
         } else if is_three_by_three(self.window) {
             Way::ThreeByThree.is_in(WAYS) && self.three_by_three(input, output, scratch)
+        } else if is_line(self.window) {
+            Way::Line.is_in(WAYS) && self.line_by_line(input, output, scratch)
         } else {
             Way::Taps.is_in(WAYS) && self.tap_by_tap(input, output, scratch)
         }
@@ -213,22 +229,56 @@ impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
         true
     }
 
+    /// The weights of four channels of a tap.
+    fn tap(&self, first: usize, tap: usize) -> u32 {
+        let from = first + tap * self.window.input_channels();
+        let bytes = self.filter.get(from..).and_then(|rest| rest.first_chunk());
+        word(bytes.copied().unwrap_or_default())
+    }
+
     /// The weights of four channels as pairs and singles, doubled.
     fn weights(&self, first: usize) -> [u32; WEIGHTS] {
-        let channels = self.window.input_channels();
-        let mut taps = [0; 9];
-        let mut rest = self.filter.get(first..).unwrap_or(&[]);
-        for tap in &mut taps {
-            *tap = word(rest.first_chunk().copied().unwrap_or_default());
-            rest = rest.get(channels..).unwrap_or(&[]);
-        }
-        let [a, b, c, d, e, f, g, h, i] = taps;
+        let [a, b, c, d, e, f, g, h, i] =
+            [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|tap| self.tap(first, tap));
         let columns = [[a, d, g], [b, e, h], [c, f, i]];
         let mut words = [0; WEIGHTS];
         for (taps, place) in columns.into_iter().zip(words.as_chunks_mut().0) {
             *place = three::doubled(taps);
         }
         words
+    }
+
+    fn line_by_line(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {
+        let columns = self.window.columns();
+        let channels = self.window.input_channels();
+        let (taps, windows) = (columns.filter(), columns.output());
+        let Some((room, apart)) = scratch.split_at_mut_checked(line::constant_words(taps)) else {
+            return false;
+        };
+        for first in self.groups() {
+            let Some(table) = (self.channels)(first) else {
+                return false;
+            };
+            let weights = |tap| self.tap(first, tap);
+            let Some(line) = Line::new(taps, table, weights, self.stage, room) else {
+                return false;
+            };
+            self.window
+                .for_each_row(input, &mut *output, |image, y, outputs| {
+                    let row = line::Row {
+                        values: image
+                            .get(self.window.pixel(y.input, 0) + first..)
+                            .unwrap_or_default(),
+                        channels,
+                        columns: columns.input(),
+                        pad: columns.pad(),
+                        zero_point: self.zero_point as i8,
+                    };
+                    let outputs = outputs.get_mut(first..).unwrap_or_default();
+                    line::row(&line, &row, windows, apart, outputs);
+                });
+        }
+        true
     }
 
     fn tap_by_tap(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {

@@ -78,6 +78,18 @@ pub(super) const fn lanes(low: i32, high: i32) -> u32 {
     (low as u16 as u32) | ((high as u32) << 16)
 }
 
+/// The low lanes of two words.
+#[inline(always)]
+pub(super) const fn low_halves(low: u32, high: u32) -> u32 {
+    (low & 0xFFFF) | (high << 16)
+}
+
+/// The high lanes of two words.
+#[inline(always)]
+pub(super) const fn high_halves(low: u32, high: u32) -> u32 {
+    (low >> 16) | (high & 0xFFFF_0000)
+}
+
 /// The low and the high lane, signed.
 #[cfg(not(target_arch = "arm"))]
 pub(super) const fn signed_lanes(pair: u32) -> [i32; 2] {

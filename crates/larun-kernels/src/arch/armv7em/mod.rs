@@ -27,11 +27,13 @@ pub(crate) mod depthwise;
 mod dsp;
 #[cfg(target_arch = "arm")]
 mod finish;
+mod line;
 mod matrix;
 mod moves;
 pub(crate) mod narrow;
 pub(crate) mod packed;
 mod patch;
+mod peaks;
 mod pool;
 mod rows;
 mod taps;
@@ -50,7 +52,8 @@ pub(crate) use add::add_i8;
 pub(crate) use conv::{conv2d_i8_by, conv2d_i8_scratch_len};
 pub(crate) use dense::{fully_connected_i8, fully_connected_i8_scratch_len};
 pub(crate) use depthwise::{depthwise_conv2d_i8_by, depthwise_conv2d_i8_scratch_len};
-pub(crate) use pool::{average_pool_i8, max_pool_i8};
+pub(crate) use peaks::max_pool_i8;
+pub(crate) use pool::{average_pool_i8, mean_i8};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! INT8 pools, four channels at a time.
+//! INT8 average pools and means over all pixels, four channels at a time.
 #![cfg_attr(
     target_arch = "arm",
     allow(
@@ -8,12 +8,11 @@
 )]
 
 use super::depthwise::LANES;
-use super::dsp::word;
 #[cfg(not(target_arch = "arm"))]
-use super::dsp::{sxtab16, sxtab16_odd};
+use super::dsp::{sxtab16, sxtab16_odd, word};
 use crate::divide::RoundedDivision;
 use crate::ways::Way;
-use crate::window::Taps;
+use crate::window::{Taps, nonzero};
 use crate::{ImageWindow, OutputStage};
 
 /// The largest values of 16-bit lanes hold sums of so many INT8.
@@ -35,20 +34,6 @@ pub(crate) const fn way_of_average(window: &ImageWindow) -> Way {
     }
 }
 
-pub(crate) fn max_pool_i8(
-    window: &ImageWindow,
-    stage: &OutputStage,
-    input: &[i8],
-    output: &mut [i8],
-) -> bool {
-    // The window begins with the least output, so that nothing less is the largest value.
-    let (least, most) = (word([stage.min as i8; LANES]), stage.max as i8);
-    for_each_group(window, input, output, |seen, outputs| {
-        let largest = largest(seen, least).to_le_bytes();
-        *outputs = largest.map(|value| (value as i8).min(most));
-    })
-}
-
 pub(crate) fn average_pool_i8(
     window: &ImageWindow,
     stage: &OutputStage,
@@ -64,14 +49,39 @@ pub(crate) fn average_pool_i8(
         if division.0 != count {
             division = (count, RoundedDivision::new(count));
         }
-        let [even, odd] = sums(seen);
-        let lane = |pair: u32| [pair as i16, (pair >> 16) as i16];
-        let ([a, c], [b, d]) = (lane(even), lane(odd));
-        *outputs = [a, b, c, d].map(|sum| {
-            let mean = division.1.divide(i32::from(sum));
+        *outputs = sums(seen).map(|sum| {
+            let mean = division.1.divide(sum);
             mean.max(stage.min).min(stage.max) as i8
         });
     })
+}
+
+/// The mean of each channel over all pixels, of which `finish` makes one of the sum; `false` where there are fewer than four
+/// channels or too many pixels.
+pub(crate) fn mean_i8(input: &[i8], output: &mut [i8], finish: impl Fn(i32) -> i8) -> bool {
+    let channels = output.len();
+    let columns = input.len() / nonzero(channels);
+    let Some(last) = channels.checked_sub(LANES).filter(|_| columns <= MOST_TAPS) else {
+        return false;
+    };
+    let mut at = 0;
+    loop {
+        let seen = Seen {
+            values: input.get(at..).unwrap_or(&[]),
+            rows: 1,
+            columns,
+            step: channels,
+            row_step: 0,
+        };
+        let outputs = output.get_mut(at..).unwrap_or_default();
+        for (output, sum) in outputs.iter_mut().zip(sums(seen)) {
+            *output = finish(sum);
+        }
+        if at == last {
+            return true;
+        }
+        at += LANES.min(last - at);
+    }
 }
 
 /// What a window sees of four channels.
@@ -143,64 +153,26 @@ impl Seen<'_> {
     }
 }
 
-/// The largest of each byte of all taps and of `start`.
+/// The sums of the four channels, which fit lanes.
 #[inline]
-fn largest(seen: Seen<'_>, start: u32) -> u32 {
-    if !seen.is_whole() {
-        return start;
-    }
-    #[cfg(target_arch = "arm")]
-    {
-        let mut largest = start;
-        // SAFETY: a word is read at each of `columns` taps in each of `rows` rows, of which there is one, and the last of
-        // which ends within the values.
-        unsafe {
-            core::arch::asm!(
-                "2:",
-                "mov {left}, {columns}",
-                "3:",
-                "ldr {value}, [{from}]",
-                "add {from}, {from}, {step}",
-                "ssub8 {least}, {value}, {largest}",
-                "sel {largest}, {value}, {largest}",
-                "subs {left}, {left}, #1",
-                "bne 3b",
-                "add {from}, {from}, {gap}",
-                "subs {rows}, {rows}, #1",
-                "bne 2b",
-                from = inout(reg) seen.values.as_ptr() => _,
-                rows = inout(reg) seen.rows => _,
-                columns = in(reg) seen.columns,
-                step = in(reg) seen.step,
-                gap = in(reg) seen.row_step.wrapping_sub(seen.columns.wrapping_mul(seen.step)),
-                left = out(reg) _,
-                value = out(reg) _,
-                least = out(reg) _,
-                largest = inout(reg) largest,
-                options(nostack, readonly),
-            );
-        }
-        largest
-    }
-    #[cfg(not(target_arch = "arm"))]
-    seen.words().fold(start, |largest, value| {
-        let (a, b) = (largest.to_le_bytes(), value.to_le_bytes());
-        u32::from_le_bytes(core::array::from_fn(|lane| {
-            (a[lane] as i8).max(b[lane] as i8) as u8
-        }))
-    })
+fn sums(seen: Seen<'_>) -> [i32; LANES] {
+    let [even, odd] = lane_sums(seen);
+    let lane = |pair: u32| [i32::from(pair as i16), pair as i32 >> 16];
+    let ([a, c], [b, d]) = (lane(even), lane(odd));
+    [a, b, c, d]
 }
 
 /// The sums of bytes 0 and 2 of all taps, and those of bytes 1 and 3, as lanes.
 #[inline]
-fn sums(seen: Seen<'_>) -> [u32; 2] {
+fn lane_sums(seen: Seen<'_>) -> [u32; 2] {
     if !seen.is_whole() {
         return [0; 2];
     }
     #[cfg(target_arch = "arm")]
     {
         let (mut even, mut odd) = (0, 0);
-        // SAFETY: as for the largest values.
+        // SAFETY: a word is read at each of `columns` taps in each of `rows` rows, of which there is one, and the last of
+        // which ends within the values.
         unsafe {
             core::arch::asm!(
                 "2:",
@@ -233,4 +205,36 @@ fn sums(seen: Seen<'_>) -> [u32; 2] {
     seen.words().fold([0; 2], |[even, odd], value| {
         [sxtab16(even, value), sxtab16_odd(odd, value)]
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::mean_i8;
+
+    proptest! {
+        #[test]
+        fn means_are_of_the_sums(
+            channels in 4_usize..40,
+            pixels in 1_usize..=255,
+            seed in any::<u32>(),
+            extreme in any::<bool>(),
+        ) {
+            let value = |at: usize| match extreme {
+                true => i8::MIN,
+                false => (seed.wrapping_mul(at as u32 | 1) >> 24) as i8,
+            };
+            let input: Vec<i8> = (0..channels * pixels).map(value).collect();
+            let finish = |sum: i32| (sum / pixels as i32) as i8;
+            let mut output = std::vec![0; channels];
+            prop_assert!(mean_i8(&input, &mut output, finish));
+            for (channel, output) in output.into_iter().enumerate() {
+                let own = input[channel..].iter().step_by(channels);
+                prop_assert_eq!(output, finish(own.map(|&value| i32::from(value)).sum()));
+            }
+        }
+    }
 }

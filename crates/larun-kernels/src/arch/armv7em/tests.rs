@@ -74,6 +74,10 @@ impl Faster for Hooks {
                 super::depthwise_conv2d_i8_by::<{ Way::Narrow.bit() }>,
                 &mut alone,
             ),
+            Way::Line => by(
+                super::depthwise_conv2d_i8_by::<{ Way::Line.bit() }>,
+                &mut alone,
+            ),
             Way::Taps => by(
                 super::depthwise_conv2d_i8_by::<{ Way::Taps.bit() }>,
                 &mut alone,

@@ -8,7 +8,7 @@
 )]
 
 use super::channels::{Channel, Finish};
-use super::dsp::{lanes, sxtab16, sxtab16_odd};
+use super::dsp::{high_halves, lanes, low_halves, sxtab16, sxtab16_odd};
 use crate::OutputStage;
 
 /// Words of a column's record: the pair of the upper two taps of channel 1, the third tap of channels 1 and 3, the
@@ -39,14 +39,12 @@ pub(super) fn doubled(taps: [u32; 3]) -> [u32; RECORD] {
         let odd = sxtab16_odd(sxtab16_odd(0, bytes), bytes);
         [even, odd]
     });
-    let low = |a: u32, b: u32| (a & 0xFFFF) | (b << 16);
-    let high = |a: u32, b: u32| (a >> 16) | (b & 0xFFFF_0000);
     [
-        low(a[1], b[1]),
+        low_halves(a[1], b[1]),
         c[1],
-        high(a[0], b[0]),
-        high(a[1], b[1]),
-        low(a[0], b[0]),
+        high_halves(a[0], b[0]),
+        high_halves(a[1], b[1]),
+        low_halves(a[0], b[0]),
         c[0],
     ]
 }

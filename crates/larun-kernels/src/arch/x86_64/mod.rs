@@ -24,7 +24,7 @@ pub(crate) use wide::vectorised;
 
 pub(crate) use super::portable::{
     average_pool_i8, conv2d_i8_scratch_len, depthwise_conv2d_i8_scratch_len,
-    fully_connected_i8_scratch_len, max_pool_i8,
+    fully_connected_i8_scratch_len, max_pool_i8, mean_i8,
 };
 
 /// The level for a layer: the portable one where a product with a multiplier may saturate.
