@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use larun_kernels::{ALL, Processor, Way, way};
 use larun_ops::OpKind;
-use larun_tflite::view::{Model, ViewError};
+use larun_ops::view::{Model, ViewError};
 
 use crate::Options;
 use crate::error::LoadError;

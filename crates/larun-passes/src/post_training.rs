@@ -26,6 +26,8 @@ const LARGE_MACS: u64 = 1_000_000;
 const LEAST_JUDGED: usize = 8;
 /// Parts of the samples, each judged by what was fitted to the others.
 const FOLDS: usize = 4;
+/// A sample's outputs that are nearer than this, in decibels, count as so near.
+const MOST_DB: f64 = 120.0;
 /// Multiplications of a weight in each sample, above which a model has many positions.
 const MANY_POSITIONS: u64 = 32;
 
@@ -39,7 +41,7 @@ pub enum Effort {
     Default,
     /// Several ways (channels equalised or not, extremes or the ranges of least error, weights rounded to the nearest or for
     /// the least error of the outputs), all with bias correction; the one is taken whose outputs are nearest to the float
-    /// model's on samples that it was not fitted to.
+    /// model's on samples that it was not fitted to, where it is ahead of bias correction alone by more than chance.
     Best,
 }
 
@@ -147,22 +149,63 @@ fn best_way(
             found.extend(outputs(&fit.quantized.graph, &judged)?);
         }
     }
-    let mut best = (first, f64::NEG_INFINITY);
-    for (&way, found) in ways.iter().zip(&found) {
-        let nearness = nearness_db(&expected, found);
-        if nearness > best.1 {
-            best = (way, nearness);
-        }
-    }
-    Ok(best.0)
+    let judged: Vec<Judged> = found.iter().map(|f| Judged::new(&expected, f)).collect();
+    let usual = match options.effort {
+        Effort::Best => ways.iter().position(|&way| way == Way::corrected(options)),
+        Effort::Plain | Effort::Default => None,
+    };
+    let chosen = chosen_way(&judged, usual.unwrap_or(0));
+    Ok(ways.get(chosen).copied().unwrap_or(first))
 }
 
-/// The mean of two figures in decibels: signal to noise over all samples, which the worst few decide, and the mean of each
-/// sample's own, which is that of the typical one.
-fn nearness_db(expected: &Outputs, found: &Outputs) -> f64 {
-    let each = expected.chunks(1).zip(found.chunks(1));
-    let sum: f64 = each.map(|(expected, found)| sqnr_db(expected, found)).sum();
-    (sqnr_db(expected, found) + sum / expected.len().max(1) as f64) / 2.0
+/// The best of the ways that are better than the usual one by more than chance, or the usual one.
+///
+/// Ways that are nearly alike come out in any order on a few samples, and the one on top is then no better on others: a way must be
+/// ahead by the standard error of the difference, sample by sample (the one-standard-error rule of Breiman et al. 1984).
+fn chosen_way(judged: &[Judged], usual: usize) -> usize {
+    let Some(incumbent) = judged.get(usual) else {
+        return usual;
+    };
+    let better = judged
+        .iter()
+        .enumerate()
+        .filter(|(_, way)| way.beats(incumbent));
+    let best = better.max_by(|a, b| a.1.nearness_db.total_cmp(&b.1.nearness_db));
+    best.map_or(usual, |(index, _)| index)
+}
+
+/// How near a way's outputs come to the float model's.
+struct Judged {
+    /// The mean of two figures in decibels: signal to noise over all samples, which the worst few decide, and the mean of each
+    /// sample's own, which is that of the typical one.
+    nearness_db: f64,
+    /// Signal to noise of each sample, in decibels.
+    each_db: Vec<f64>,
+}
+
+impl Judged {
+    fn new(expected: &Outputs, found: &Outputs) -> Self {
+        let pairs = expected.chunks(1).zip(found.chunks(1));
+        // Outputs that are equal have no noise at all, which no mean would survive.
+        let each = pairs.map(|(expected, found)| sqnr_db(expected, found).min(MOST_DB));
+        let each_db: Vec<f64> = each.collect();
+        let typical = each_db.iter().sum::<f64>() / each_db.len().max(1) as f64;
+        Self {
+            nearness_db: (sqnr_db(expected, found).min(MOST_DB) + typical) / 2.0,
+            each_db,
+        }
+    }
+
+    /// Whether it is nearer than `other` by more than chance.
+    fn beats(&self, other: &Self) -> bool {
+        let count = self.each_db.len().max(1) as f64;
+        let pairs = self.each_db.iter().zip(&other.each_db);
+        let differences: Vec<f64> = pairs.map(|(own, other)| own - other).collect();
+        let mean = differences.iter().sum::<f64>() / count;
+        let squares = differences.iter().map(|d| (d - mean) * (d - mean));
+        let error = (squares.sum::<f64>() / (count - 1.0).max(1.0) / count).sqrt();
+        mean > error && self.nearness_db > other.nearness_db
+    }
 }
 
 /// One way to quantise.
@@ -177,10 +220,7 @@ struct Way {
 /// The ways to choose from, the simplest first.
 fn ways(graph: &Graph, options: &PostTraining) -> Result<Vec<Way>, PassError> {
     let plain = Way::plain(options);
-    let corrected = Way {
-        correct: true,
-        ..plain
-    };
+    let corrected = Way::corrected(options);
     let integer = options.quantize.scheme.needs_calibration();
     Ok(match options.effort {
         _ if !integer => vec![plain],
@@ -238,6 +278,14 @@ impl Way {
             observer: options.observer,
             rounding: None,
             correct: false,
+        }
+    }
+
+    /// The same with the mean error of each layer taken off its biases.
+    fn corrected(options: &PostTraining) -> Self {
+        Self {
+            correct: true,
+            ..Self::plain(options)
         }
     }
 
