@@ -59,7 +59,7 @@ impl Dataset {
     }
 
     /// Writes what [`Dataset::load_csv`] reads: `label`, `split`, and the values as `v0`, `v1` and so on. Samples of more than one axis
-    /// are written flat.
+    /// are written flat, soft labels not at all.
     ///
     /// # Errors
     /// [`CsvError`] naming the file.
