@@ -20,8 +20,11 @@ pub(crate) fn evaluate(
         "Identity" | "Dropout" => one(first()?.clone()),
         "Cast" => one(cast(first()?, node.int("to").unwrap_or(1))),
         "Shape" => Ok(None),
+        "Mod" if node.flag("fmod") => one(binary("Remainder", first()?, input(inputs, 1)?)?),
         "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max" | "Pow" | "Mod" | "Equal" | "Less"
-        | "Greater" => one(binary(node.op(), first()?, input(inputs, 1)?)?),
+        | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "And" | "Or" => {
+            one(binary(node.op(), first()?, input(inputs, 1)?)?)
+        }
         "Neg" | "Abs" | "Sqrt" | "Exp" | "Log" | "Floor" | "Ceil" | "Not" | "Reciprocal" => {
             Ok(unary(node.op(), first()?).map(|c| vec![c]))
         }
@@ -124,12 +127,17 @@ fn binary(op: &str, a: &Constant, b: &Constant) -> Result<Constant, Refusal> {
             "Sub" => i64::checked_sub,
             "Mul" => i64::checked_mul,
             "Div" => i64::checked_div,
-            "Mod" => i64::checked_rem_euclid,
+            "Mod" => floored_remainder,
+            "Remainder" => i64::checked_rem,
             "Min" => |a, b| Some(a.min(b)),
             "Max" => |a, b| Some(a.max(b)),
             "Pow" => |a, b| a.checked_pow(u32::try_from(b).ok()?),
             "Equal" => |a, b| Some(i64::from(a == b)),
             "Less" => |a, b| Some(i64::from(a < b)),
+            "LessOrEqual" => |a, b| Some(i64::from(a <= b)),
+            "GreaterOrEqual" => |a, b| Some(i64::from(a >= b)),
+            "And" => |a, b| Some(i64::from(a != 0 && b != 0)),
+            "Or" => |a, b| Some(i64::from(a != 0 || b != 0)),
             _ => |a, b| Some(i64::from(a > b)),
         };
         let values = zip(a, b, compute)?;
@@ -145,18 +153,36 @@ fn binary(op: &str, a: &Constant, b: &Constant) -> Result<Constant, Refusal> {
         "Sub" => |a, b| a - b,
         "Mul" => |a, b| a * b,
         "Div" => |a, b| a / b,
-        "Mod" => |a, b| a % b,
+        // ONNX defines only the remainder of the sign of its first operand for real numbers.
+        "Mod" | "Remainder" => |a, b| a % b,
         "Min" => f32::min,
         "Max" => f32::max,
         "Pow" => f32::powf,
         "Equal" => |a, b| f32::from(a == b),
         "Less" => |a, b| f32::from(a < b),
+        "LessOrEqual" => |a, b| f32::from(a <= b),
+        "GreaterOrEqual" => |a, b| f32::from(a >= b),
+        "And" => |a, b| f32::from(a != 0.0 && b != 0.0),
+        "Or" => |a, b| f32::from(a != 0.0 || b != 0.0),
         _ => |a, b| f32::from(a > b),
     };
     let values = zip(&a, &b, compute)?;
-    Ok(match matches!(op, "Equal" | "Less" | "Greater") {
-        true => Constant::Int(values.mapv(|v| v as i64)),
-        false => Constant::Float(values),
+    let arithmetic = matches!(
+        op,
+        "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Remainder" | "Min" | "Max" | "Pow"
+    );
+    Ok(match arithmetic {
+        true => Constant::Float(values),
+        false => Constant::Int(values.mapv(|v| v as i64)),
+    })
+}
+
+/// The remainder with the sign of the divisor, as `Mod` has it for integers; `None` for a divisor of 0.
+fn floored_remainder(a: i64, b: i64) -> Option<i64> {
+    let remainder = a.checked_rem(b)?;
+    Some(match remainder != 0 && (remainder < 0) != (b < 0) {
+        true => remainder + b,
+        false => remainder,
     })
 }
 
@@ -371,4 +397,19 @@ fn reduce(node: OnnxNode<'_>, inputs: &Inputs) -> Result<Option<Constant>, Refus
         .map(|(_, &d)| d)
         .collect();
     reduced.reshaped(&kept).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The signs of Python's `%`, which ONNX takes for integers.
+    #[test]
+    fn remainders_have_the_sign_of_the_divisor() {
+        for (a, b, expected) in [(7, 3, 1), (-7, 3, 2), (7, -3, -2), (-7, -3, -1), (6, -3, 0)] {
+            assert_eq!(floored_remainder(a, b), Some(expected), "{a} % {b}");
+        }
+        assert_eq!(floored_remainder(1, 0), None);
+        assert_eq!(floored_remainder(i64::MIN, -1), None);
+    }
 }

@@ -1,7 +1,27 @@
 //! A node of the file with its attributes.
 
 use crate::error::Refusal;
-use crate::proto::{AttributeProto, NodeProto, TensorProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
+
+impl NodeProto {
+    /// The names of all values that the node reads, those that its branches take from around them among them.
+    pub(crate) fn reads(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.input.iter().map(String::as_str).collect();
+        for branch in self.attribute.iter().filter_map(|a| a.g.as_ref()) {
+            names.extend(branch.reads());
+        }
+        names
+    }
+}
+
+impl GraphProto {
+    /// The names of all values that its nodes read or that it gives out.
+    pub(crate) fn reads(&self) -> Vec<&str> {
+        let outputs = self.output.iter().filter_map(|o| o.name.as_deref());
+        let nodes = self.node.iter().flat_map(NodeProto::reads);
+        nodes.chain(outputs).collect()
+    }
+}
 
 /// A node, its place in the file and the version of its operator.
 #[derive(Clone, Copy)]
@@ -63,6 +83,11 @@ impl<'m> OnnxNode<'m> {
 
     pub(crate) fn text(&self, name: &str) -> Option<&'m str> {
         core::str::from_utf8(self.attribute(name)?.s.as_deref()?).ok()
+    }
+
+    /// The graph of a branch.
+    pub(crate) fn graph(&self, name: &str) -> Option<&'m GraphProto> {
+        self.attribute(name)?.g.as_ref()
     }
 
     pub(crate) fn texts(&self, name: &str) -> Vec<&'m str> {

@@ -67,8 +67,8 @@ impl<'m> Finder<'m> {
         let (mut producers, mut readers) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
         for (index, node) in graph.node.iter().enumerate() {
             producers.extend(node.output.iter().map(|name| (name.as_str(), index)));
-            for name in &node.input {
-                readers.entry(name.as_str()).or_default().push(index);
+            for name in node.reads() {
+                readers.entry(name).or_default().push(index);
             }
         }
         for output in &graph.output {
@@ -145,7 +145,7 @@ impl<'m> Finder<'m> {
         }
     }
 
-    /// `0.5 x (1 + erf(x / √2))`, the halving before or after the product.
+    /// `0.5 x (1 + erf(x / √2))`, with the halving of `x`, of the sum or of the product.
     fn gelu(&self, erf: usize) -> Option<Found> {
         let scaled = *self
             .producers
@@ -172,14 +172,15 @@ impl<'m> Finder<'m> {
         let product = self.only_reader(sum, "Mul")?;
         let other = self.other_input(product, self.output(sum)?)?;
         let input = x.to_owned();
-        if other == x {
-            let halved = self.only_reader(product, "Mul")?;
-            self.with_constant(halved, 0.5)?;
-            return Some((
-                halved,
-                vec![scaled, erf, sum, product],
-                Pattern::Gelu { input },
-            ));
+        if other == x || self.scalar(other).is_some() {
+            // What is left to multiply with: the half, or `x`.
+            let last = self.only_reader(product, "Mul")?;
+            let rest = self.other_input(last, self.output(product)?)?;
+            let half = if other == x { rest } else { other };
+            let whole = other == x || rest == x;
+            (whole && self.scalar(half).is_some_and(|h| (h - 0.5).abs() < 1e-3)).then_some(())?;
+            let dropped = vec![scaled, erf, sum, product];
+            return Some((last, dropped, Pattern::Gelu { input }));
         }
         let half = *self.producers.get(other)?;
         (self.is(half, "Mul") && self.with_constant(half, 0.5) == Some(x)).then_some(())?;

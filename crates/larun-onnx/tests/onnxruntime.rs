@@ -1,4 +1,5 @@
-//! Networks of `fixtures/onnx`, imported and run by the interpreter, against onnxruntime's outputs.
+//! Networks of `fixtures/onnx`, imported and run by the interpreter, against onnxruntime's outputs: those that are written node by
+//! node, and those that PyTorch's exporters wrote.
 
 use std::path::{Path, PathBuf};
 
@@ -30,17 +31,22 @@ fn imported(name: &str) -> Imported {
         &folder().join(format!("{name}.onnx")),
         &ImportOptions::default(),
     )
-    .unwrap()
+    .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// Runs a network on its inputs, and compares each output within `1e-4` of the largest value.
+/// A network against the outputs of its own name.
 fn agrees(name: &str) -> Imported {
+    agrees_with(name, name)
+}
+
+/// Runs a network on stored inputs, and compares each output within `1e-4` of the largest value.
+fn agrees_with(name: &str, stored: &str) -> Imported {
     let model = imported(name);
     let graph = larun_passes::simplify(model.graph.clone()).unwrap();
     let bytes = AlignedBytes::copy_of(&larun_tflite::write(&graph).unwrap());
     let mut arena = arena_for(&bytes, kernels::ALL).unwrap();
     let mut interpreter = Interpreter::new(&bytes, kernels::ALL, &mut arena).unwrap();
-    let stored = std::fs::read(folder().join(format!("{name}.safetensors"))).unwrap();
+    let stored = std::fs::read(folder().join(format!("{stored}.safetensors"))).unwrap();
     let stored = SafeTensors::deserialize(&stored).unwrap();
     for (i, port) in model.inputs.iter().enumerate() {
         let values = floats(&stored, &format!("in{i}")).unwrap();
@@ -131,4 +137,58 @@ fn recurrent_networks_agree() {
 #[test]
 fn activations_and_stretched_operands_agree() {
     agrees("elementwise");
+}
+
+/// The networks that PyTorch's exporters wrote, as `(NAME, EXPORTER-OPSET)`.
+fn of_pytorch() -> Vec<(String, String)> {
+    let mut files: Vec<_> = std::fs::read_dir(folder().join("pytorch"))
+        .unwrap()
+        .filter_map(|entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let (network, export) = name.strip_suffix(".onnx")?.split_once('-')?;
+            Some((network.to_owned(), export.to_owned()))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn networks_of_both_exporters_of_pytorch_agree() {
+    let convolutional = ["cnn1d", "cnn2d", "mobilenet_v2", "resnet8", "dscnn", "unet"];
+    let files = of_pytorch();
+    for (network, export) in &files {
+        let name = format!("pytorch/{network}-{export}");
+        let model = agrees_with(&name, &format!("pytorch/{network}"));
+        if convolutional.contains(&network.as_str()) {
+            assert_eq!(count(&model, OpKind::Transpose), 0, "{name}");
+        }
+    }
+    for exporter in ["script", "program"] {
+        let of_it = files.iter().filter(|(_, e)| e.starts_with(exporter));
+        assert_eq!(of_it.count(), 9, "{exporter}");
+    }
+}
+
+#[test]
+fn what_one_exporter_writes_becomes_what_the_other_s_does() {
+    for pair in of_pytorch().chunk_by(|a, b| a.0 == b.0) {
+        let operators: Vec<_> = pair
+            .iter()
+            .map(|(network, export)| {
+                let model = imported(&format!("pytorch/{network}-{export}"));
+                let graph = larun_passes::simplify(model.graph).unwrap();
+                let nodes = &graph.main().unwrap().nodes;
+                let mut kinds: Vec<_> = nodes.iter().filter_map(|n| n.kind()).collect();
+                kinds.sort_unstable();
+                kinds
+            })
+            .collect();
+        let [first, others @ ..] = operators.as_slice() else {
+            continue;
+        };
+        for other in others {
+            assert_eq!(first, other, "{}", pair[0].0);
+        }
+    }
 }

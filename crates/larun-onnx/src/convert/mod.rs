@@ -1,5 +1,6 @@
 //! From nodes of the file to nodes of the graph: one function an operator, a file a family.
 
+mod branch;
 mod conv;
 mod dense;
 mod elementwise;
@@ -112,10 +113,8 @@ impl<'m> Converter<'m> {
     }
 
     pub(crate) fn note_readers(&mut self, graph: &GraphProto) {
-        let outputs = graph.output.iter().filter_map(|o| o.name.as_ref());
-        for name in graph.node.iter().flat_map(|n| &n.input).chain(outputs) {
-            self.readers.insert(name.clone());
-        }
+        let names = graph.reads().into_iter();
+        self.readers.extend(names.map(str::to_owned));
     }
 
     /// Whether any node reads a value, or the model gives it out.
@@ -129,6 +128,13 @@ impl<'m> Converter<'m> {
 
     pub(crate) fn set_view(&mut self, name: &str, view: View) {
         self.values.insert(name.to_owned(), Value::View(view));
+    }
+
+    /// Gives a value a second name.
+    pub(crate) fn set_same(&mut self, name: &str, as_value: &str) -> Result<(), Refusal> {
+        let value = self.value(as_value)?.clone();
+        self.values.insert(name.to_owned(), value);
+        Ok(())
     }
 
     pub(crate) fn value(&self, name: &str) -> Result<&Value, Refusal> {

@@ -4,7 +4,8 @@ use larun_graph::ops::OpKind;
 use larun_graph::ops::OpKind as K;
 
 use super::{
-    Handler, conv, dense, elementwise, join, normalize, pool, recurrent, reduce, resize, shape,
+    Handler, branch, conv, dense, elementwise, join, normalize, pool, recurrent, reduce, resize,
+    shape,
 };
 
 /// Operators of ONNX that one function converts to the same operators of the graph.
@@ -106,9 +107,10 @@ pub(super) const ROWS: &[Row] = &[
     row(&["Unsqueeze"], &[K::Reshape], shape::unsqueeze),
     row(&["Shape", "Size"], &[], shape::shape),
     row(&["Identity", "Dropout"], &[], shape::identity),
+    row(&["If"], &[], branch::decided),
     row(&["Cast"], &[K::Cast], shape::cast),
     row(&["Constant"], &[], shape::constant),
-    row(&["ConstantOfShape", "Range", "ReduceProd"], &[], shape::folded_only),
+    row(&["ConstantOfShape", "Range", "ReduceProd", "Mod"], &[], shape::folded_only),
     row(&["ReduceMean"], &[K::Mean], reduce::reduce),
     row(&["ReduceSum"], &[K::Sum], reduce::reduce),
     row(&["ReduceMax"], &[K::ReduceMax], reduce::reduce),
@@ -156,8 +158,10 @@ mod tests {
     #[test]
     fn networks_become_what_the_table_says() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/onnx");
+        let own = std::fs::read_dir(&folder).unwrap();
+        let exported = std::fs::read_dir(folder.join("pytorch")).unwrap();
         let mut networks = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
+        for entry in own.chain(exported) {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "onnx") {
                 continue;
