@@ -1,5 +1,5 @@
-//! `cargo xtask bench models`: trains LARUN's networks on real data, measures them once on the test split, writes docs/models.md and the
-//! models that ship.
+//! `cargo xtask bench models`: trains LARUN's networks on real data, measures them once on the test split, puts them into docs/models.md and the
+//! models among those that ship.
 
 use core::fmt::Write;
 use std::path::Path;
@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::bench::Error;
-use crate::tasks::{LESSON, Runner, Selection, Task, real, whole};
+use crate::page::with_part;
+use crate::tasks::{LESSON, Runner, Selection, TASKS, Task, fit, real, whole};
 use crate::workspace_root;
 
 /// What the command takes.
@@ -19,6 +20,9 @@ pub(crate) struct Args {
     /// Seeds; the mean and the spread over them are written, and the model of the first ships
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 3])]
     seeds: Vec<u64>,
+    /// Train nothing: only what the models that ship take on the board, by the cost model
+    #[arg(long)]
+    board: bool,
 }
 
 /// What one training gave.
@@ -33,8 +37,6 @@ struct Run {
     arena_bytes: u64,
     parameters: u64,
     macs: u64,
-    instructions: f64,
-    milliseconds: f64,
     training_seconds: f64,
     test: u64,
 }
@@ -42,7 +44,9 @@ struct Run {
 /// Trains what has not been trained yet, and writes the page.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let root = workspace_root();
-    let mut page = String::from(HEAD);
+    if args.board {
+        return board(&args.selection, &root);
+    }
     for task in args.selection.tasks() {
         let mut runner = args.selection.runner(task)?;
         let teachers = teach(task, &mut runner)?;
@@ -56,11 +60,48 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             }
             runner.shown.truncate(so_far);
         }
-        section(&mut page, task, &runs, &commands);
+        put(&root, task.network, &section(task, &runs, &commands))?;
         ship(task, &runs, &runner, &root)?;
     }
-    write(&root.join("docs/models.md"), page.as_bytes())?;
+    board(&args.selection, &root)
+}
+
+/// What the models that ship take on the board, as a table of the page.
+fn board(selection: &Selection, root: &Path) -> Result<ExitCode, Error> {
+    let larun = selection.program()?;
+    let mut table =
+        String::from("| network | MACs | instructions | milliseconds |\n|---|---:|---:|---:|\n");
+    for task in &TASKS {
+        let model = root.join(shipped(task)).join("model.tflite");
+        let fit = fit(&larun, &model)?;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            table,
+            "| {} | {} | {:.0} | {:.1} |",
+            task.network,
+            whole(&fit, "/cost/macs"),
+            real(&fit, "/cost/instructions"),
+            real(&fit, "/cost/milliseconds")
+        );
+    }
+    put(root, "board", &table)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a task's model ships.
+fn shipped(task: &Task) -> String {
+    format!("fixtures/models/larunnet/{}", task.network)
+}
+
+/// Puts a part into the page.
+fn put(root: &Path, name: &str, part: &str) -> Result<(), Error> {
+    let file = root.join("docs/models.md");
+    let page = std::fs::read_to_string(&file).map_err(|e| Error::File(file.clone(), e))?;
+    let page = with_part(&page, name, part).ok_or_else(|| Error::Failed {
+        command: "cargo xtask bench models".to_owned(),
+        message: format!("docs/models.md has no part `{name}`"),
+    })?;
+    write(&file, page.as_bytes())
 }
 
 /// Trains the teachers; their files, and the seconds it took.
@@ -98,8 +139,7 @@ fn learn(
     arguments.extend(task.augmentation());
     let report = runner.train(&folder(task, seed), &arguments)?;
     let seconds = teaching + real(&distilled, "/training/seconds");
-    let fit = runner.fit(&format!("{}/model.tflite", folder(task, seed)))?;
-    Ok(Run::new(seed, seconds, &report, &fit))
+    Ok(Run::new(seed, seconds, &report))
 }
 
 /// Where the model of a seed lies.
@@ -108,7 +148,7 @@ fn folder(task: &Task, seed: u64) -> String {
 }
 
 impl Run {
-    fn new(seed: u64, training_seconds: f64, report: &Value, fit: &Value) -> Self {
+    fn new(seed: u64, training_seconds: f64, report: &Value) -> Self {
         let whole = |path: &str| whole(report, path);
         let recall = report.pointer("/int8/recall").and_then(Value::as_array);
         Self {
@@ -124,33 +164,23 @@ impl Run {
             arena_bytes: whole("/arena_bytes"),
             parameters: whole("/parameters"),
             macs: whole("/macs"),
-            instructions: real(fit, "/cost/instructions"),
-            milliseconds: real(fit, "/cost/milliseconds"),
             training_seconds,
             test: whole("/int8/samples"),
         }
     }
 }
 
-const HEAD: &str = "# Models
-
-LARUN's four networks on labelled data, made by `cargo xtask bench models`. Networks and settings were chosen by the validation split;
-the accuracies here are those of the test split, which only the commands below look at. Each network learns from the labels and from larger
-networks that were trained before it, and is then trained on for its integers. INT8 accuracies, sizes and arenas are of the file and the
-interpreter that run on the board; instructions and milliseconds are the cost model's for the Arduino Nano 33 BLE. With several seeds a
-figure is the mean, and behind ± half of the range. Training times include the teachers', and depend on the machine and on what else it
-does. The models themselves, each of the first seed, are in `fixtures/models/larunnet` with their cards.
-";
-
-fn section(page: &mut String, task: &Task, runs: &[Run], commands: &[String]) {
+/// What was measured of a task's network.
+fn section(task: &Task, runs: &[Run], commands: &[String]) -> String {
+    let mut page = String::new();
     let Some(first) = runs.first() else {
-        return;
+        return page;
     };
     // Writing to a string cannot fail.
     let _ = write!(
         page,
-        "\n## {}\n\nData: `{}`, {}; {} test samples.\n\n| figure | value |\n|---|---:|\n",
-        task.network, task.set, task.what, first.test
+        "Data: `{}`, {}; {} test samples.\n\n| figure | value |\n|---|---:|\n",
+        task.set, task.what, first.test
     );
     let percent = |of: &dyn Fn(&Run) -> f64| spread(runs, &|run| 100.0 * of(run), 2);
     let mut row = |name: &str, value: String| {
@@ -174,14 +204,6 @@ fn section(page: &mut String, task: &Task, runs: &[Run], commands: &[String]) {
     row("arena, bytes", first.arena_bytes.to_string());
     row("parameters", first.parameters.to_string());
     row("MACs", first.macs.to_string());
-    row(
-        "instructions (estimate)",
-        format!("{:.0}", first.instructions),
-    );
-    row(
-        "milliseconds (estimate)",
-        format!("{:.1}", first.milliseconds),
-    );
     row("training, s", spread(runs, &|run| run.training_seconds, 0));
     let seeds: Vec<String> = runs.iter().map(|run| run.seed.to_string()).collect();
     let _ = write!(
@@ -191,6 +213,7 @@ fn section(page: &mut String, task: &Task, runs: &[Run], commands: &[String]) {
         first.seed,
         commands.join("\n")
     );
+    page
 }
 
 /// The mean and half of the range.
@@ -211,7 +234,7 @@ fn ship(task: &Task, runs: &[Run], runner: &Runner, root: &Path) -> Result<(), E
         return Ok(());
     };
     let from = runner.folder.join(folder(task, run.seed));
-    let to = root.join("fixtures/models/larunnet").join(task.network);
+    let to = root.join(shipped(task));
     std::fs::create_dir_all(&to).map_err(|error| Error::File(to.clone(), error))?;
     for file in ["model.tflite", "card.yaml"] {
         let from = from.join(file);

@@ -161,17 +161,22 @@ impl Selection {
         TASKS.iter().filter(chosen)
     }
 
+    /// The program that does the work.
+    pub(crate) fn program(&self) -> Result<PathBuf, Error> {
+        match &self.larun {
+            Some(program) => {
+                std::path::absolute(program).map_err(|e| Error::File(program.clone(), e))
+            }
+            None => build(&workspace_root()),
+        }
+    }
+
     /// What runs a task's commands.
     pub(crate) fn runner(&self, task: &'static Task) -> Result<Runner, Error> {
         let root = workspace_root();
         let data = self.data.clone();
         let data = data.or_else(|| std::env::var_os("LARUN_DATA").map(PathBuf::from));
-        let larun = match &self.larun {
-            Some(program) => {
-                std::path::absolute(program).map_err(|e| Error::File(program.clone(), e))?
-            }
-            None => build(&root)?,
-        };
+        let larun = self.program()?;
         let folder = root.join(&self.work).join(task.network);
         std::fs::create_dir_all(&folder).map_err(|error| Error::File(folder.clone(), error))?;
         let mut runner = Runner {
@@ -256,14 +261,6 @@ impl Runner {
         self.report(&format!("{model}.inspected"), &mut command)
     }
 
-    /// What a model takes on the board that the networks are for.
-    pub(crate) fn fit(&self, model: &str) -> Result<Value, Error> {
-        let mut command = Command::new(&self.larun);
-        command.args(["fit", "--json", model, "--device", "nano33ble"]);
-        let name = model.replace('/', "-");
-        self.report(&format!("{name}.fit"), &mut command)
-    }
-
     fn report(&self, name: &str, command: &mut Command) -> Result<Value, Error> {
         let kept = self.folder.join(format!("{name}.json"));
         if let Ok(text) = std::fs::read(&kept)
@@ -280,6 +277,17 @@ impl Runner {
         std::fs::write(&kept, &text).map_err(|error| Error::File(kept, error))?;
         Ok(report)
     }
+}
+
+/// What a model takes on the board that the networks are for.
+pub(crate) fn fit(larun: &Path, model: &Path) -> Result<Value, Error> {
+    let mut command = Command::new(larun);
+    command.args(["fit", "--json", "--device", "nano33ble"]);
+    let text = output(command.arg(model))?;
+    serde_json::from_str(&text).map_err(|error| Error::Failed {
+        command: format!("larun fit {}", model.display()),
+        message: error.to_string(),
+    })
 }
 
 /// A number of a report; NaN where there is none.
