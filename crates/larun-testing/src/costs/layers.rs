@@ -282,8 +282,8 @@ fn depthwise_kxk(r: &mut Random) -> Made {
 
 /// Along a signal.
 fn depthwise_1xk(r: &mut Random) -> Made {
-    let (filter, depth) = (r.range(2, 9), r.range(4, 64));
-    let width = r.range(filter, (MOST / (filter * depth)).clamp(10, 300));
+    let (filter, depth) = (r.range(2, 11), r.range(4, 64));
+    let width = r.range(filter + 3, (MOST / (filter * depth)).clamp(14, 300));
     let mut b = GraphBuilder::new("layer");
     let x = input(&mut b, "x", &[1, 1, width, depth])?;
     let w = weights(&mut b, r, "w", &[1, 1, filter, depth])?;

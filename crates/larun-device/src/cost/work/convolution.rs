@@ -325,7 +325,7 @@ fn depthwise_line(image: &Image, groups: f64, finish: Finish) -> Option<Way> {
     const STRETCH: usize = 128;
     let Image { rows, columns, .. } = *image;
     let plain = columns.stride == 1 && columns.dilation == 1 && rows.pad == 0;
-    if !plain || rows.filter != 1 || columns.filter > 9 {
+    if !plain || rows.filter != 1 || columns.filter > 11 || columns.output < 4 {
         return None;
     }
     let bands = groups * image.output_rows();

@@ -153,6 +153,108 @@ pub(crate) fn are_had(
     had.all(|channel| prepare(&mut [[0; 4]], channel, quantization, bias, products))
 }
 
+/// What is left to do with sums that are doubled: as [`Finish`], or less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum End {
+    Rectified = 0,
+    Signed = 1,
+    Clamped = 2,
+    /// As rectified; sums are shifted further so that the shift behind the multiplication is [`FIXED_SHIFT`] for all.
+    Fixed = 3,
+}
+
+/// The shift of all outputs whose end is [`End::Fixed`].
+const FIXED_SHIFT: i32 = 12;
+
+/// Four channels that are computed side by side.
+pub(super) struct Four {
+    /// What sums start from, shifted, and multiplier, rounding and shift.
+    pub(super) channels: [Channel; 4],
+    /// How far the weights of each are to be shifted.
+    pub(super) bits: [u32; 4],
+    pub(super) end: End,
+}
+
+impl Four {
+    /// Channels as [`prepare`] makes them, for so many products.
+    pub(super) fn new(channels: [Channel; 4], products: usize, stage: &OutputStage) -> Self {
+        let mut four = Self {
+            channels,
+            bits: [1; 4],
+            end: match Finish::of(stage) {
+                Finish::Rectified => End::Fixed,
+                Finish::Signed => End::Signed,
+                Finish::Clamped => End::Clamped,
+            },
+        };
+        if four.end == End::Fixed {
+            for (channel, bits) in four.channels.iter_mut().zip(&mut four.bits) {
+                match fixed(*channel, products) {
+                    Some((fixed, further)) => {
+                        *channel = fixed;
+                        *bits += further;
+                    }
+                    None => four.end = End::Rectified,
+                }
+            }
+        }
+        if four.end != End::Fixed {
+            (four.channels, four.bits) = (channels, [1; 4]);
+        }
+        for ([start, ..], bits) in four.channels.iter_mut().zip(four.bits) {
+            *start <<= bits;
+        }
+        four
+    }
+}
+
+/// A channel for sums that are shifted by so many bits, so that the shift behind the multiplication is [`FIXED_SHIFT`]; `None`
+/// where bits would be lost.
+///
+/// With `s` for the shift and `b` for the bits, the definition is the floor of `(sum * multiplier + 2^30) / 2^31`, plus the
+/// rounding, shifted by `s`. That is `2^b sum * multiplier` by `2^31`, plus `2^b` times the rounding and the half of the
+/// first one, `2^(b - 1)`, shifted by `s + b`: the floor of a floor.
+fn fixed([bias, multiplier, rounding, shift]: Channel, products: usize) -> Option<(Channel, u32)> {
+    if multiplier == 0 {
+        let rounding = (rounding >> shift) << FIXED_SHIFT;
+        return Some(([0, 0, rounding, FIXED_SHIFT], 0));
+    }
+    let bits = u32::try_from(FIXED_SHIFT - shift).ok()?;
+    let magnitude = bias.unsigned_abs().saturating_add(largest(products));
+    // Weights that are doubled, too, have to fit their lanes.
+    if !(1..=7).contains(&bits) || magnitude >= 1 << (30 - bits) {
+        return None;
+    }
+    let rounding = (rounding << bits) + (1 << (bits - 1));
+    Some(([bias, multiplier, rounding, FIXED_SHIFT], bits))
+}
+
+/// The output of a sum, as the assembly computes it.
+#[cfg(not(target_arch = "arm"))]
+pub(super) fn finish(
+    [multiplier, rounding, shift]: [i32; 3],
+    sum: i32,
+    end: End,
+    [min, max]: [i32; 2],
+) -> i8 {
+    let finish = match end {
+        End::Fixed => {
+            let high = (i64::from(sum) * i64::from(multiplier)) >> 32;
+            return ssat8((high as i32).wrapping_add(rounding) >> FIXED_SHIFT);
+        }
+        End::Rectified => Finish::Rectified,
+        End::Signed => Finish::Signed,
+        End::Clamped => Finish::Clamped,
+    };
+    let stage = OutputStage {
+        zero_point: 0,
+        min,
+        max,
+    };
+    Scale::from_words([multiplier, rounding, shift]).apply_doubled(sum, finish, &stage)
+}
+
 /// The channels of a layer, from number `first` on; `false` where one of them cannot be had.
 #[inline(never)]
 pub(crate) fn prepare(

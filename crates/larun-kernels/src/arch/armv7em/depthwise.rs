@@ -5,12 +5,12 @@
 //! then serve every window that the column is in. So have windows of one row of taps that are a step apart ([`line`]). Other
 //! windows multiply tap by tap.
 
-use super::channels::{self, Channel, Finish};
+use super::channels::{self, Channel};
 use super::dsp::{lanes, word};
 use super::line::{self, Line};
 use super::narrow::{NarrowLayer, Steps};
 use super::taps::{self, Tap};
-use super::three::{self, RECORD, Rows, Stream, WEIGHTS};
+use super::three::{self, RECORD, Rows, Stream};
 use crate::ways::{EVERY_WAY, Way};
 use crate::window::{Taps, WindowAxis, piece_pairs};
 use crate::{ImageWindow, OutputStage, WeightedQuantization};
@@ -32,7 +32,8 @@ const fn is_three_by_three(window: &ImageWindow) -> bool {
 const fn is_line(window: &ImageWindow) -> bool {
     let (rows, columns) = (window.rows(), window.columns());
     let plain = columns.stride() == 1 && columns.dilation() == 1 && rows.pad() == 0;
-    plain && rows.filter() == 1 && columns.filter() <= line::MOST_TAPS
+    let several = columns.output() >= line::SIDE;
+    plain && several && rows.filter() == 1 && columns.filter() <= line::MOST_TAPS
 }
 
 /// Columns that the windows of a row meet, those outside of the image included.
@@ -207,8 +208,8 @@ impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
             let Some(table) = (self.channels)(first) else {
                 return false;
             };
-            let weights = self.weights(first);
-            let stream = Stream::new(table, weights, stage);
+            let taps = [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|tap| self.tap(first, tap));
+            let stream = Stream::new(table, taps, stage);
             let images = (input, self.window.image_len());
             let outputs = (&mut *output, rows.output() * columns.output() * channels);
             for (image, output) in piece_pairs(images, outputs) {
@@ -223,7 +224,7 @@ impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
                     zero_point: self.zero_point as i8,
                 };
                 let output = output.get_mut(first..).unwrap_or_default();
-                three::rows(&rows, &stream, Finish::of(stage), records, output);
+                three::rows(&rows, &stream, records, output);
             }
         }
         true
@@ -234,18 +235,6 @@ impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
         let from = first + tap * self.window.input_channels();
         let bytes = self.filter.get(from..).and_then(|rest| rest.first_chunk());
         word(bytes.copied().unwrap_or_default())
-    }
-
-    /// The weights of four channels as pairs and singles, doubled.
-    fn weights(&self, first: usize) -> [u32; WEIGHTS] {
-        let [a, b, c, d, e, f, g, h, i] =
-            [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|tap| self.tap(first, tap));
-        let columns = [[a, d, g], [b, e, h], [c, f, i]];
-        let mut words = [0; WEIGHTS];
-        for (taps, place) in columns.into_iter().zip(words.as_chunks_mut().0) {
-            *place = three::doubled(taps);
-        }
-        words
     }
 
     fn line_by_line(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {

@@ -12,17 +12,17 @@
     )
 )]
 
-use super::channels::{Channel, Finish};
+use super::channels::{Channel, End, Four};
 use super::depthwise::LANES;
 use super::dsp::{high_halves, lanes, low_halves, sxtab16, sxtab16_odd, word};
 use crate::OutputStage;
 
 /// Taps at most.
-pub(super) const MOST_TAPS: usize = 9;
+pub(super) const MOST_TAPS: usize = 11;
 /// Windows that are computed side by side.
-const SIDE: usize = 4;
+pub(super) const SIDE: usize = 4;
 /// Windows of a stretch of a row, whose columns are taken apart together.
-pub(super) const STRETCH: usize = if cfg!(test) { 24 } else { 128 };
+const STRETCH: usize = if cfg!(test) { 24 } else { 128 };
 
 /// Pairs of weights that a window meets.
 const fn steps(taps: usize) -> usize {
@@ -63,20 +63,6 @@ fn pairs_of(a: u32, b: u32, offset: u32) -> [u32; LANES] {
     ]
 }
 
-/// What is left to do with sums: as [`Finish`], or less.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(super) enum End {
-    Rectified = 0,
-    Signed = 1,
-    Clamped = 2,
-    /// As rectified; sums are such that the shift behind the multiplication is [`FIXED_SHIFT`] for all channels.
-    Fixed = 3,
-}
-
-/// The shift of all outputs whose end is [`End::Fixed`].
-const FIXED_SHIFT: i32 = 12;
-
 /// Four channels that are computed side by side: their constants, in scratch memory.
 pub(super) struct Line<'a> {
     taps: usize,
@@ -86,23 +72,11 @@ pub(super) struct Line<'a> {
     max: i32,
 }
 
-/// How far a channel's sums have to be shifted so that the shift behind the multiplication is [`FIXED_SHIFT`]; `None` where
-/// bits would be lost.
-fn fixed_bits([bias, multiplier, _, shift]: Channel, taps: usize) -> Option<u32> {
-    if multiplier == 0 {
-        return Some(1);
-    }
-    let bits = u32::try_from(FIXED_SHIFT - shift).ok()?;
-    let largest = bias.unsigned_abs() + super::channels::largest(taps);
-    // Doubled weights, too, have to fit their lanes.
-    ((1..=7).contains(&bits) && largest < 1 << (30 - bits)).then_some(bits)
-}
-
-/// Two pairs of weights, doubled and shifted further.
+/// Two pairs of weights, shifted.
 #[inline]
 fn put(room: &mut [u32], at: usize, [even, odd]: [u32; 2], bits: u32) -> Option<()> {
     let place = room.get_mut(at..)?.first_chunk_mut()?;
-    *place = [shifted(even, bits + 1), shifted(odd, bits + 1)];
+    *place = [shifted(even, bits), shifted(odd, bits)];
     Some(())
 }
 
@@ -121,23 +95,11 @@ impl<'a> Line<'a> {
         stage: &OutputStage,
         room: &'a mut [u32],
     ) -> Option<Self> {
-        let mut bits = [0; LANES];
-        let mut end = match Finish::of(stage) {
-            Finish::Rectified => End::Fixed,
-            Finish::Signed => End::Signed,
-            Finish::Clamped => End::Clamped,
-        };
-        if end == End::Fixed {
-            for (bits, channel) in bits.iter_mut().zip(channels) {
-                match fixed_bits(channel, taps) {
-                    Some(own) => *bits = own,
-                    None => end = End::Rectified,
-                }
-            }
-        }
-        if end != End::Fixed {
-            bits = [0; LANES];
-        }
+        let Four {
+            channels,
+            bits,
+            end,
+        } = Four::new(channels, taps, stage);
         let len = constants(taps);
         let room = room.get_mut(..LANES * len)?;
         let mut left = 0;
@@ -155,22 +117,11 @@ impl<'a> Line<'a> {
             put(room, at + 3 * len, [h, l], bits[3])?;
         }
         let mut rest = &mut *room;
-        for (channel, bits) in channels.into_iter().zip(bits) {
-            let [start, scale @ ..] = match end {
-                End::Fixed => fixed_channel(channel, bits),
-                _ => channel,
-            };
+        for channel in channels {
             let (head, behind) = rest.split_first_chunk_mut::<6>()?;
-            let [multiplier, rounding, shift] = scale.map(|word| word as u32);
+            let [start, multiplier, rounding, shift] = channel.map(|word| word as u32);
             let &mut [.., even, odd, _] = head;
-            *head = [
-                multiplier,
-                rounding,
-                shift,
-                even,
-                odd,
-                (start << (1 + bits)) as u32,
-            ];
+            *head = [multiplier, rounding, shift, even, odd, start];
             rest = behind.get_mut(len - 6..)?;
         }
         Some(Self {
@@ -181,19 +132,6 @@ impl<'a> Line<'a> {
             max: stage.max,
         })
     }
-}
-
-/// The numbers of a channel whose sums are shifted by so many bits.
-///
-/// With `s` for the shift and `b` for the bits, the definition is the floor of `(sum * multiplier + 2^30) / 2^31`, plus the
-/// rounding, shifted by `s`. That is `2^b sum * multiplier` by `2^31`, plus `2^b` times the rounding and the half of the
-/// first one, `2^(b - 1)`, shifted by `s + b`: the floor of a floor.
-const fn fixed_channel([bias, multiplier, rounding, shift]: Channel, bits: u32) -> Channel {
-    if multiplier == 0 {
-        return [0, 0, (rounding >> shift) << FIXED_SHIFT, FIXED_SHIFT];
-    }
-    let rounding = (rounding << bits) + (1 << (bits - 1));
-    [bias, multiplier, rounding, FIXED_SHIFT]
 }
 
 /// A row of an image, of which four channels are computed.
@@ -340,8 +278,8 @@ fn fours(
 /// The definition of the assembly.
 #[cfg(not(target_arch = "arm"))]
 mod arithmetic {
-    use super::super::channels::Scale;
-    use super::super::dsp::{signed_lanes, ssat8};
+    use super::super::channels::finish;
+    use super::super::dsp::signed_lanes;
     use super::*;
 
     pub(super) fn take_apart(
@@ -367,24 +305,6 @@ mod arithmetic {
     fn smlad(a: u32, b: u32, sum: i32) -> i32 {
         let ([a, c], [b, d]) = (signed_lanes(a), signed_lanes(b));
         sum.wrapping_add(a * b).wrapping_add(c * d)
-    }
-
-    fn finish(line: &Line<'_>, [multiplier, rounding, shift]: [i32; 3], sum: i32) -> i8 {
-        let stage = OutputStage {
-            zero_point: 0,
-            min: line.min,
-            max: line.max,
-        };
-        let finish = match line.end {
-            End::Fixed => {
-                let high = (i64::from(sum) * i64::from(multiplier)) >> 32;
-                return ssat8((high as i32).wrapping_add(rounding) >> FIXED_SHIFT);
-            }
-            End::Rectified => Finish::Rectified,
-            End::Signed => Finish::Signed,
-            End::Clamped => Finish::Clamped,
-        };
-        Scale::from_words([multiplier, rounding, shift]).apply_doubled(sum, finish, &stage)
     }
 
     pub(super) fn fours(
@@ -416,7 +336,8 @@ mod arithmetic {
                     .zip([0, steps[0], steps[1], steps[2]])
                     .rev()
                 {
-                    let scaled = finish(line, scale.map(|word| word as i32), sum);
+                    let scale = scale.map(|word| word as i32);
+                    let scaled = finish(scale, sum, line.end, [line.min, line.max]);
                     output[at + step * channels] = scaled;
                 }
             }
@@ -613,7 +534,7 @@ mod arithmetic {
             "ldr pc, [sp, #28]",
             ".p2align 2",
             "2:",
-            ".rept 4",
+            ".rept 5",
             "ldrd r2, r3, [r1], #8",
             "ldrd r8, r9, [r0], #4",
             "smlad r4, r8, r2, r4",

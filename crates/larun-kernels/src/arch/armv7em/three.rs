@@ -7,7 +7,7 @@
     )
 )]
 
-use super::channels::{Channel, Finish};
+use super::channels::{Channel, End, Four};
 use super::dsp::{high_halves, lanes, low_halves, sxtab16, sxtab16_odd};
 use crate::OutputStage;
 
@@ -32,11 +32,13 @@ const fn record(a: [i32; 4], b: [i32; 4], c: [i32; 4]) -> [u32; RECORD] {
     ]
 }
 
-/// The record of three words of taps, doubled.
-pub(super) fn doubled(taps: [u32; 3]) -> [u32; RECORD] {
+/// The record of three words of taps, each channel shifted by its bits.
+fn shifted(taps: [u32; 3], bits: [u32; 4]) -> [u32; RECORD] {
+    let lanes =
+        |pair: u32, low: u32, high: u32| ((pair << low) & 0xFFFF) | ((pair & 0xFFFF_0000) << high);
     let [a, b, c] = taps.map(|bytes| {
-        let even = sxtab16(sxtab16(0, bytes), bytes);
-        let odd = sxtab16_odd(sxtab16_odd(0, bytes), bytes);
+        let even = lanes(sxtab16(0, bytes), bits[0], bits[2]);
+        let odd = lanes(sxtab16_odd(0, bytes), bits[1], bits[3]);
         [even, odd]
     });
     [
@@ -53,28 +55,45 @@ pub(super) fn doubled(taps: [u32; 3]) -> [u32; RECORD] {
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(super) struct Stream {
-    /// What the accumulators start from, doubled.
+    /// What the accumulators start from, shifted as weights are.
     start: [i32; 4],
-    /// Doubled.
+    /// Doubled, and shifted further where the end is fixed.
     weights: [u32; WEIGHTS],
-    /// Multiplier, rounding and shift of each channel.
-    scales: [[i32; 3]; 4],
+    /// Multiplier, rounding and shift of each channel; where the end is fixed, multiplier and rounding.
+    scales: [i32; 12],
     min: i32,
     max: i32,
+    end: End,
 }
 
 impl Stream {
-    pub(super) fn new(
-        channels: [Channel; 4],
-        weights: [u32; WEIGHTS],
-        stage: &OutputStage,
-    ) -> Self {
+    /// The stream of four channels, given the words of their weights of each tap.
+    pub(super) fn new(channels: [Channel; 4], taps: [u32; 9], stage: &OutputStage) -> Self {
+        let Four {
+            channels,
+            bits,
+            end,
+        } = Four::new(channels, taps.len(), stage);
+        let [a, b, c, d, e, f, g, h, i] = taps;
+        let mut weights = [0; WEIGHTS];
+        let columns = [[a, d, g], [b, e, h], [c, f, i]];
+        for (taps, place) in columns.into_iter().zip(weights.as_chunks_mut().0) {
+            *place = shifted(taps, bits);
+        }
+        let [p, q, r, s] = channels;
+        let scales = match end {
+            End::Fixed => [p[1], p[2], q[1], q[2], r[1], r[2], s[1], s[2], 0, 0, 0, 0],
+            _ => [
+                p[1], p[2], p[3], q[1], q[2], q[3], r[1], r[2], r[3], s[1], s[2], s[3],
+            ],
+        };
         Self {
-            start: channels.map(|[bias, ..]| bias << 1),
+            start: [p[0], q[0], r[0], s[0]],
             weights,
-            scales: channels.map(|[_, multiplier, rounding, shift]| [multiplier, rounding, shift]),
+            scales,
             min: stage.min,
             max: stage.max,
+            end,
         }
     }
 }
@@ -120,13 +139,7 @@ pub(super) struct Rows<'a> {
 }
 
 /// Computes all rows. `records` are those of a row of windows; the ones outside of the image are 0.
-pub(super) fn rows(
-    rows: &Rows<'_>,
-    stream: &Stream,
-    finish: Finish,
-    records: &mut [u32],
-    output: &mut [i8],
-) {
+pub(super) fn rows(rows: &Rows<'_>, stream: &Stream, records: &mut [u32], output: &mut [i8]) {
     let met = records.len() / RECORD;
     // Columns of the image that some window meets.
     let packed = rows.columns.min(met.saturating_sub(rows.pad));
@@ -147,13 +160,13 @@ pub(super) fn rows(
         debug_assert!(false, "slices of other lengths");
         return;
     }
-    arithmetic::rows(rows, stream, finish, packed, records, output);
+    arithmetic::rows(rows, stream, packed, records, output);
 }
 
 /// The definition of the assembly.
 #[cfg(not(target_arch = "arm"))]
 mod arithmetic {
-    use super::super::channels::Scale;
+    use super::super::channels::finish;
     use super::super::dsp::signed_lanes;
     use super::*;
 
@@ -174,7 +187,6 @@ mod arithmetic {
     pub(super) fn rows(
         rows: &Rows<'_>,
         stream: &Stream,
-        finish: Finish,
         packed: usize,
         records: &mut [u32],
         output: &mut [i8],
@@ -188,13 +200,13 @@ mod arithmetic {
             for pixel in 0..rows.pixels {
                 let records = &records[pixel * rows.stride * RECORD..][..WEIGHTS];
                 if let Some(output) = pixels.next() {
-                    window(records, stream, finish, output);
+                    window(records, stream, output);
                 }
             }
         }
     }
 
-    fn window(records: &[u32], stream: &Stream, finish: Finish, output: &mut [i8]) {
+    fn window(records: &[u32], stream: &Stream, output: &mut [i8]) {
         let mut sums = stream.start;
         let mut add = |channel: usize, product: i32| {
             sums[channel] = sums[channel].wrapping_add(product);
@@ -212,13 +224,13 @@ mod arithmetic {
                 add(channels[1], product(at)[1]);
             }
         }
-        let stage = OutputStage {
-            zero_point: 0,
-            min: stream.min,
-            max: stream.max,
-        };
-        for ((sum, scale), output) in sums.into_iter().zip(stream.scales).zip(output) {
-            *output = Scale::from_words(scale).apply_doubled(sum, finish, &stage);
+        for (channel, (sum, output)) in sums.into_iter().zip(output).enumerate() {
+            let scale = |at: usize| stream.scales[at];
+            let words = match stream.end {
+                End::Fixed => [scale(2 * channel), scale(2 * channel + 1), 0],
+                _ => [0, 1, 2].map(|word| scale(3 * channel + word)),
+            };
+            *output = finish(words, sum, stream.end, [stream.min, stream.max]);
         }
     }
 }
@@ -241,7 +253,7 @@ mod arithmetic {
         /// The end of a row of the output.
         row_end: *const i8,
         stream: &'a Stream,
-        finish: Finish,
+        end: End,
         image: *const i8,
         missing: &'a u32,
         offset: u32,
@@ -257,7 +269,6 @@ mod arithmetic {
     pub(super) fn rows(
         rows: &Rows<'_>,
         stream: &Stream,
-        finish: Finish,
         packed: usize,
         records: &mut [u32],
         output: &mut [i8],
@@ -272,7 +283,7 @@ mod arithmetic {
             advance,
             row_end: output.as_ptr(),
             stream,
-            finish,
+            end: stream.end,
             image: rows.image.as_ptr(),
             missing: &word([rows.zero_point; 4]),
             offset: lanes(-zero_point, -zero_point),
@@ -307,6 +318,9 @@ mod arithmetic {
             "adreq.w r12, 32f",
             "it hi",
             "adrhi.w r12, 33f",
+            "cmp r1, #3",
+            "it eq",
+            "adreq.w r12, 30f",
             "add r1, r12, #1",
             "push {{r1-r11}}",
             "sub r0, r0, #16",
@@ -383,10 +397,17 @@ mod arithmetic {
             ".endr",
             "ldr pc, [sp, #16]",
             ".p2align 2",
-            "31:",
-            finish!(rectified),
-            "4:",
-            finish!(saturate),
+            "30:", // fixed
+            "ldmia r1!, {{r8-r11}}",
+            "smmla r4, r4, r8, r9",
+            "smmla r5, r5, r10, r11",
+            "ldmia r1!, {{r8-r11}}",
+            "smmla r6, r6, r8, r9",
+            "smmla r7, r7, r10, r11",
+            "ssat r4, #8, r4, asr #12",
+            "ssat r5, #8, r5, asr #12",
+            "ssat r6, #8, r6, asr #12",
+            "ssat r7, #8, r7, asr #12",
             "5:",
             finish!(store),
             "ldm sp, {{r8-r10}}",
@@ -400,6 +421,12 @@ mod arithmetic {
             "bne 7b",
             "add sp, sp, #60",
             "pop {{r4-r11, pc}}",
+            ".p2align 2",
+            "31:",
+            finish!(rectified),
+            "4:",
+            finish!(saturate),
+            "b 5b",
             ".p2align 2",
             "32:",
             finish!(signed),
