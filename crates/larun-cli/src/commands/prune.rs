@@ -8,7 +8,7 @@ use larun::prune::{Goal, Measure, Outcome, PruneReport, PruneRequest, prune};
 use larun::pruning::{
     ClusterOptions, Encoding, Importance, Keep, MagnitudePruning, Pattern, Scope, Storage,
 };
-use larun::train::TrainConfig;
+use larun::train::{Augmentation, TrainConfig};
 
 use super::print_json;
 use super::sizes::print_sizes;
@@ -108,6 +108,11 @@ pub(crate) struct Args {
     /// Greatest learning rate
     #[arg(long, default_value_t = 1e-3)]
     learning_rate: f32,
+
+    /// How training samples are changed in every epoch, as for `larun train` [default: what suits the network of the zoo; none for a model
+    /// of yours]
+    #[arg(long, value_name = "CHANGES")]
+    augment: Option<Augmentation>,
 
     /// How the file holds weights
     #[arg(long, value_enum, default_value_t = Store::Dense)]
@@ -236,6 +241,10 @@ impl Args {
             (None, Some(model)) => Source::Model(model),
             (None, None) => return Err(Failure::Error("give a model or --zoo NAME".to_owned())),
         };
+        let augmentation = match self.augment {
+            Some(asked) => asked,
+            None => source.suited_augmentation()?,
+        };
         Ok(PruneRequest {
             source,
             data: self.data,
@@ -263,6 +272,7 @@ impl Args {
                 epochs: self.epochs,
                 batch_size: self.batch_size,
                 learning_rate: self.learning_rate,
+                augmentation,
                 ..TrainConfig::default()
             },
             fine_tune: self.fine_tune,
