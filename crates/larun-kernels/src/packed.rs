@@ -38,7 +38,7 @@ pub struct PackedLayer {
     pub live: usize,
     /// The output of the first of them.
     pub first: usize,
-    /// Whether sums are shifted before they are scaled, so that one instruction shifts and saturates.
+    /// Whether multipliers are such that one instruction shifts and saturates.
     pub fixed: bool,
     /// Zero point of the input.
     pub zero_point: i8,
@@ -207,7 +207,7 @@ impl PackedKernel for PackedLayer {
         let packed = Packed::dense(weights, self.words, channels, stage(self.stage));
         let packed = match self.dense {
             true => packed,
-            false => packed.with_steps(self.fixed),
+            false => packed.with_places(self.fixed),
         };
         self.images(&packed, input, output, scratch);
     }

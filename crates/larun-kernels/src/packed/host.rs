@@ -9,7 +9,7 @@ use super::{NarrowLayer, PackedDepthwise, PackedLayer};
 use crate::arch::armv7em::channels::{self, Channel};
 use crate::arch::armv7em::depthwise;
 use crate::arch::armv7em::narrow::Steps;
-use crate::arch::armv7em::packed::{SIDE, UNITS, fixed, with_step};
+use crate::arch::armv7em::packed::{SIDE, UNITS, fixed, with_place};
 use crate::plan::Record;
 use crate::weighted::Scheme;
 use crate::{
@@ -202,14 +202,16 @@ pub(crate) fn pack_layer(
     }
     let mut table = vec![[0; 4]; layer.channels];
     channels::prepare(&mut table, 0, quantization, bias, len).then_some(())?;
-    for (channel, filter) in table.iter_mut().zip(weights.chunks_exact(len)) {
-        channel[0] = packed_bias(*channel, filter, quantization.input_zero_point)?;
+    let mut sums = vec![[0; 2]; layer.channels];
+    let filters = weights.chunks_exact(len);
+    for ((channel, sums), filter) in table.iter_mut().zip(&mut sums).zip(filters) {
+        (channel[0], *sums) = packed_bias(*channel, filter, quantization.input_zero_point)?;
     }
     let filters = weights.chunks_exact(len);
     let filters: Vec<_> = filters.map(|filter| lanes(filter, layer.words)).collect();
     let (layer, weights, channels) = match layer.dense {
         true => alternate(layer, filters, table),
-        false => leave_out_constants(layer, &filters, &table),
+        false => leave_out_constants(layer, &filters, &table, &sums),
     };
     Some(PackedConstants {
         scratch_words: layer.scratch_words(),
@@ -245,6 +247,7 @@ fn leave_out_constants(
     layer: PackedLayer,
     filters: &[Vec<u32>],
     table: &[Channel],
+    sums: &[[i64; 2]],
 ) -> (PackedLayer, Vec<u32>, Vec<Channel>) {
     let live: Vec<usize> = (0..table.len()).filter(|&at| table[at][1] != 0).collect();
     let outputs = table.iter().map(|&[_, multiplier, rounding, shift]| {
@@ -254,15 +257,16 @@ fn leave_out_constants(
     let outputs: Vec<i8> = outputs.collect();
     let mut channels: Vec<Channel> = live.iter().map(|&at| table[at]).collect();
     let rectified = layer.stage == [-128, -128, 127];
-    let all: Option<Vec<Channel>> = channels.iter().map(|&channel| fixed(channel)).collect();
+    let own = live.iter().take_while(|_| rectified);
+    let all: Option<Vec<Channel>> = own.map(|&at| fixed(table[at], sums[at])).collect();
     let all = all.filter(|_| rectified);
     let is_fixed = all.is_some();
     if let Some(all) = all {
         channels = all;
     }
-    let ends = live.iter().skip(1).copied().chain([layer.channels]);
-    for ((channel, &at), end) in channels.iter_mut().zip(&live).zip(ends) {
-        *channel = with_step(*channel, end - at);
+    let first = live.first().copied().unwrap_or(0);
+    for (channel, &at) in channels.iter_mut().zip(&live) {
+        *channel = with_place(*channel, at - first);
     }
     channels.push(NO_CHANNEL);
     let mut weights: Vec<u32> = live.iter().flat_map(|&at| filters[at].clone()).collect();
@@ -271,15 +275,20 @@ fn leave_out_constants(
     }
     let layer = PackedLayer {
         live: live.len(),
-        first: live.first().copied().unwrap_or(0),
+        first,
         fixed: is_fixed,
         ..layer
     };
     (layer, weights, channels)
 }
 
-/// The bias of sums that are 256 times as large; `None` where such a sum may not fit.
-fn packed_bias([bias, multiplier, ..]: [i32; 4], filter: &[i8], zero_point: i32) -> Option<i32> {
+/// The bias of sums that are 256 times as large, and the least and the most that sums can be; `None` where such a sum may not
+/// fit.
+fn packed_bias(
+    [bias, multiplier, ..]: [i32; 4],
+    filter: &[i8],
+    zero_point: i32,
+) -> Option<(i32, [i64; 2])> {
     let sum = |weights: &mut dyn Iterator<Item = &i8>| weights.map(|&w| i64::from(w)).sum::<i64>();
     let all = sum(&mut filter.iter());
     let even = sum(&mut filter.iter().step_by(2));
@@ -287,7 +296,8 @@ fn packed_bias([bias, multiplier, ..]: [i32; 4], filter: &[i8], zero_point: i32)
     let spread: i64 = filter.iter().map(|&w| 128 * i64::from(w).abs()).sum();
     // A multiplier of 0 takes no notice of the sum.
     let fits = multiplier == 0 || centred.abs() + spread < 1 << 23;
-    fits.then(|| (256 * centred - 127 * even) as i32)
+    let bias = (256 * centred - 127 * even) as i32;
+    fits.then_some((bias, [centred - spread, centred + spread]))
 }
 
 /// Weights as lanes `256 odd + even`.

@@ -137,7 +137,11 @@ impl Layer {
             0 => Padding::Same,
             _ => Padding::Valid,
         };
-        let (len, taps, stride) = (noise.within(8, 60), noise.within(1, 12), noise.within(1, 4));
+        let (len, taps, stride) = match noise.one_in(3) {
+            // Windows that come in several stretches.
+            true => (noise.within(100, 300), noise.within(1, 12), 1),
+            false => (noise.within(8, 60), noise.within(1, 12), noise.within(1, 4)),
+        };
         let line = WindowAxis::new(len, taps, stride, 1, padding)?;
         let point = WindowAxis::new(1, 1, 1, 1, padding)?;
         Some(match noise.one_in(4) {
