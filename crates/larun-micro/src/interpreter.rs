@@ -7,7 +7,7 @@ use larun_ops::view::{Model, ViewError};
 use crate::error::{ArenaTooSmall, LoadError, Name};
 use crate::layout::{Home, Place, PortList, Table, part};
 use crate::loaded::Loaded;
-use crate::node::describe;
+use crate::node::{UNKNOWN, describe};
 use crate::observe::Observer;
 use crate::options::Options;
 use crate::run::{Ended, Run};
@@ -260,7 +260,8 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     fn read_info(&self, index: usize) -> Result<TensorInfo<'m>, ViewError> {
         let model = Model::new(self.loaded.file)?;
         let tensor = model.subgraph(0)?.tensor(index)?;
-        let info = describe(&model, &tensor)?;
+        let mut info = UNKNOWN;
+        describe(&model, &tensor, &mut info)?;
         let name = tensor.name().ok().flatten().unwrap_or_default();
         Ok(TensorInfo {
             index,

@@ -8,7 +8,7 @@ use crate::error::{ArenaTooSmall, LoadError};
 use crate::interpreter::Interpreter;
 use crate::layout::{Home, Tables};
 use crate::load::{Loaded as Extent, Request, STATE, SUBGRAPHS, load};
-use crate::node::describe;
+use crate::node::{UNKNOWN, describe};
 use crate::options::Options;
 
 /// A loaded model without memory for its activations.
@@ -171,7 +171,9 @@ impl<'m, 'a> Loaded<'m, 'a> {
     fn zeros(&self, subgraph: usize, tensor: usize) -> Result<u32, ViewError> {
         let model = Model::new(self.file)?;
         let tensor = model.subgraph(subgraph)?.tensor(tensor)?;
-        Ok(describe(&model, &tensor)?.zeros())
+        let mut info = UNKNOWN;
+        describe(&model, &tensor, &mut info)?;
+        Ok(info.zeros())
     }
 
     /// Bytes of the arena that the model keeps for itself: tables, prepared operators, and state.

@@ -4,7 +4,7 @@ use larun_kernels::{
     NodeView, PlanWriter, QuantizationView, Reason, Refusal, Registration, Site, TensorInfo,
 };
 use larun_ops::view::{List, Model, Operator, Subgraph, Tensor, ViewError};
-use larun_ops::{Op, Role};
+use larun_ops::{ElementType, Op, Role, Shape};
 
 use crate::encoded::{ENCODED, Taker};
 use crate::error::{LoadError, Name};
@@ -65,33 +65,42 @@ pub(crate) fn tensor_of<'m>(
 ) -> Option<TensorInfo<'m>> {
     let index = usize::try_from(number?).ok()?;
     let tensor = subgraph.tensor(index).ok()?;
-    describe(model, &tensor).ok()
+    let mut info = UNKNOWN;
+    describe(model, &tensor, &mut info).ok()?;
+    Some(info)
 }
 
-/// What kernels and callers want to know of a tensor.
+/// A tensor before it is described.
+pub(crate) const UNKNOWN: TensorInfo<'static> = TensorInfo {
+    element_type: ElementType::Int8,
+    shape: Shape::SCALAR,
+    quantization: QuantizationView::NONE,
+    constant: None,
+    is_variable: false,
+};
+
+/// Writes what kernels and callers want to know of a tensor to where they want it: a description is large.
+#[inline(never)]
 pub(crate) fn describe<'m>(
     model: &Model<'m>,
     tensor: &Tensor<'m>,
-) -> Result<TensorInfo<'m>, ViewError> {
+    info: &mut TensorInfo<'m>,
+) -> Result<(), ViewError> {
     let data = model.buffer(tensor.buffer()? as usize)?;
-    let quantization = match tensor.quantization()? {
-        None => QuantizationView::NONE,
-        Some(quantization) => QuantizationView::new(
+    if let Some(quantization) = tensor.quantization()? {
+        info.quantization = QuantizationView::new(
             quantization.scales()?.bytes(),
             quantization.zero_points()?.bytes(),
             usize::try_from(quantization.axis()?).unwrap_or(usize::MAX),
-        ),
-    };
-    let (shape, element_type) = (tensor.shape()?, tensor.element_type()?);
-    let is_variable = tensor.is_variable()?;
-    let is_constant = !is_variable && (!data.is_empty() || shape.elements() == Some(0));
-    Ok(TensorInfo {
-        element_type,
-        shape,
-        quantization,
-        constant: is_constant.then_some(data),
-        is_variable,
-    })
+        );
+    }
+    tensor.write_shape(&mut info.shape)?;
+    info.element_type = tensor.element_type()?;
+    info.is_variable = tensor.is_variable()?;
+    if !info.is_variable && (!data.is_empty() || info.shape.elements() == Some(0)) {
+        info.constant = Some(data);
+    }
+    Ok(())
 }
 
 impl NodeView for FileNode<'_, '_, '_> {

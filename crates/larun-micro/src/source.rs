@@ -7,7 +7,7 @@ use crate::activations::Span;
 use crate::error::{LoadError, Name};
 use crate::layout::{ABSENT, MOST_WORDS, Place, TABLE_WORDS};
 use crate::load::{EXPLAIN, LOOKS_AHEAD, OFFLINE_PLANS, Request, STATE, Stop};
-use crate::node::{FileNode, Node, describe};
+use crate::node::{FileNode, Node, UNKNOWN, describe};
 
 /// A subgraph of a file.
 #[derive(Clone, Copy)]
@@ -111,7 +111,8 @@ impl<'r, 'm> Source<'r, 'm> {
     pub(crate) fn place(&self, index: usize) -> Result<(Place, bool), Stop> {
         let model = &self.request.model;
         let tensor = self.view(self.subgraph.tensor(index))?;
-        let info = self.view(describe(model, &tensor))?;
+        let mut info = UNKNOWN;
+        self.view(describe(model, &tensor, &mut info))?;
         if info.is_variable && !STATE {
             return Err(self.variable(index));
         }

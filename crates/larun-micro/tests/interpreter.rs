@@ -31,6 +31,26 @@ fn a_small_network_computes() {
 }
 
 #[test]
+fn ways_that_this_processor_does_not_have_change_nothing() {
+    const NARROWED: &[Registration] = ops![
+        Conv2D<Narrow>,
+        MaxPool2D<FourChannels>,
+        Reshape,
+        FullyConnected,
+        Softmax
+    ];
+    let model = transit_file();
+    let scores = |kernels| {
+        let mut arena = Arena::<2048>::new();
+        let mut interpreter = Interpreter::new(&model, kernels, &mut arena).unwrap();
+        interpreter.set_input(0, &light_curve(40)).unwrap();
+        interpreter.invoke().unwrap();
+        interpreter.output::<i8>(0).unwrap().to_vec()
+    };
+    assert_eq!(scores(NARROWED), scores(TRANSIT));
+}
+
+#[test]
 fn tensors_are_described() {
     let model = transit_file();
     let mut arena = arena_for(&model, kernels::ALL).unwrap();

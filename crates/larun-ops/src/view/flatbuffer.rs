@@ -114,23 +114,17 @@ impl<T: Scalar + core::fmt::Debug> core::fmt::Debug for List<'_, T> {
     }
 }
 
-/// A table, its vtable found and checked: for readers that look at every field. What the view has a name for is
-/// better read through that.
+/// A table whose vtable was found and checked; it is found again for every field, so that a table is small. For readers that look at
+/// every field; what the view has a name for is better read through that.
 #[derive(Clone, Copy)]
 pub struct Table<'a> {
     file: &'a [u8],
     at: usize,
-    /// The distances of the fields, two bytes each.
-    slots: &'a [u8],
 }
 
 impl<'a> Table<'a> {
     /// A table in which every field is absent.
-    pub const EMPTY: Self = Self {
-        file: &[],
-        at: 0,
-        slots: &[],
-    };
+    pub const EMPTY: Self = Self { file: &[], at: 0 };
 
     /// The table that the first four bytes of the file lead to; `field` is named in the error.
     pub fn root(file: &'a [u8], field: Field) -> Result<Self, ViewError> {
@@ -138,23 +132,29 @@ impl<'a> Table<'a> {
     }
 
     /// The table that the offset at `from` leads to.
+    #[inline(never)]
     fn behind(file: &'a [u8], from: usize, field: Field) -> Result<Self, ViewError> {
         let at = follow(file, from).ok_or_else(|| out_of_bounds(field, from))?;
-        Self::open(file, at).ok_or_else(|| field.error(ViewErrorKind::NoTable(position(at))))
+        let table = Self { file, at };
+        match table.slots() {
+            Some(_) => Ok(table),
+            None => Err(field.error(ViewErrorKind::NoTable(position(at)))),
+        }
     }
 
-    fn open(file: &'a [u8], at: usize) -> Option<Self> {
-        let back = i32::read(file.get(at..)?)?.checked_neg()?;
-        let vtable = at.checked_add_signed(isize::try_from(back).ok()?)?;
-        let vtable = file.get(vtable..)?;
+    /// The distances of the fields, two bytes each.
+    #[inline(never)]
+    fn slots(&self) -> Option<&'a [u8]> {
+        let back = i32::read(self.file.get(self.at..)?)?.checked_neg()?;
+        let vtable = self.at.checked_add_signed(isize::try_from(back).ok()?)?;
+        let vtable = self.file.get(vtable..)?;
         let len = usize::from(u16::read(vtable)?);
-        let slots = vtable.get(4..len)?;
-        Some(Self { file, at, slots })
+        vtable.get(4..len)
     }
 
     /// The ids of the fields that are there.
     pub fn present(&self) -> impl Iterator<Item = usize> + use<'a> {
-        let slots = self.slots.chunks_exact(2).enumerate();
+        let slots = self.slots().unwrap_or_default().chunks_exact(2).enumerate();
         slots.filter(|(_, slot)| slot != &[0, 0]).map(|(id, _)| id)
     }
 
@@ -178,7 +178,7 @@ impl<'a> Table<'a> {
     /// Where the field stands, or `None` where it is absent.
     #[inline(never)]
     fn find(&self, field: Field) -> Option<usize> {
-        let slot = u16::read(self.slots.get(2 * field.id()..)?)?;
+        let slot = u16::read(self.slots()?.get(2 * field.id()..)?)?;
         // Wrapping would need a file as large as the address space.
         (slot != 0).then(|| self.at.saturating_add(usize::from(slot)))
     }
@@ -227,9 +227,15 @@ impl<'a> Table<'a> {
         Ok(self.scalar(field)?.unwrap_or(default))
     }
 
+    /// A byte that is `default` where the field is absent.
+    #[inline(never)]
+    pub(crate) fn byte_or(&self, field: Field, default: u8) -> Result<u8, ViewError> {
+        self.scalar_or(field, default)
+    }
+
     /// A flag, false where the field is absent.
     pub fn flag(&self, field: Field) -> Result<bool, ViewError> {
-        Ok(self.scalar_or(field, 0u8)? != 0)
+        Ok(self.byte_or(field, 0)? != 0)
     }
 
     /// A vector of numbers, or `None` where the field is absent.
@@ -262,11 +268,24 @@ impl<'a> Table<'a> {
 
     /// The number and the table of a union, or `None` where it is not set.
     pub fn union(&self, field: Field) -> Result<Option<(u8, Self)>, ViewError> {
-        let number = self.scalar_or(field.union_type(), 0u8)?;
+        let number = self.byte_or(field.union_type(), 0)?;
         if number == 0 {
             return Ok(None);
         }
         Ok(self.table(field)?.map(|table| (number, table)))
+    }
+
+    /// How many tables a vector has.
+    pub(crate) fn count(&self, field: Field) -> Result<usize, ViewError> {
+        let offsets = self.vector(field, OFFSET);
+        let offsets = offsets.ok_or_else(|| self.out_of_bounds(field))?;
+        Ok(offsets.len() / OFFSET)
+    }
+
+    /// Table `index` of a vector.
+    #[inline(never)]
+    pub(crate) fn entry(&self, field: Field, index: usize) -> Result<Self, ViewError> {
+        self.tables(field)?.get(index)
     }
 
     /// A vector of tables, empty where the field is absent.

@@ -23,9 +23,10 @@ pub const VERSION: u32 = 3;
 #[derive(Clone, Copy)]
 pub struct Model<'a> {
     table: Table<'a>,
-    operator_codes: Tables<'a>,
-    subgraphs: Tables<'a>,
-    buffers: Tables<'a>,
+    /// How many there are of each.
+    operator_codes: usize,
+    subgraphs: usize,
+    buffers: usize,
 }
 
 impl<'a> Model<'a> {
@@ -48,9 +49,9 @@ impl<'a> Model<'a> {
         }
         Ok(Self {
             table,
-            operator_codes: table.tables(model::OPERATOR_CODES)?,
-            subgraphs: table.tables(model::SUBGRAPHS)?,
-            buffers: table.tables(model::BUFFERS)?,
+            operator_codes: table.count(model::OPERATOR_CODES)?,
+            subgraphs: table.count(model::SUBGRAPHS)?,
+            buffers: table.count(model::BUFFERS)?,
         })
     }
 
@@ -76,7 +77,7 @@ impl<'a> Model<'a> {
     /// How many subgraphs there are.
     #[inline]
     pub const fn subgraph_count(&self) -> usize {
-        self.subgraphs.len()
+        self.subgraphs
     }
 
     /// Subgraph `index`; 0 is the main one.
@@ -84,13 +85,13 @@ impl<'a> Model<'a> {
     /// # Errors
     /// When there is none, or the file is damaged there.
     pub fn subgraph(&self, index: usize) -> Result<Subgraph<'a>, ViewError> {
-        Subgraph::new(self.subgraphs.get(index)?)
+        Subgraph::new(self.table.entry(model::SUBGRAPHS, index)?)
     }
 
     /// How many operator codes there are.
     #[inline]
     pub const fn operator_code_count(&self) -> usize {
-        self.operator_codes.len()
+        self.operator_codes
     }
 
     /// Operator code `index`.
@@ -98,13 +99,13 @@ impl<'a> Model<'a> {
     /// # Errors
     /// When there is none, or the file is damaged there.
     pub fn operator_code(&self, index: usize) -> Result<OperatorCode<'a>, ViewError> {
-        OperatorCode::new(self.operator_codes.get(index)?)
+        OperatorCode::new(self.table.entry(model::OPERATOR_CODES, index)?)
     }
 
     /// How many buffers there are.
     #[inline]
     pub const fn buffer_count(&self) -> usize {
-        self.buffers.len()
+        self.buffers
     }
 
     /// The bytes of buffer `index`; buffer 0 is empty and means "no data".
@@ -112,7 +113,7 @@ impl<'a> Model<'a> {
     /// # Errors
     /// When there is none, or the file is damaged there.
     pub fn buffer(&self, index: usize) -> Result<&'a [u8], ViewError> {
-        let table = self.buffers.get(index)?;
+        let table = self.table.entry(model::BUFFERS, index)?;
         match table.scalar_or(buffer::OFFSET, 0u64)? {
             // Files beyond 2 GB have their constants behind the flatbuffer.
             offset @ 2.. => {
@@ -249,7 +250,7 @@ impl<'a> OperatorCode<'a> {
 
     fn new(table: Table<'a>) -> Result<Self, ViewError> {
         // Numbers above 127 came later, in a field of their own; writers fill either or both.
-        let old: i8 = table.scalar_or(operator_code::DEPRECATED_BUILTIN_CODE, 0)?;
+        let old = table.byte_or(operator_code::DEPRECATED_BUILTIN_CODE, 0)? as i8;
         let new: i32 = table.scalar_or(operator_code::BUILTIN_CODE, 0)?;
         Ok(Self {
             code: new.max(i32::from(old)),

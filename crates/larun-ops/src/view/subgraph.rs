@@ -1,7 +1,7 @@
 //! A function of the model: its tensors and its operators in order.
 
 use super::error::ViewError;
-use super::flatbuffer::{List, Table, Tables};
+use super::flatbuffer::{List, Table};
 use super::{Operator, Tensor};
 use crate::view::fields::sub_graph;
 
@@ -9,16 +9,17 @@ use crate::view::fields::sub_graph;
 #[derive(Clone, Copy)]
 pub struct Subgraph<'a> {
     table: Table<'a>,
-    tensors: Tables<'a>,
-    operators: Tables<'a>,
+    /// How many there are of each.
+    tensors: usize,
+    operators: usize,
 }
 
 impl<'a> Subgraph<'a> {
     pub(super) fn new(table: Table<'a>) -> Result<Self, ViewError> {
         Ok(Self {
+            tensors: table.count(sub_graph::TENSORS)?,
+            operators: table.count(sub_graph::OPERATORS)?,
             table,
-            tensors: table.tables(sub_graph::TENSORS)?,
-            operators: table.tables(sub_graph::OPERATORS)?,
         })
     }
 
@@ -38,7 +39,7 @@ impl<'a> Subgraph<'a> {
     /// How many tensors there are.
     #[inline]
     pub const fn tensor_count(&self) -> usize {
-        self.tensors.len()
+        self.tensors
     }
 
     /// Tensor `index`.
@@ -46,13 +47,13 @@ impl<'a> Subgraph<'a> {
     /// # Errors
     /// When there is none, or the file is damaged there.
     pub fn tensor(&self, index: usize) -> Result<Tensor<'a>, ViewError> {
-        self.tensors.get(index).map(Tensor::new)
+        self.table.entry(sub_graph::TENSORS, index).map(Tensor::new)
     }
 
     /// How many operators there are.
     #[inline]
     pub const fn operator_count(&self) -> usize {
-        self.operators.len()
+        self.operators
     }
 
     /// Operator `index` in order of execution.
@@ -60,7 +61,9 @@ impl<'a> Subgraph<'a> {
     /// # Errors
     /// When there is none, or the file is damaged there.
     pub fn operator(&self, index: usize) -> Result<Operator<'a>, ViewError> {
-        self.operators.get(index).map(Operator::new)
+        self.table
+            .entry(sub_graph::OPERATORS, index)
+            .map(Operator::new)
     }
 
     /// The numbers of the tensors that a caller sets.

@@ -40,6 +40,14 @@ impl<'a> Tensor<'a> {
         shape(&self.table, tensor::SHAPE)
     }
 
+    /// Writes its [`shape`](Self::shape) to where it is wanted: a shape is large.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_shape(&self, shape: &mut Shape) -> Result<(), ViewError> {
+        write_shape(&self.table, tensor::SHAPE, shape)
+    }
+
     /// Its shape with -1 for dimensions that are not known; `None` where the file does not say.
     ///
     /// # Errors
@@ -140,18 +148,24 @@ pub struct VariantType {
 }
 
 fn shape(table: &Table<'_>, field: Field) -> Result<Shape, ViewError> {
-    let dims: List<'_, i32> = table.list_or_empty(field)?;
     let mut shape = Shape::SCALAR;
+    write_shape(table, field, &mut shape)?;
+    Ok(shape)
+}
+
+fn write_shape(table: &Table<'_>, field: Field, shape: &mut Shape) -> Result<(), ViewError> {
+    let dims: List<'_, i32> = table.list_or_empty(field)?;
+    *shape = Shape::SCALAR;
     for dim in dims.iter() {
         let dim = usize::try_from(dim).map_err(|_| field.error(ViewErrorKind::Negative(dim)))?;
         let too_long = || field.error(ViewErrorKind::TooLong(position(dims.len())));
         shape.push(dim).ok_or_else(too_long)?;
     }
-    Ok(shape)
+    Ok(())
 }
 
 fn element_type(table: &Table<'_>, field: Field) -> Result<ElementType, ViewError> {
-    let number: i8 = table.scalar_or(field, 0)?;
+    let number = table.byte_or(field, 0)? as i8;
     let unknown = || field.error(ViewErrorKind::Unknown(number.into()));
     ElementType::from_code(number).ok_or_else(unknown)
 }
