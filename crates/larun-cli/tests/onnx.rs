@@ -68,3 +68,43 @@ fn onnx_models_are_taken_like_any_other() {
         "{message}"
     );
 }
+
+/// The networks that PyTorch exported and that TensorFlow's converter wrote as well, with the shape of a sample, channels last.
+const BY_BOTH_ROUTES: [(&str, &[usize]); 5] = [
+    ("cnn1d-script-13", &[128, 1]),
+    ("dscnn-program-20", &[49, 10, 1]),
+    ("mobilenet_v2-script-15", &[24, 24, 3]),
+    ("resnet8-script-16", &[16, 16, 3]),
+    ("unet-script-18", &[16, 16, 2]),
+];
+
+#[test]
+fn quantised_from_onnx_a_network_is_no_worse_than_from_tflite() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    for (name, shape) in BY_BOTH_ROUTES {
+        let whole: Vec<usize> = [&[16], shape].concat();
+        let count = whole.iter().product::<usize>();
+        let values: Vec<f32> = (0..count)
+            .map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0)
+            .collect();
+        let samples = file("samples.npy");
+        let array = larun::zoo::npy::NpyArray::from_values(&whole, &values).unwrap();
+        array.write(Path::new(&samples)).unwrap();
+        let quantised = |model: &str| {
+            let (model, to) = (onnx(&format!("pytorch/{model}")), file("int8.tflite"));
+            let args = [
+                "quantize", &model, "--scheme", "int8", "--calib", &samples, "-q", "--json", "-o", &to,
+            ];
+            let report: Value = serde_json::from_str(&succeeds(&args)).unwrap();
+            report["sqnr_db"].as_f64().unwrap()
+        };
+        let (network, _) = name.split_once('-').unwrap();
+        let ours = quantised(&format!("{name}.onnx"));
+        let theirs = quantised(&format!("{network}.tflite"));
+        assert!(
+            ours >= theirs && ours > 25.0,
+            "{name}: {ours} dB from ONNX, {theirs} dB from .tflite"
+        );
+    }
+}

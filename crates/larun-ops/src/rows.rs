@@ -13,7 +13,8 @@
 /// ```text
 /// /// What it computes.
 /// Marker {
-///     code: number in the file, name: "NAME", options: OptionStruct, int8_version: of an INT8 node,
+///     code: number in the file, name: "NAME", options: OptionStruct,
+///     int8_version: the lowest of an INT8 node, int16_version: the lowest of an INT16 node,
 ///     inputs: [operands], outputs: [operands],
 ///     shape: rule in `rules`, macs: rule in `rules`,
 ///     quantization: how the output's parameters are chosen, in_place: may the output take over the input's memory
