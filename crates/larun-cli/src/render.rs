@@ -7,6 +7,8 @@ pub(crate) use larun::numbers::{bytes, group, percent};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
+/// The header of a table, and the names of values.
+const NAMES: Style = AnsiColor::Cyan.on_default();
 
 /// The word before an error.
 pub(crate) fn error_label() -> String {
@@ -39,7 +41,11 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>, numbers: &[usize]) 
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.trim_fmt()
+    let text = table.trim_fmt();
+    match text.split_once('\n') {
+        Some((names, values)) => format!("{NAMES}{names}{NAMES:#}\n{values}"),
+        None => format!("{NAMES}{text}{NAMES:#}"),
+    }
 }
 
 /// Lines of a name and a value, the values aligned.
@@ -51,7 +57,7 @@ pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
         .unwrap_or(0);
     let lines = pairs
         .iter()
-        .map(|(name, value)| format!("{name:width$}  {value}"));
+        .map(|(name, value)| format!("{NAMES}{name:width$}{NAMES:#}  {value}"));
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -94,7 +94,8 @@ fn quantised_from_onnx_a_network_is_no_worse_than_from_tflite() {
         let quantised = |model: &str| {
             let (model, to) = (onnx(&format!("pytorch/{model}")), file("int8.tflite"));
             let args = [
-                "quantize", &model, "--scheme", "int8", "--calib", &samples, "-q", "--json", "-o", &to,
+                "quantize", &model, "--scheme", "int8", "--calib", &samples, "-q", "--json", "-o",
+                &to,
             ];
             let report: Value = serde_json::from_str(&succeeds(&args)).unwrap();
             report["sqnr_db"].as_f64().unwrap()

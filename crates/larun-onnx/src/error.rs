@@ -6,6 +6,9 @@ use larun_graph::GraphError;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OnnxError {
+    /// The file cannot be read: what the system says.
+    #[error("{0}")]
+    File(String),
     /// The bytes are no ONNX model.
     #[error("this is no ONNX model: {0}")]
     Decode(String),

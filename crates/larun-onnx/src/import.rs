@@ -105,8 +105,7 @@ pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<Imported, OnnxErr
 /// # Errors
 /// As [`import`], and when the file cannot be read.
 pub fn import_file(path: &Path, options: &ImportOptions) -> Result<Imported, OnnxError> {
-    let bytes =
-        std::fs::read(path).map_err(|e| OnnxError::Decode(format!("{}: {e}", path.display())))?;
+    let bytes = std::fs::read(path).map_err(|e| OnnxError::File(e.to_string()))?;
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())

@@ -25,6 +25,12 @@ fn what_is_no_model_is_said_to_be_none() {
     );
 }
 
+#[test]
+fn a_file_that_is_not_there_is_not_called_damaged() {
+    let error = larun_onnx::import_file("no.onnx".as_ref(), &ImportOptions::default()).unwrap_err();
+    assert!(matches!(error, OnnxError::File(_)), "{error}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 

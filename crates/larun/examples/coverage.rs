@@ -161,9 +161,8 @@ fn onnx_operators() -> String {
     table
 }
 
-/// What becomes of the networks of `fixtures/onnx`.
-fn onnx_networks() -> Result<String, Fault> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/onnx");
+/// The ONNX files of a folder, by name.
+fn models(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
     let mut files: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
     files.retain(|file| {
@@ -171,6 +170,14 @@ fn onnx_networks() -> Result<String, Fault> {
             .is_some_and(|extension| extension == "onnx")
     });
     files.sort();
+    Ok(files)
+}
+
+/// What becomes of the networks of `fixtures/onnx`: those written node by node, then PyTorch's.
+fn onnx_networks() -> Result<String, Fault> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/onnx");
+    let mut files = models(&folder)?;
+    files.extend(models(&folder.join("pytorch"))?);
     let mut table = "| network | operators imported | after folding and fusing | TRANSPOSE left |\n|---|--:|--:|--:|\n".to_owned();
     for file in files {
         let imported = import_file(&file, &ImportOptions::default())?.graph;
