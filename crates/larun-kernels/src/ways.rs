@@ -1,6 +1,6 @@
 //! Which of the ways to compute a layer a program links.
 //!
-//! On Armv7E-M a convolution and a pool have several faster versions, each for layers of some form, and their definition
+//! On Armv7E-M convolutions, pools and sums have faster versions, each for layers of some form, and their definition
 //! for what is left. A program whose model is known needs few of them: `ops![Conv2D<Narrow, Patches>]`. A layer whose way
 //! is not linked is computed by the definition or, where that is not linked either, refused when it is prepared.
 //! Other processors have one way for all layers, and link that.
@@ -28,6 +28,8 @@ pub enum Way {
     Line,
     /// CONV_2D and DEPTHWISE_CONV_2D over few channels: a row of a window is a short run of values.
     Narrow,
+    /// ADD: INT8 operands of one shape.
+    OneShape,
     /// CONV_2D: windows are gathered, four at a time.
     Patches,
     /// CONV_2D with filters of one by one, where pixels of the input are those of the output.
@@ -201,6 +203,9 @@ pub fn way(kind: OpKind, plan: &[u32], bias: Option<Option<&[i32]>>) -> Option<W
     use crate::{ConvGeometry, ImageWindow};
 
     let mut plan = PlanReader::new(plan);
+    if kind == OpKind::Add {
+        return crate::binary::way_of_add(&mut plan);
+    }
     if matches!(kind, OpKind::AveragePool2D | OpKind::MaxPool2D) {
         let element_type = larun_ops::ElementType::read(&mut plan).ok()?;
         let window = ImageWindow::read(&mut plan).ok()?;

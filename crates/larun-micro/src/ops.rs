@@ -12,7 +12,7 @@
 /// assert_eq!(kernels[3].kind, OpKind::Softmax);
 /// ```
 ///
-/// On Armv7E-M, convolutions and pools have several [ways](crate::kernels::Way) to be computed. A name alone links all of
+/// On Armv7E-M, convolutions, pools and sums have several [ways](crate::kernels::Way) to be computed. A name alone links all of
 /// them; with ways named, as `larun inspect --ops MODEL` does, the program holds those. A layer that takes another way is
 /// refused when the model is loaded, unless `Definition` is among them, which computes any layer.
 ///

@@ -32,7 +32,7 @@ pub(crate) fn depthwise_conv2d_i8_by<const WAYS: u32>(
 /// There is the definition.
 pub(crate) mod ways {
     use crate::ways::Way;
-    use crate::{ConvGeometry, ImageWindow, WeightedQuantization};
+    use crate::{AddQuantization, ConvGeometry, ImageWindow, WeightedQuantization};
 
     pub(crate) const fn of_conv(
         _: &ConvGeometry,
@@ -47,6 +47,10 @@ pub(crate) mod ways {
         _: &WeightedQuantization<'_>,
         _bias: Option<&[i32]>,
     ) -> Way {
+        Way::Definition
+    }
+
+    pub(crate) const fn of_add(_: &AddQuantization) -> Way {
         Way::Definition
     }
 

@@ -4,7 +4,7 @@ use larun_ops::{Activation, ElementType, Op, op};
 use larun_quant::Affine;
 use larun_quant::fixed_point::FixedMultiplier;
 
-use super::{ARITHMETIC, Arithmetic, Broadcast, Operands, run};
+use super::{ARITHMETIC, Arithmetic, Broadcast, Operands, invoke, run};
 use crate::arch;
 use crate::integer::Quantized;
 use crate::operand::{
@@ -13,20 +13,76 @@ use crate::operand::{
 use crate::plan::{Record, record};
 use crate::requantize::{Clamp, OutputStage};
 use crate::types::{FLOAT32, INT16, INT32};
-use crate::{InvokeError, Io, Kernel, NodeView, PlanReader, PlanWriter, Refusal};
+use crate::ways::{self, ByWays, Way, every_way};
+use crate::{
+    InvokeError, Io, Kernel, Memory, NodeView, PlanReader, PlanWriter, Refusal, check_len,
+};
 
-impl Kernel for op::Add {
-    fn prepare(node: &dyn NodeView, plan: &mut PlanWriter<'_>) -> Result<(), Refusal> {
+every_way!(op::Add);
+
+impl ByWays for op::Add {
+    fn prepare_by<const WAYS: u32>(
+        node: &dyn NodeView,
+        plan: &mut PlanWriter<'_>,
+    ) -> Result<(), Refusal> {
         // TFLM takes no notice of `pot_scale_int16`; scales that are powers of two are but a case of the general one.
-        match node.op() {
-            Op::Add(options) => prepare(node, options.activation, plan),
-            _ => Err(wrong_op::<Self>(node)),
+        let Op::Add(options) = node.op() else {
+            return Err(wrong_op::<Self>(node));
+        };
+        match ways::links_definition(WAYS) {
+            true => prepare(node, options.activation, plan),
+            false => prepare_one_shape(WAYS, node, options.activation, plan),
         }
     }
 
-    fn invoke(plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
-        run::<Self>(plan, io)
+    fn invoke_by<const WAYS: u32>(mut plan: PlanReader<'_>, io: Io<'_>) -> Result<(), InvokeError> {
+        if ways::links_definition(WAYS) {
+            return run::<Self>(plan, io);
+        }
+        let quantization = AddQuantization::read(&mut plan)?;
+        invoke(io, |a: &[i8], b: &[i8], output: &mut [i8]| {
+            check_len(Memory::input(0), a.len(), output.len())?;
+            check_len(Memory::input(1), b.len(), output.len())?;
+            let computed = Way::OneShape.is_in(WAYS) && arch::add_i8(&quantization, a, b, output);
+            // Refused when the node was prepared.
+            computed.then_some(()).ok_or(InvokeError::Plan)
+        })
     }
+}
+
+/// [`prepare`] for a program that links INT8 sums of operands of one shape alone.
+fn prepare_one_shape(
+    ways: u32,
+    node: &dyn NodeView,
+    activation: Activation,
+    plan: &mut PlanWriter<'_>,
+) -> Result<(), Refusal> {
+    operands! { operands = Operands::of_one_type(node, &[ElementType::Int8]); }
+    let elements = operands.output.elements()?;
+    // The shapes fit each other: where there are as many elements, none are stretched.
+    if operands.a.elements()? != elements || operands.b.elements()? != elements {
+        return ways::linked(ways, Way::Definition);
+    }
+    let inputs = operands.affines()?;
+    let quantization = AddQuantization::of::<i8>(inputs, &operands.output, activation)?;
+    ways::linked(ways, arch::ways::of_add(&quantization))?;
+    quantization.write(plan);
+    Ok(())
+}
+
+/// The way of a sum on Armv7E-M from its plan, `None` for one of other types.
+#[cfg(feature = "processors")]
+pub(crate) fn way(plan: &mut PlanReader<'_>) -> Option<Way> {
+    let element_type = ElementType::read(plan).ok()?;
+    let broadcast = Broadcast::read(plan).ok()?;
+    if element_type != ElementType::Int8 {
+        return None;
+    }
+    let quantization = AddQuantization::read(plan).ok()?;
+    Some(match broadcast.of_one_shape() {
+        Some(_) => arch::armv7em::ways::of_add(&quantization),
+        None => Way::Definition,
+    })
 }
 
 impl Arithmetic for op::Add {

@@ -14,6 +14,8 @@ pub use broadcast::Broadcast;
 pub use multiply::{MulQuantization, mul_f32, mul_i8};
 
 pub(crate) use add::portable;
+#[cfg(feature = "processors")]
+pub(crate) use add::way as way_of_add;
 
 use add::Summand;
 

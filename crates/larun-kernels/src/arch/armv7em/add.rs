@@ -47,6 +47,11 @@ pub(crate) fn add_i8(
     true
 }
 
+/// Whether sums of operands of one shape are computed.
+pub(crate) fn is_supported(quantization: &AddQuantization) -> bool {
+    Sum::new(quantization).is_some()
+}
+
 /// A sum's arithmetic, on the common scale doubled.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -67,6 +72,7 @@ struct Sum {
 
 impl Sum {
     /// `None` where scales or bounds are out of the ordinary.
+    #[inline(never)]
     fn new(quantization: &AddQuantization) -> Option<Self> {
         let AddQuantization {
             zero_points,

@@ -98,10 +98,9 @@ pub(crate) fn depthwise_conv2d_i8_by<const WAYS: u32>(
     output: &mut [i8],
     scratch: &mut [i16],
 ) -> bool {
-    if let Some(layer) = narrow(window) {
-        if !Way::Narrow.is_in(WAYS) {
-            return false;
-        }
+    if Way::Narrow.is_in(WAYS)
+        && let Some(layer) = narrow(window)
+    {
         let steps = Steps {
             filter: 1,
             weight: window.output_channels(),

@@ -112,7 +112,9 @@ impl Faster for Hooks {
         b: &[i8],
         output: &mut [i8],
     ) -> bool {
-        super::add_i8(quantization, a, b, output)
+        let computed = super::add_i8(quantization, a, b, output);
+        assert_eq!(ways::of_add(quantization) == Way::OneShape, computed);
+        computed
     }
 
     fn average_pool_i8(

@@ -1,8 +1,8 @@
 //! Which way computes a layer.
 
-use super::{channels, conv, depthwise, pool};
+use super::{add, channels, conv, depthwise, pool};
 use crate::ways::Way;
-use crate::{ConvGeometry, ImageWindow, WeightedQuantization};
+use crate::{AddQuantization, ConvGeometry, ImageWindow, WeightedQuantization};
 
 /// The way of a convolution with this bias.
 pub(crate) fn of_conv(
@@ -27,6 +27,14 @@ pub(crate) fn of_depthwise(
     let count = window.output_channels();
     match channels::are_had(count, quantization, bias, products) {
         true => depthwise::way(window),
+        false => Way::Definition,
+    }
+}
+
+/// The way of a sum of operands of one shape.
+pub(crate) fn of_add(quantization: &AddQuantization) -> Way {
+    match add::is_supported(quantization) {
+        true => Way::OneShape,
         false => Way::Definition,
     }
 }
