@@ -107,9 +107,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         x: &set.x,
         sample_len: set.sample_len,
         y: &set.y,
-        targets: None,
         train,
         validation,
+        ..TrainingData::default()
     };
     let rate = option("rate", TrainConfig::default().learning_rate);
     let schedule = match option("schedule", "cosine".to_owned()).as_str() {
