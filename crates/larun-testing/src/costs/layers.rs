@@ -291,6 +291,9 @@ fn depthwise_1xk(r: &mut Random) -> Made {
     let op = Op::DepthwiseConv2D(DepthwiseConv2DOptions {
         padding: padding(r),
         activation: activation(r),
+        stride_h: 1,
+        stride_w: 1,
+        depth_multiplier: 1,
         ..DepthwiseConv2DOptions::default()
     });
     let y = b.node("y", op, &[x, w, bias])?;
@@ -364,6 +367,7 @@ fn max_pool_1xk(r: &mut Random) -> Made {
     let x = input(&mut b, "x", &[1, 1, width, depth])?;
     let op = Op::MaxPool2D(Pool2DOptions {
         padding: padding(r),
+        stride_h: 1,
         stride_w: size as i32,
         filter_h: 1,
         filter_w: size as i32,
