@@ -325,7 +325,9 @@ fn depthwise_line(image: &Image, groups: f64, finish: Finish) -> Option<Way> {
     const STRETCH: usize = 128;
     let Image { rows, columns, .. } = *image;
     let plain = columns.stride == 1 && columns.dilation == 1 && rows.pad == 0;
-    if !plain || rows.filter != 1 || columns.filter > 11 || columns.output < 4 {
+    let (windows, taps) = (columns.output, columns.filter);
+    let several = windows >= 4 && windows.saturating_mul(taps) >= 100;
+    if !plain || !several || rows.filter != 1 || taps > 11 {
         return None;
     }
     let bands = groups * image.output_rows();
