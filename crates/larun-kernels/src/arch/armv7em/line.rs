@@ -16,6 +16,7 @@ use super::channels::{Channel, End, Four};
 use super::depthwise::LANES;
 use super::dsp::{high_halves, lanes, low_halves, sxtab16, sxtab16_odd, word};
 use crate::OutputStage;
+use crate::window::nonzero;
 
 /// Taps at most.
 pub(super) const MOST_TAPS: usize = 11;
@@ -199,7 +200,7 @@ impl Row<'_> {
             bytes.map_or(nothing, |&bytes| word(bytes))
         };
         let mut put = |pair: usize, four: [u32; LANES]| {
-            for (own, value) in apart.chunks_exact_mut(pairs).zip(four) {
+            for (own, value) in apart.chunks_exact_mut(nonzero(pairs)).zip(four) {
                 if let Some(place) = own.get_mut(pair) {
                     *place = value;
                 }
