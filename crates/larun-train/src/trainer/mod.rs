@@ -89,9 +89,7 @@ impl Snapshot {
     }
 
     fn restore(&self, executor: &mut Executor) -> Result<(), TrainError> {
-        for (parameter, values) in executor.parameters().iter().zip(&self.parameters) {
-            parameter.update(|own| own.copy_from_slice(values))?;
-        }
+        average::put_back(executor, &self.parameters)?;
         for (index, values) in self.statistics.iter().enumerate() {
             executor.set_statistic(index, values)?;
         }
