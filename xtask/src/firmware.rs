@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// Link every element type and all kinds of operators, not INT8 alone: for models that need them
     #[arg(long)]
     every_type: bool,
+    /// Ways of computing layers that are not linked where others can stand in: less flash, more instructions
+    #[arg(long, value_name = "WAY", value_delimiter = ',')]
+    without: Vec<String>,
     /// Write the measurements as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -153,7 +156,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     }
     let mut table = MeasuredTable::default();
     for model in models(args)? {
-        let measured = measure(&model, args.linked())?;
+        let measured = measure(&model, args.linked(), &args.without)?;
         println!("{}", table.push(measured));
     }
     if let Some(path) = &args.json {
@@ -222,12 +225,12 @@ fn mlperf() -> Result<Vec<PathBuf>, Error> {
 }
 
 /// Runs a model on the Cortex-M4 with pseudo-random inputs, compares its bytes, and says what it took.
-fn measure(model: &Path, linked: Linked) -> Result<Measured, Error> {
+fn measure(model: &Path, linked: Linked, without: &[String]) -> Result<Measured, Error> {
     let build = Build::new(CORTEX_M4, linked);
     let bytes = reference(model, None)?.input_bytes;
     let inputs = workspace_root().join("target/firmware/inputs.bin");
     write(&inputs, &pseudo_random(bytes))?;
-    let reference = reference(model, Some(&inputs))?;
+    let reference = reference_without(model, Some(&inputs), without)?;
     let arena = (reference.arena + SPARE_ARENA).next_multiple_of(16);
     let settings = [
         ("LARUN_MODEL", model.as_os_str().to_owned()),
@@ -289,6 +292,15 @@ fn compare(
 
 /// Asks larun-testing's program `reference`, which is built apart: code generation does not depend on what it makes.
 fn reference(model: &Path, inputs: Option<&Path>) -> Result<Reference, Error> {
+    reference_without(model, inputs, &[])
+}
+
+/// The same for operators without some ways.
+fn reference_without(
+    model: &Path,
+    inputs: Option<&Path>,
+    without: &[String],
+) -> Result<Reference, Error> {
     let mut command = cargo();
     command.args([
         "run",
@@ -302,6 +314,7 @@ fn reference(model: &Path, inputs: Option<&Path>) -> Result<Reference, Error> {
     command
         .arg(model)
         .args(inputs)
+        .args(without.iter().map(|way| format!("--without={way}")))
         .current_dir(workspace_root());
     let output = succeed(&mut command, "reference")?;
     let json = output.lines().next().unwrap_or_default();

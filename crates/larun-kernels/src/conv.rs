@@ -45,7 +45,7 @@ impl ByWays for op::Conv2D {
         scheme.write(plan);
         geometry.write(plan);
         let scratch = match scheme {
-            Scheme::Int8 => plan.processor().conv2d_i8_scratch_len(&geometry),
+            Scheme::Int8 => plan.processor().conv2d_i8_scratch_len(&geometry, WAYS),
             Scheme::Mixed(_) => geometry.patch_len(),
             Scheme::Float32 => 0,
         };
@@ -53,7 +53,7 @@ impl ByWays for op::Conv2D {
         let start = plan.words_needed();
         layer.write_quantization(scheme, plan)?;
         ways::check::<WAYS>(scheme, node, plan, start, |quantization, bias| {
-            arch::ways::of_conv(&geometry, quantization, bias)
+            arch::ways::of_conv(&geometry, quantization, bias, WAYS)
         })
     }
 
@@ -279,7 +279,12 @@ fn geometry(options: &Conv2DOptions, node: &dyn NodeView) -> Result<ConvGeometry
 /// processors that have a faster way.
 #[must_use]
 pub const fn conv2d_i8_scratch_len(geometry: &ConvGeometry) -> usize {
-    let faster = arch::conv2d_i8_scratch_len(geometry);
+    scratch_len_by(geometry, EVERY_WAY)
+}
+
+/// [`conv2d_i8_scratch_len`] by the ways that are linked.
+const fn scratch_len_by(geometry: &ConvGeometry, ways: u32) -> usize {
+    let faster = arch::conv2d_i8_scratch_len(geometry, ways);
     let definition = 2 * geometry.patch_len();
     if faster > definition {
         faster
@@ -318,7 +323,7 @@ fn conv2d_i8_by<const WAYS: u32>(
     scratch: &mut [i16],
 ) -> Result<(), InvokeError> {
     geometry.check(input, filter, bias, output)?;
-    let scratch = check_scratch(scratch, conv2d_i8_scratch_len(geometry))?;
+    let scratch = check_scratch(scratch, scratch_len_by(geometry, WAYS))?;
     if quantization.rounds_as_tflm()
         && arch::conv2d_i8_by::<WAYS>(geometry, quantization, input, filter, bias, output, scratch)
     {

@@ -42,13 +42,14 @@ impl ByWays for op::DepthwiseConv2D {
         scheme.write(plan);
         window.write(plan);
         if scheme == Scheme::Int8 {
-            let scratch = plan.processor().depthwise_conv2d_i8_scratch_len(&window);
+            let processor = plan.processor();
+            let scratch = processor.depthwise_conv2d_i8_scratch_len(&window, WAYS);
             plan.request_scratch(scratch.saturating_mul(size_of::<i16>()));
         }
         let start = plan.words_needed();
         layer.write_quantization(scheme, plan)?;
         ways::check::<WAYS>(scheme, node, plan, start, |quantization, bias| {
-            arch::ways::of_depthwise(&window, quantization, bias)
+            arch::ways::of_depthwise(&window, quantization, bias, WAYS)
         })
     }
 
@@ -110,7 +111,7 @@ fn window(options: &DepthwiseConv2DOptions, node: &dyn NodeView) -> Result<Image
 /// Elements of scratch memory that [`depthwise_conv2d_i8`] needs: none, but on processors that have a faster way.
 #[must_use]
 pub const fn depthwise_conv2d_i8_scratch_len(window: &ImageWindow) -> usize {
-    arch::depthwise_conv2d_i8_scratch_len(window)
+    arch::depthwise_conv2d_i8_scratch_len(window, EVERY_WAY)
 }
 
 /// INT8 depthwise convolution: input `[N, H, W, C]`, filter `[1, KH, KW, C * M]`, bias `[C * M]`, output
@@ -145,7 +146,8 @@ fn depthwise_conv2d_i8_by<const WAYS: u32>(
     scratch: &mut [i16],
 ) -> Result<(), InvokeError> {
     check(window, input, filter, bias, output)?;
-    let scratch = check_scratch(scratch, depthwise_conv2d_i8_scratch_len(window))?;
+    let needed = arch::depthwise_conv2d_i8_scratch_len(window, WAYS);
+    let scratch = check_scratch(scratch, needed)?;
     if quantization.rounds_as_tflm()
         && arch::depthwise_conv2d_i8_by::<WAYS>(
             window,

@@ -125,7 +125,7 @@ pub use svdf::{
     svdf_i8_i16,
 };
 #[cfg(feature = "processors")]
-pub use ways::way;
+pub use ways::ways;
 pub use ways::{ByWays, Only, Way};
 pub use window::{ImageWindow, WindowAxis};
 

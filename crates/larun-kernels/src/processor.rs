@@ -70,17 +70,18 @@ impl Processor {
         }
     }
 
-    /// [`conv2d_i8_scratch_len`](crate::conv2d_i8_scratch_len) there.
-    pub(crate) fn conv2d_i8_scratch_len(self, geometry: &ConvGeometry) -> usize {
+    /// [`conv2d_i8_scratch_len`](crate::conv2d_i8_scratch_len) there, with these ways linked.
+    pub(crate) fn conv2d_i8_scratch_len(self, geometry: &ConvGeometry, ways: u32) -> usize {
         let definition = 2 * geometry.patch_len();
         let faster = match self {
-            Self::Own => arch::conv2d_i8_scratch_len(geometry),
+            Self::Own => arch::conv2d_i8_scratch_len(geometry, ways),
             #[cfg(feature = "processors")]
             Self::Armv7em => {
                 let narrow = crate::packed::narrow_of_conv(geometry);
                 let narrow = narrow.map_or(0, |layer| 2 * layer.scratch_words());
                 let packed = crate::packed::of_conv(geometry);
-                at_least(packed, arch::armv7em::conv2d_i8_scratch_len(geometry)).max(narrow)
+                let own = arch::armv7em::conv2d_i8_scratch_len(geometry, ways);
+                at_least(packed, own).max(narrow)
             }
             _ => 0,
         };
@@ -91,12 +92,16 @@ impl Processor {
         }
     }
 
-    /// [`depthwise_conv2d_i8_scratch_len`](crate::depthwise_conv2d_i8_scratch_len) there.
-    pub(crate) const fn depthwise_conv2d_i8_scratch_len(self, window: &ImageWindow) -> usize {
+    /// [`depthwise_conv2d_i8_scratch_len`](crate::depthwise_conv2d_i8_scratch_len) there, with these ways linked.
+    pub(crate) const fn depthwise_conv2d_i8_scratch_len(
+        self,
+        window: &ImageWindow,
+        ways: u32,
+    ) -> usize {
         match self {
-            Self::Own => arch::depthwise_conv2d_i8_scratch_len(window),
+            Self::Own => arch::depthwise_conv2d_i8_scratch_len(window, ways),
             #[cfg(feature = "processors")]
-            Self::Armv7em => arch::armv7em::depthwise_conv2d_i8_scratch_len(window),
+            Self::Armv7em => arch::armv7em::depthwise_conv2d_i8_scratch_len(window, ways),
             _ => 0,
         }
     }

@@ -1,12 +1,13 @@
 //! Which of the ways to compute a layer a program links.
 //!
 //! On Armv7E-M convolutions, pools and sums have faster versions, each for layers of some form, and their definition
-//! for what is left. A program whose model is known needs few of them: `ops![Conv2D<Narrow, Patches>]`. A layer whose way
-//! is not linked is computed by the definition or, where that is not linked either, refused when it is prepared.
+//! for what is left. A program whose model is known needs few of them: `ops![Conv2D<Narrow, Patches>]`. A layer takes
+//! the fastest way that is linked: fewer ways are less flash and more time. Where none computes it, it is refused when it is prepared.
 //! Other processors have one way for all layers, and link that.
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::str::FromStr;
 
 use larun_ops::{Op, OpInfo, OpKind, Operands, Operator, Shape, ShapeError};
 
@@ -16,12 +17,36 @@ use crate::{
     WeightedQuantization,
 };
 
-/// A way to compute an INT8 layer on Armv7E-M.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Way {
+/// The enumeration and the list of all its members.
+macro_rules! all_ways {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// A way to compute an INT8 layer on Armv7E-M.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Way {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Way {
+            /// Every way.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// Its name, as [`ops!`](https://docs.rs/larun-micro) takes it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+        }
+    };
+}
+
+all_ways! {
     /// The portable definition, which computes any layer.
     Definition,
+    /// CONV_2D and DEPTHWISE_CONV_2D, beside another way: channels whose filters are next to nothing, which have one or two outputs.
+    Faint,
     /// Pools: four channels side by side.
     FourChannels,
     /// DEPTHWISE_CONV_2D with windows of one row of taps, a step apart.
@@ -57,9 +82,36 @@ impl Way {
 
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.name())
     }
 }
+
+impl FromStr for Way {
+    type Err = NoSuchWay;
+
+    fn from_str(name: &str) -> Result<Self, NoSuchWay> {
+        let named = |way: &&Self| way.name().eq_ignore_ascii_case(name);
+        Self::ALL.iter().find(named).copied().ok_or(NoSuchWay)
+    }
+}
+
+/// There is no [`Way`] of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSuchWay;
+
+impl fmt::Display for NoSuchWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the ways are")?;
+        let mut between = " ";
+        for way in Way::ALL {
+            write!(f, "{between}{way}")?;
+            between = ", ";
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for NoSuchWay {}
 
 /// The set of all ways.
 pub(crate) const EVERY_WAY: u32 = u32::MAX;
@@ -175,7 +227,8 @@ pub(crate) fn check<const WAYS: u32>(
     let Some(mut plan) = plan.written_from(start) else {
         return Ok(());
     };
-    let Ok(quantization) = WeightedQuantization::read(&mut plan) else {
+    let quantization = WeightedQuantization::read(&mut plan);
+    let Some(quantization) = quantization.ok().filter(|it| it.rounds_as_tflm()) else {
         return linked(WAYS, Way::Definition);
     };
     let bias = node.input(2);
@@ -193,29 +246,52 @@ pub(crate) fn check<const WAYS: u32>(
     linked(WAYS, way(&quantization, bias))
 }
 
-/// The way of an INT8 layer on Armv7E-M, from the plan that its kernel's `prepare` wrote; `None` for a layer of other types,
-/// and for operators without a choice. `bias` is what the layer adds, where that is a constant or absent.
+/// The ways of an INT8 layer on Armv7E-M, from the plan that its kernel's `prepare` wrote: the fastest of those that are linked, and
+/// perhaps [`Way::Faint`]; [`Way::Definition`] where no other computes it. `None` for a layer of other types, and for operators
+/// without a choice. `bias` is what the layer adds, where that is a constant or absent.
 #[cfg(feature = "processors")]
 #[must_use]
-pub fn way(kind: OpKind, plan: &[u32], bias: Option<Option<&[i32]>>) -> Option<Way> {
+pub fn ways(
+    kind: OpKind,
+    plan: &[u32],
+    bias: Option<Option<&[i32]>>,
+    without: &[Way],
+) -> Option<impl Iterator<Item = Way> + use<>> {
+    let linked = without.iter().fold(EVERY_WAY, |all, way| all & !way.bit());
+    let of = |linked| {
+        let way = way_of(kind, plan, bias, linked)?;
+        Some(if way.is_in(linked) {
+            way
+        } else {
+            Way::Definition
+        })
+    };
+    let way = of(linked)?;
+    let is_faint = of(linked & !Way::Faint.bit())? != way;
+    Some(core::iter::once(way).chain(is_faint.then_some(Way::Faint)))
+}
+
+/// The way of a layer, of those that are linked.
+#[cfg(feature = "processors")]
+fn way_of(kind: OpKind, plan: &[u32], bias: Option<Option<&[i32]>>, linked: u32) -> Option<Way> {
     use crate::arch::armv7em::ways;
     use crate::plan::Record;
     use crate::{ConvGeometry, ImageWindow};
 
     let mut plan = PlanReader::new(plan);
-    if kind == OpKind::Add {
-        return crate::binary::way_of_add(&mut plan);
+    match kind {
+        OpKind::Add => return crate::binary::way_of_add(&mut plan),
+        OpKind::AveragePool2D | OpKind::MaxPool2D => {
+            let element_type = larun_ops::ElementType::read(&mut plan).ok()?;
+            let window = ImageWindow::read(&mut plan).ok()?;
+            let averages = kind == OpKind::AveragePool2D;
+            return (element_type == larun_ops::ElementType::Int8)
+                .then(|| ways::of_pool(&window, averages));
+        }
+        OpKind::Conv2D | OpKind::DepthwiseConv2D => {}
+        _ => return None,
     }
-    if matches!(kind, OpKind::AveragePool2D | OpKind::MaxPool2D) {
-        let element_type = larun_ops::ElementType::read(&mut plan).ok()?;
-        let window = ImageWindow::read(&mut plan).ok()?;
-        let averages = kind == OpKind::AveragePool2D;
-        return (element_type == larun_ops::ElementType::Int8)
-            .then(|| ways::of_pool(&window, averages));
-    }
-    if !matches!(kind, OpKind::Conv2D | OpKind::DepthwiseConv2D)
-        || Scheme::read(&mut plan).ok()? != Scheme::Int8
-    {
+    if Scheme::read(&mut plan).ok()? != Scheme::Int8 {
         return None;
     }
     let Some(bias) = bias else {
@@ -224,15 +300,35 @@ pub fn way(kind: OpKind, plan: &[u32], bias: Option<Option<&[i32]>>) -> Option<W
     Some(match kind {
         OpKind::Conv2D => {
             let geometry = ConvGeometry::read(&mut plan).ok()?;
-            ways::of_conv(
-                &geometry,
-                &WeightedQuantization::read(&mut plan).ok()?,
-                bias,
-            )
+            let quantization = WeightedQuantization::read(&mut plan).ok()?;
+            ways::of_conv(&geometry, &quantization, bias, linked)
         }
         _ => {
             let window = ImageWindow::read(&mut plan).ok()?;
-            ways::of_depthwise(&window, &WeightedQuantization::read(&mut plan).ok()?, bias)
+            let quantization = WeightedQuantization::read(&mut plan).ok()?;
+            ways::of_depthwise(&window, &quantization, bias, linked)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::{NoSuchWay, Way};
+
+    #[test]
+    fn ways_are_read_by_their_names() {
+        for &way in Way::ALL {
+            assert_eq!(way.to_string().to_lowercase().parse(), Ok(way));
+        }
+        assert_eq!("narow".parse::<Way>(), Err(NoSuchWay));
+    }
+
+    #[test]
+    fn ways_are_told_apart_in_a_set() {
+        let set = Way::Narrow.bit() | Way::Taps.bit();
+        let inside: std::vec::Vec<_> = Way::ALL.iter().filter(|way| way.is_in(set)).collect();
+        assert_eq!(inside, [&Way::Narrow, &Way::Taps]);
+    }
 }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use larun_kernels::{ALL, Processor, Way, way};
+use larun_kernels::{ALL, Processor, Way, ways};
 use larun_ops::OpKind;
 use larun_ops::view::{Model, ViewError};
 
@@ -12,22 +12,26 @@ use crate::Options;
 use crate::error::LoadError;
 use crate::prepared::{Prepared, PreparedNode, PreparedSubgraph, PreparedTensor};
 
-/// The operators of a model as [`ops!`](crate::ops!) takes them, with the ways of those that have a choice on Armv7E-M.
+/// The operators of a model as [`ops!`](crate::ops!) takes them, with the fastest ways of those that have a choice on Armv7E-M, but
+/// `without` some: with fewer ways a program is smaller.
 ///
 /// The model's bytes must start at a multiple of 16, as for an interpreter.
 ///
 /// ```
 /// use larun_micro::host::{AlignedBytes, linked_ops};
+/// use larun_micro::kernels::Way;
 ///
 /// let model = AlignedBytes::copy_of(include_bytes!("../fixtures/transit.tflite"));
-/// let ops = linked_ops(&model).map_err(|error| error.to_string())?;
+/// let ops = linked_ops(&model, &[]).map_err(|error| error.to_string())?;
 /// assert_eq!(ops[0], "Conv2D<Narrow>");
+/// let ops = linked_ops(&model, &[Way::Narrow]).map_err(|error| error.to_string())?;
+/// assert_eq!(ops[0], "Conv2D<Patches>");
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 ///
 /// # Errors
 /// When the model cannot be loaded.
-pub fn linked_ops(model: &[u8]) -> Result<Vec<String>, LoadError<'_>> {
+pub fn linked_ops<'m>(model: &'m [u8], without: &[Way]) -> Result<Vec<String>, LoadError<'m>> {
     let options = Options {
         processor: Processor::Armv7em,
         ..Options::default()
@@ -36,7 +40,7 @@ pub fn linked_ops(model: &[u8]) -> Result<Vec<String>, LoadError<'_>> {
     let kinds = kinds(&Model::new(model)?)?;
     Ok(kinds
         .into_iter()
-        .map(|kind| match ways(&prepared, kind) {
+        .map(|kind| match names(&prepared, kind, without) {
             Some(ways) => format!("{kind:?}<{}>", ways.join(", ")),
             None => format!("{kind:?}"),
         })
@@ -59,19 +63,23 @@ fn kinds(model: &Model<'_>) -> Result<Vec<OpKind>, ViewError> {
 }
 
 /// The names of the ways by which the layers of an operator are computed; `None` where one of them has no choice.
-fn ways(prepared: &Prepared<'_>, kind: OpKind) -> Option<Vec<String>> {
-    let mut ways = Vec::new();
+fn names(prepared: &Prepared<'_>, kind: OpKind, without: &[Way]) -> Option<Vec<String>> {
+    let mut all = Vec::new();
     for subgraph in prepared.subgraphs.iter().flatten() {
         for node in subgraph.nodes.iter().filter(|node| node.kind == kind) {
-            ways.push(way_of(subgraph, node)?);
+            all.extend(ways_of(subgraph, node, without)?);
         }
     }
-    ways.sort_unstable();
-    ways.dedup();
-    (!ways.is_empty()).then(|| ways.iter().map(|way| format!("{way}")).collect())
+    all.sort_unstable();
+    all.dedup();
+    (!all.is_empty()).then(|| all.iter().map(|way| format!("{way}")).collect())
 }
 
-fn way_of(subgraph: &PreparedSubgraph<'_>, node: &PreparedNode) -> Option<Way> {
+fn ways_of(
+    subgraph: &PreparedSubgraph<'_>,
+    node: &PreparedNode,
+    without: &[Way],
+) -> Option<impl Iterator<Item = Way> + use<>> {
     let bias = match node.inputs.get(2).copied().flatten() {
         None => Some(None),
         Some(tensor) => match subgraph.tensors.get(tensor) {
@@ -79,5 +87,5 @@ fn way_of(subgraph: &PreparedSubgraph<'_>, node: &PreparedNode) -> Option<Way> {
             _ => None,
         },
     };
-    way(node.kind, &node.plan, bias)
+    ways(node.kind, &node.plan, bias, without)
 }

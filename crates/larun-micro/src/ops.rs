@@ -12,9 +12,10 @@
 /// assert_eq!(kernels[3].kind, OpKind::Softmax);
 /// ```
 ///
-/// On Armv7E-M, convolutions, pools and sums have several [ways](crate::kernels::Way) to be computed. A name alone links all of
-/// them; with ways named, as `larun inspect --ops MODEL` does, the program holds those. A layer that takes another way is
-/// refused when the model is loaded, unless `Definition` is among them, which computes any layer.
+/// On Armv7E-M, convolutions, pools and sums have several [ways](crate::kernels::Way) to be computed. A name alone
+/// links all of them; with ways named, as `larun inspect --ops MODEL` does, the program holds those. A layer takes the fastest
+/// of them; striking out one that another can stand in for spares its flash and takes time. Where none computes a layer, it is
+/// refused when the model is loaded; `Definition` computes any.
 ///
 /// ```
 /// use larun_micro::ops;

@@ -2,6 +2,7 @@
 
 use larun_graph::{Graph, NodeStats, Subgraph, Tensor, TensorId};
 use larun_micro::host::linked_ops;
+use larun_micro::kernels::Way;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Model};
@@ -134,8 +135,7 @@ pub fn inspect(model: &Model) -> Result<Inspection, Error> {
         parameters: stats.parameters,
         constant_bytes: stats.constant_bytes,
         arena: arena(model),
-        // What cannot be loaded has no ways.
-        ops: linked_ops(model.bytes()).unwrap_or_else(|_| op_names(subgraph)),
+        ops: operators(model, &[])?,
         inputs: subgraph.inputs.iter().filter_map(tensor).collect(),
         outputs: subgraph.outputs.iter().filter_map(tensor).collect(),
         operators: stats
@@ -146,6 +146,20 @@ pub fn inspect(model: &Model) -> Result<Inspection, Error> {
         tensors: all.filter_map(|id| tensor(&id)).collect(),
         metadata: metadata.collect(),
     })
+}
+
+/// The operators that a program has to link for a model, as `larun_micro::ops!` takes them, by their fastest ways on Armv7E-M but
+/// `without` some.
+///
+/// # Errors
+/// When the file is damaged. What cannot be loaded has no ways.
+pub fn operators(model: &Model, without: &[Way]) -> Result<Vec<String>, Error> {
+    if let Ok(ops) = linked_ops(model.bytes(), without) {
+        return Ok(ops);
+    }
+    let graph = model.graph()?;
+    let subgraph = graph.main().ok_or(larun_graph::GraphError::NoSubgraph)?;
+    Ok(op_names(subgraph))
 }
 
 fn arena(model: &Model) -> Arena {

@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 }
 
 fn measure(model: &Path) -> Result<Row, Error> {
-    let interpreted = super::measure(model, Linked::default())?;
+    let interpreted = super::measure(model, Linked::default(), &[])?;
     let model_bytes = fs::metadata(model)
         .map_err(|source| io(model, source))?
         .len();

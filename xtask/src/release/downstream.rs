@@ -36,7 +36,9 @@ pub(super) fn prove(context: &Context) -> Result<Outcome, Error> {
     let mut rows = Vec::new();
     for program in &programs {
         if let Some(measured) = &program.measured {
-            rows.push(measure::row(context, root, program, measured)?);
+            let row = measure::row(context, root, program, measured)?;
+            context.say(row.to_markdown().trim_end());
+            rows.push(row);
         }
     }
     for program in &programs {

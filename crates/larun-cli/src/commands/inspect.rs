@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use larun::Model;
 use larun::inspect::{
-    Arena, Inspection, OperatorReport, QuantizationReport, TensorReport, inspect,
+    Arena, Inspection, OperatorReport, QuantizationReport, TensorReport, inspect, operators,
 };
+use larun::kernels::Way;
 
 use super::print_json;
 use super::sizes::print_sizes;
@@ -19,6 +20,7 @@ use crate::render::{bytes, group, pairs, shape, table};
   larun inspect --tensors model.tflite
   larun inspect --sizes model.tflite      # what its weights would take sparse, encoded or deflated, and why
   larun inspect --ops model.tflite        # the operators to link, for the source of a firmware
+  larun inspect --ops --without narrow model.tflite    # the same in less flash, and slower
   larun inspect --json model.tflite")]
 pub(crate) struct Args {
     /// The .tflite file
@@ -31,6 +33,10 @@ pub(crate) struct Args {
     /// Print only the operators that a program has to link
     #[arg(long, conflicts_with = "json")]
     ops: bool,
+
+    /// Ways of computing layers on a Cortex-M4 that `--ops` leaves out for other ones: less flash, more time
+    #[arg(long, requires = "ops", value_name = "WAY", value_delimiter = ',')]
+    without: Vec<Way>,
 
     /// Show what the file would take with its weights stored in other ways, and why it takes no less
     #[arg(long, conflicts_with = "ops")]
@@ -52,13 +58,14 @@ impl Args {
             print_sizes(&report, true);
             return Ok(());
         }
+        if self.ops {
+            let ops = operators(&model, &self.without)?;
+            anstream::println!("larun_micro::ops![{}]", ops.join(", "));
+            return Ok(());
+        }
         let inspection = inspect(&model)?;
         if self.json {
             return print_json("larun.inspect/1", &inspection);
-        }
-        if self.ops {
-            anstream::println!("larun_micro::ops![{}]", inspection.ops.join(", "));
-            return Ok(());
         }
         print_summary(&inspection);
         print_operators(&inspection.operators);

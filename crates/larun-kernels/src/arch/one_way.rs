@@ -38,6 +38,7 @@ pub(crate) mod ways {
         _: &ConvGeometry,
         _: &WeightedQuantization<'_>,
         _bias: Option<&[i32]>,
+        _ways: u32,
     ) -> Way {
         Way::Definition
     }
@@ -46,6 +47,7 @@ pub(crate) mod ways {
         _: &ImageWindow,
         _: &WeightedQuantization<'_>,
         _bias: Option<&[i32]>,
+        _ways: u32,
     ) -> Way {
         Way::Definition
     }

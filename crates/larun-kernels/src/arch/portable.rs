@@ -5,7 +5,7 @@ use crate::{
     WeightedQuantization,
 };
 
-pub(crate) const fn conv2d_i8_scratch_len(_: &ConvGeometry) -> usize {
+pub(crate) const fn conv2d_i8_scratch_len(_: &ConvGeometry, _ways: u32) -> usize {
     0
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn conv2d_i8(
     false
 }
 
-pub(crate) const fn depthwise_conv2d_i8_scratch_len(_: &ImageWindow) -> usize {
+pub(crate) const fn depthwise_conv2d_i8_scratch_len(_: &ImageWindow, _ways: u32) -> usize {
     0
 }
 

@@ -9,8 +9,10 @@ use crate::{
 };
 
 macro_rules! view_kernels {
-    ($($name:ident)*) => {$(
+    ($($name:ident $({ $($own:tt)* })?)*) => {$(
         impl Kernel for op::$name {
+            $($($own)*)?
+
             fn prepare(node: &dyn NodeView, _: &mut PlanWriter<'_>) -> Result<(), Refusal> {
                 prepare_view(node)
             }
@@ -22,7 +24,14 @@ macro_rules! view_kernels {
     )*};
 }
 
-view_kernels!(Reshape Squeeze ExpandDims);
+view_kernels! {
+    Reshape {
+        // As TFLM: what shape is asked for does not matter where the elements are as many.
+        const SHAPES_ARE_GIVEN: bool = true;
+    }
+    Squeeze
+    ExpandDims
+}
 
 fn prepare_view(node: &dyn NodeView) -> Result<(), Refusal> {
     operands! {

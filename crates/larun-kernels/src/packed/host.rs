@@ -11,6 +11,7 @@ use crate::arch::armv7em::depthwise;
 use crate::arch::armv7em::narrow::Steps;
 use crate::arch::armv7em::packed::{SIDE, UNITS, fixed, with_place};
 use crate::plan::Record;
+use crate::ways::EVERY_WAY;
 use crate::weighted::Scheme;
 use crate::{
     ConvGeometry, DenseGeometry, ImageWindow, PlanReader, WeightedQuantization, WindowAxis,
@@ -94,7 +95,13 @@ pub(super) fn pack_narrow(
 ) -> Option<PackedConstants> {
     let mut stream = vec![0; layer.stream_words()];
     let mut scratch = vec![0; layer.scratch_words()];
-    let layer = layer.with_stream(quantization, weights, bias, &mut stream, &mut scratch)?;
+    let layer = layer.with_stream(
+        (quantization, true),
+        weights,
+        bias,
+        &mut stream,
+        &mut scratch,
+    )?;
     Some(PackedConstants {
         scratch_words: layer.scratch_words(),
         layer: Packable::Narrow(layer),
@@ -128,7 +135,7 @@ pub(super) fn pack_depthwise(
     let (rows, columns) = (window.rows(), window.columns());
     let products = rows.filter() * columns.filter();
     let mut channels = vec![[0; 4]; window.output_channels()];
-    channels::prepare(&mut channels, 0, quantization, bias, products).then_some(())?;
+    channels::prepare(&mut channels, 0, quantization, bias, products, true).then_some(())?;
     let axis = |axis: &WindowAxis| {
         [
             axis.input(),
@@ -165,7 +172,7 @@ pub(super) fn pack_depthwise(
             zero_point: i8::try_from(quantization.input_zero_point).ok()?,
             stage: [stage.zero_point, stage.min, stage.max],
         }),
-        scratch_words: depthwise::scratch_words(window),
+        scratch_words: depthwise::scratch_words(window, EVERY_WAY),
         weights: words_of(weights),
         channels,
     })
@@ -201,7 +208,7 @@ pub(crate) fn pack_layer(
         return None;
     }
     let mut table = vec![[0; 4]; layer.channels];
-    channels::prepare(&mut table, 0, quantization, bias, len).then_some(())?;
+    channels::prepare(&mut table, 0, quantization, bias, len, true).then_some(())?;
     let mut sums = vec![[0; 2]; layer.channels];
     let filters = weights.chunks_exact(len);
     for ((channel, sums), filter) in table.iter_mut().zip(&mut sums).zip(filters) {

@@ -22,23 +22,13 @@ pub(crate) fn conv2d(
         });
     }
     bias(operands, 2, outputs)?;
-    let rows = axis(
-        height,
-        filter_h,
-        options.stride_h,
-        options.dilation_h,
-        options.padding,
-    )
-    .ok_or(ShapeError::Window)?;
-    let columns = axis(
-        width,
-        filter_w,
-        options.stride_w,
-        options.dilation_w,
-        options.padding,
-    )
-    .ok_or(ShapeError::Window)?;
-    shaped(&[batch, rows, columns, outputs])
+    let windows = Windows {
+        filter: [filter_h, filter_w],
+        strides: [options.stride_h, options.stride_w],
+        dilations: [options.dilation_h, options.dilation_w],
+        padding: options.padding,
+    };
+    windows.over([batch, height, width], outputs)
 }
 
 /// `[N, H, W, C]` and `[1, KH, KW, C * multiplier]` to `[N, H', W', C * multiplier]`.
@@ -57,23 +47,13 @@ pub(crate) fn depthwise_conv2d(
         });
     }
     bias(operands, 2, outputs)?;
-    let rows = axis(
-        height,
-        filter_h,
-        options.stride_h,
-        options.dilation_h,
-        options.padding,
-    )
-    .ok_or(ShapeError::Window)?;
-    let columns = axis(
-        width,
-        filter_w,
-        options.stride_w,
-        options.dilation_w,
-        options.padding,
-    )
-    .ok_or(ShapeError::Window)?;
-    shaped(&[batch, rows, columns, outputs])
+    let windows = Windows {
+        filter: [filter_h, filter_w],
+        strides: [options.stride_h, options.stride_w],
+        dilations: [options.dilation_h, options.dilation_w],
+        padding: options.padding,
+    };
+    windows.over([batch, height, width], outputs)
 }
 
 /// `[N, H, W, C]` and `[O, KH, KW, C]` to the shape in input 0, `[N, H', W', O]`.
@@ -123,10 +103,41 @@ pub(crate) fn pool2d(
     let [batch, height, width, channels] = nhwc(operands, 0)?;
     let size = |value: i32| usize::try_from(value).map_err(|_| ShapeError::Window);
     let (filter_h, filter_w) = (size(options.filter_h)?, size(options.filter_w)?);
-    let rows = axis(height, filter_h, options.stride_h, 1, options.padding);
-    let columns = axis(width, filter_w, options.stride_w, 1, options.padding);
-    let (rows, columns) = rows.zip(columns).ok_or(ShapeError::Window)?;
-    shaped(&[batch, rows, columns, channels])
+    let windows = Windows {
+        filter: [filter_h, filter_w],
+        strides: [options.stride_h, options.stride_w],
+        dilations: [1, 1],
+        padding: options.padding,
+    };
+    windows.over([batch, height, width], channels)
+}
+
+/// Windows over images: of both axes the first is the height.
+struct Windows {
+    filter: [usize; 2],
+    strides: [i32; 2],
+    dilations: [i32; 2],
+    padding: Padding,
+}
+
+impl Windows {
+    /// The shape of the outputs. What convolutions and pools have in common, linked once.
+    #[inline(never)]
+    fn over(
+        &self,
+        [batch, height, width]: [usize; 3],
+        channels: usize,
+    ) -> Result<Shape, ShapeError> {
+        let axis = |axis: usize, input| {
+            let size = |sizes: [i32; 2]| usize::try_from(sizes[axis]).ok();
+            let (stride, dilation) = (size(self.strides)?, size(self.dilations)?);
+            Window::new(input, self.filter[axis], stride, dilation, self.padding)
+        };
+        let (rows, columns) = axis(0, height)
+            .zip(axis(1, width))
+            .ok_or(ShapeError::Window)?;
+        shaped(&[batch, rows.output, columns.output, channels])
+    }
 }
 
 /// `[..., I]` and `[O, I]` to `[N, O]`, or to `[..., O]` with `keep_num_dims`.
@@ -171,18 +182,4 @@ fn bias(operands: &dyn Operands, index: usize, channels: usize) -> Result<(), Sh
         }),
         _ => Ok(()),
     }
-}
-
-/// Positions of a window along one axis. Small, so that it is linked once.
-#[inline(never)]
-fn axis(
-    input: usize,
-    filter: usize,
-    stride: i32,
-    dilation: i32,
-    padding: Padding,
-) -> Option<usize> {
-    let (stride, dilation) = (usize::try_from(stride), usize::try_from(dilation));
-    let window = Window::new(input, filter, stride.ok()?, dilation.ok()?, padding)?;
-    Some(window.output)
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use larun_micro::Interpreter;
 use larun_micro::host::{AlignedBytes, arena_for, linked_ops};
-use larun_micro::kernels::ALL;
+use larun_micro::kernels::{ALL, Way};
 use serde::Serialize;
 
 /// What a model needs and gives on this machine.
@@ -19,6 +19,9 @@ struct Args {
     model: PathBuf,
     /// The bytes of all inputs, one after the other
     inputs: Option<PathBuf>,
+    /// Ways that the operators are not to take
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<Way>,
 }
 
 #[derive(Serialize)]
@@ -37,12 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let model = AlignedBytes::copy_of(&std::fs::read(&args.model)?);
     let inputs = args.inputs.map(std::fs::read).transpose()?;
-    let reference = run(&model, inputs.as_deref().unwrap_or_default())?;
+    let reference = run(&model, inputs.as_deref().unwrap_or_default(), &args.without)?;
     println!("{}", serde_json::to_string(&reference)?);
     Ok(())
 }
 
-fn run(model: &[u8], mut inputs: &[u8]) -> Result<Reference, Box<dyn Error>> {
+fn run(model: &[u8], mut inputs: &[u8], without: &[Way]) -> Result<Reference, Box<dyn Error>> {
     let mut arena = arena_for(model, ALL).map_err(|error| error.to_string())?;
     let mut interpreter =
         Interpreter::new(model, ALL, &mut arena).map_err(|error| error.to_string())?;
@@ -59,7 +62,7 @@ fn run(model: &[u8], mut inputs: &[u8]) -> Result<Reference, Box<dyn Error>> {
         .map(|index| interpreter.output_bytes(index).map(hexadecimal))
         .collect::<Result<_, _>>()?;
     Ok(Reference {
-        ops: linked_ops(model).map_err(|error| error.to_string())?,
+        ops: linked_ops(model, without).map_err(|error| error.to_string())?,
         arena: interpreter.arena_bytes(),
         input_bytes,
         outputs,

@@ -140,6 +140,9 @@ fn readme(root: &Path, package: &Package, packages: &[Package]) -> Result<Progra
         .filter(uses)
         .map(|other| other.name.as_str())
         .collect();
+    // Files that it reads come with the package.
+    let files = format!("{:?}", root.join(&package.folder));
+    let source = source.replace("env!(\"CARGO_MANIFEST_DIR\")", &files);
     let name = format!("readme-{}", package.name);
     write_crate(root, &name, &manifest(&name, &used), &main_of(&source))?;
     Ok(Program {

@@ -7,6 +7,8 @@
 use larun_quant::fixed_point::FixedMultiplier;
 
 use super::dsp::{smmlar, ssat8};
+#[cfg(doc)]
+use crate::ways::Way;
 use crate::{OutputStage, WeightedQuantization};
 
 /// A channel as four words: what its accumulators start from, and its [`Scale`].
@@ -148,9 +150,19 @@ pub(crate) fn are_had(
     quantization: &WeightedQuantization<'_>,
     bias: Option<&[i32]>,
     products: usize,
+    with_faint: bool,
 ) -> bool {
-    let mut had = 0..count;
-    had.all(|channel| prepare(&mut [[0; 4]], channel, quantization, bias, products))
+    let had = |channel| {
+        prepare(
+            &mut [[0; 4]],
+            channel,
+            quantization,
+            bias,
+            products,
+            with_faint,
+        )
+    };
+    (0..count).all(had)
 }
 
 /// What is left to do with sums that are doubled: as [`Finish`], or less.
@@ -178,34 +190,31 @@ pub(super) struct Four {
 
 impl Four {
     /// Channels as [`prepare`] makes them, for so many products.
-    pub(super) fn new(channels: [Channel; 4], products: usize, stage: &OutputStage) -> Self {
-        let mut four = Self {
-            channels,
-            bits: [1; 4],
-            end: match Finish::of(stage) {
-                Finish::Rectified => End::Fixed,
-                Finish::Signed => End::Signed,
-                Finish::Clamped => End::Clamped,
-            },
+    pub(super) fn new(mut channels: [Channel; 4], products: usize, stage: &OutputStage) -> Self {
+        let mut bits = [1; 4];
+        let is_fixed = |&channel: &Channel| fixed(channel, products).is_some();
+        let end = match Finish::of(stage) {
+            Finish::Rectified if channels.iter().all(is_fixed) => End::Fixed,
+            Finish::Rectified => End::Rectified,
+            Finish::Signed => End::Signed,
+            Finish::Clamped => End::Clamped,
         };
-        if four.end == End::Fixed {
-            for (channel, bits) in four.channels.iter_mut().zip(&mut four.bits) {
-                match fixed(*channel, products) {
-                    Some((fixed, further)) => {
-                        *channel = fixed;
-                        *bits += further;
-                    }
-                    None => four.end = End::Rectified,
-                }
+        for (channel, bits) in channels.iter_mut().zip(&mut bits) {
+            // Asked twice, since a copy of all channels would cost more.
+            if end == End::Fixed
+                && let Some((fixed, further)) = fixed(*channel, products)
+            {
+                *channel = fixed;
+                *bits += further;
             }
+            let [start, ..] = channel;
+            *start <<= *bits;
         }
-        if four.end != End::Fixed {
-            (four.channels, four.bits) = (channels, [1; 4]);
+        Self {
+            channels,
+            bits,
+            end,
         }
-        for ([start, ..], bits) in four.channels.iter_mut().zip(four.bits) {
-            *start <<= bits;
-        }
-        four
     }
 }
 
@@ -215,6 +224,7 @@ impl Four {
 /// With `s` for the shift and `b` for the bits, the definition is the floor of `(sum * multiplier + 2^30) / 2^31`, plus the
 /// rounding, shifted by `s`. That is `2^b sum * multiplier` by `2^31`, plus `2^b` times the rounding and the half of the
 /// first one, `2^(b - 1)`, shifted by `s + b`: the floor of a floor.
+#[inline(never)]
 fn fixed([bias, multiplier, rounding, shift]: Channel, products: usize) -> Option<(Channel, u32)> {
     if multiplier == 0 {
         let rounding = (rounding >> shift) << FIXED_SHIFT;
@@ -255,7 +265,8 @@ pub(super) fn finish(
     Scale::from_words([multiplier, rounding, shift]).apply_doubled(sum, finish, &stage)
 }
 
-/// The channels of a layer, from number `first` on; `false` where one of them cannot be had.
+/// The channels of a layer, from number `first` on; `false` where one of them cannot be had. [Faint](Way::Faint) ones are
+/// had `with_faint` only.
 #[inline(never)]
 pub(crate) fn prepare(
     channels: &mut [Channel],
@@ -263,13 +274,19 @@ pub(crate) fn prepare(
     quantization: &WeightedQuantization<'_>,
     bias: Option<&[i32]>,
     products: usize,
+    with_faint: bool,
 ) -> bool {
     if !is_int8(quantization.input_zero_point) {
         return false;
     }
     for (place, channel) in channels.iter_mut().zip(first..) {
         let bias = bias.and_then(|bias| bias.get(channel)).copied();
-        match of(quantization, channel, bias.unwrap_or(0), largest(products)) {
+        let (bias, spread) = (bias.unwrap_or(0), largest(products));
+        let had = match of(quantization, channel, bias, spread) {
+            None if with_faint => step(quantization, channel, bias, spread),
+            had => had,
+        };
+        match had {
             Some(channel) => *place = channel,
             None => return false,
         }
@@ -277,7 +294,7 @@ pub(crate) fn prepare(
     true
 }
 
-/// Channel `channel`, whose products sum up to a magnitude of `spread`.
+/// Channel `channel`, whose products sum up to a magnitude of `spread`; `None` for a faint one.
 #[inline]
 fn of(
     quantization: &WeightedQuantization<'_>,
@@ -289,13 +306,10 @@ fn of(
     let multiplier = quantization.multipliers.get(channel);
     let largest = spread.saturating_add(bias.unsigned_abs());
     let scale = Scale::new(multiplier, stage.zero_point, Finish::of(stage), largest);
-    match scale {
-        Some(scale) => Some(scale.channel(bias)),
-        None => step(quantization, channel, bias, spread),
-    }
+    scale.map(|scale| scale.channel(bias))
 }
 
-/// A channel of one or two outputs: that of a filter whose weights are all next to nothing. Its scale is so small that
+/// A faint channel, of one or two outputs: that of a filter whose weights are all next to nothing. Its scale is so small that
 /// the bias is huge and the products do not count.
 #[cold]
 #[inline(never)]

@@ -24,30 +24,30 @@ const fn scratch_words(geometry: &ConvGeometry) -> usize {
     table.saturating_add(words(geometry).saturating_mul(patches))
 }
 
-/// The layer as one over few channels, where it is one.
-const fn narrow(geometry: &ConvGeometry) -> Option<NarrowLayer> {
+/// The layer as one over few channels, where it is one and the way is linked.
+const fn narrow(geometry: &ConvGeometry, ways: u32) -> Option<NarrowLayer> {
     let whole = geometry.filter_depth() == geometry.window().input_channels();
-    match whole && !Gather::in_words(geometry) {
+    match Way::Narrow.is_in(ways) && whole && !Gather::in_words(geometry) {
         true => NarrowLayer::of_small(geometry.window()),
         false => None,
     }
 }
 
-pub(crate) const fn conv2d_i8_scratch_len(geometry: &ConvGeometry) -> usize {
-    if let Some(layer) = narrow(geometry) {
+pub(crate) const fn conv2d_i8_scratch_len(geometry: &ConvGeometry, ways: u32) -> usize {
+    if let Some(layer) = narrow(geometry, ways) {
         return layer.stream_scratch_len();
     }
     // One more, where the memory is aligned to a half-word only.
     scratch_words(geometry).saturating_mul(2).saturating_add(1)
 }
 
-/// The way of a layer whose channels can be had.
-pub(crate) const fn way(geometry: &ConvGeometry) -> Way {
-    if narrow(geometry).is_some() {
+/// The fastest way, of those that are linked where there are several, of a layer whose channels can be had.
+pub(crate) const fn way(geometry: &ConvGeometry, ways: u32) -> Way {
+    if narrow(geometry, ways).is_some() {
         Way::Narrow
     } else if geometry.patch_len() == 1 {
         Way::Definition
-    } else if is_pointwise(geometry) {
+    } else if Way::Pointwise.is_in(ways) && is_pointwise(geometry) {
         Way::Pointwise
     } else {
         Way::Patches
@@ -74,26 +74,25 @@ pub(crate) fn conv2d_i8_by<const WAYS: u32>(
     output: &mut [i8],
     scratch: &mut [i16],
 ) -> bool {
-    if let Some(layer) = narrow(geometry) {
-        if !Way::Narrow.is_in(WAYS) {
-            return false;
-        }
+    let with_faint = Way::Faint.is_in(WAYS);
+    if let Some(layer) = narrow(geometry, WAYS) {
         let steps = Steps {
             filter: geometry.patch_len(),
             weight: 1,
         };
         return layer.run_with_stream(
-            quantization,
+            (quantization, with_faint),
             (filter, steps),
             bias,
             (input, output),
             scratch,
         );
     }
-    if !way(geometry).is_in(WAYS) {
+    if !way(geometry, WAYS).is_in(WAYS) {
         return false;
     }
-    let Some(mut layer) = Layer::new(geometry, quantization, filter, bias, scratch) else {
+    let channels = (quantization, with_faint);
+    let Some(mut layer) = Layer::new(geometry, channels, filter, bias, scratch) else {
         return false;
     };
     layer.run::<WAYS>(input, output);
@@ -114,7 +113,7 @@ struct Layer<'a> {
 impl<'a> Layer<'a> {
     fn new(
         geometry: &'a ConvGeometry,
-        quantization: &WeightedQuantization<'_>,
+        (quantization, with_faint): (&WeightedQuantization<'_>, bool),
         filter: &'a [i8],
         bias: Option<&[i32]>,
         scratch: &'a mut [i16],
@@ -127,7 +126,7 @@ impl<'a> Layer<'a> {
         let (_, scratch, _) = bytemuck::pod_align_to_mut::<i16, u32>(scratch);
         let (table, rest) = scratch.split_at_mut_checked(4 * geometry.output_channels())?;
         let channels: &mut [Channel] = bytemuck::cast_slice_mut(table);
-        if !channels::prepare(channels, 0, quantization, bias, len) {
+        if !channels::prepare(channels, 0, quantization, bias, len, with_faint) {
             return None;
         }
         let (patches, rest) = rest.split_at_mut_checked(2 * PIXELS * words)?;

@@ -46,46 +46,43 @@ const fn columns_met(axis: &WindowAxis) -> usize {
 
 /// Words of scratch memory: the records of a row and where the taps of each row are, or four channels of a row, or a table of
 /// all channels.
-pub(crate) const fn scratch_words(window: &ImageWindow) -> usize {
-    if !is_supported(window) {
-        0
-    } else if is_three_by_three(window) {
-        columns_met(window.columns()) * RECORD + 3 * window.rows().output()
-    } else if is_line(window) {
-        line::scratch_words(window.columns().output(), window.columns().filter())
-    } else {
-        window.input_channels().div_ceil(LANES) * taps::TABLE_WORDS
+pub(crate) const fn scratch_words(window: &ImageWindow, ways: u32) -> usize {
+    match way(window, ways) {
+        Way::ThreeByThree => columns_met(window.columns()) * RECORD + 3 * window.rows().output(),
+        Way::Line => line::scratch_words(window.columns().output(), window.columns().filter()),
+        Way::Taps => window.input_channels().div_ceil(LANES) * taps::TABLE_WORDS,
+        _ => 0,
     }
 }
 
-/// The layer as a convolution over one channel, where it is one.
-const fn narrow(window: &ImageWindow) -> Option<NarrowLayer> {
+/// The layer as a convolution over one channel, where it is one and the way is linked.
+const fn narrow(window: &ImageWindow, ways: u32) -> Option<NarrowLayer> {
     match window.input_channels() {
-        1 => NarrowLayer::of_small(window),
+        1 if Way::Narrow.is_in(ways) => NarrowLayer::of_small(window),
         _ => None,
     }
 }
 
-pub(crate) const fn depthwise_conv2d_i8_scratch_len(window: &ImageWindow) -> usize {
-    if let Some(layer) = narrow(window) {
+pub(crate) const fn depthwise_conv2d_i8_scratch_len(window: &ImageWindow, ways: u32) -> usize {
+    if let Some(layer) = narrow(window, ways) {
         return layer.stream_scratch_len();
     }
-    match scratch_words(window) {
+    match scratch_words(window, ways) {
         0 => 0,
         // One more, where the memory is aligned to a half-word only.
         words => words.saturating_mul(2).saturating_add(1),
     }
 }
 
-/// The way of a layer whose channels can be had.
-pub(crate) const fn way(window: &ImageWindow) -> Way {
-    if narrow(window).is_some() {
+/// The fastest way, of those that are linked where there are several, of a layer whose channels can be had.
+pub(crate) const fn way(window: &ImageWindow, ways: u32) -> Way {
+    if narrow(window, ways).is_some() {
         Way::Narrow
     } else if !is_supported(window) {
         Way::Definition
-    } else if is_three_by_three(window) {
+    } else if Way::ThreeByThree.is_in(ways) && is_three_by_three(window) {
         Way::ThreeByThree
-    } else if is_line(window) {
+    } else if Way::Line.is_in(ways) && is_line(window) {
         Way::Line
     } else {
         Way::Taps
@@ -101,15 +98,14 @@ pub(crate) fn depthwise_conv2d_i8_by<const WAYS: u32>(
     output: &mut [i8],
     scratch: &mut [i16],
 ) -> bool {
-    if Way::Narrow.is_in(WAYS)
-        && let Some(layer) = narrow(window)
-    {
+    let with_faint = Way::Faint.is_in(WAYS);
+    if let Some(layer) = narrow(window, WAYS) {
         let steps = Steps {
             filter: 1,
             weight: window.output_channels(),
         };
         return layer.run_with_stream(
-            quantization,
+            (quantization, with_faint),
             (filter, steps),
             bias,
             (input, output),
@@ -125,7 +121,8 @@ pub(crate) fn depthwise_conv2d_i8_by<const WAYS: u32>(
         filter,
         channels: |first| {
             let mut table = [[0; 4]; LANES];
-            channels::prepare(&mut table, first, quantization, bias, products).then_some(table)
+            channels::prepare(&mut table, first, quantization, bias, products, with_faint)
+                .then_some(table)
         },
     };
     layer.run::<WAYS>(input, output, scratch)
@@ -165,14 +162,11 @@ struct Layer<'a, C> {
 
 impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
     fn run<const WAYS: u32>(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {
-        if !is_supported(self.window) {
-            false
-        } else if is_three_by_three(self.window) {
-            Way::ThreeByThree.is_in(WAYS) && self.three_by_three(input, output, scratch)
-        } else if is_line(self.window) {
-            Way::Line.is_in(WAYS) && self.line_by_line(input, output, scratch)
-        } else {
-            Way::Taps.is_in(WAYS) && self.tap_by_tap(input, output, scratch)
+        match way(self.window, WAYS) {
+            Way::ThreeByThree => self.three_by_three(input, output, scratch),
+            Way::Line => self.line_by_line(input, output, scratch),
+            Way::Taps => Way::Taps.is_in(WAYS) && self.tap_by_tap(input, output, scratch),
+            _ => false,
         }
     }
 

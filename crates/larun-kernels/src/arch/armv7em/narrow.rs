@@ -129,7 +129,7 @@ impl NarrowLayer {
     #[inline(never)]
     pub(crate) fn with_stream(
         self,
-        quantization: &WeightedQuantization<'_>,
+        (quantization, with_faint): (&WeightedQuantization<'_>, bool),
         (weights, steps): (&[i8], Steps),
         bias: Option<&[i32]>,
         stream: &mut [u32],
@@ -147,7 +147,15 @@ impl NarrowLayer {
         let mut filters = stream.chunks_exact_mut(nonzero(self.filter_words()));
         for number in 0..self.channels {
             let mut channel = [[0; 4]];
-            if !channels::prepare(&mut channel, number, quantization, bias, bytes.len()) {
+            let products = bytes.len();
+            if !channels::prepare(
+                &mut channel,
+                number,
+                quantization,
+                bias,
+                products,
+                with_faint,
+            ) {
                 return None;
             }
             let weights = weights.get(number * steps.filter..)?.iter();
@@ -193,10 +201,10 @@ impl NarrowLayer {
         2 * (self.stream_words() + self.scratch_words()) + 1
     }
 
-    /// Runs the layer with a stream in scratch memory; `false` where a channel cannot be had.
+    /// Runs the layer with a stream in scratch memory; `false` where a channel cannot be had, a faint one only where asked for.
     pub(crate) fn run_with_stream(
         self,
-        quantization: &WeightedQuantization<'_>,
+        channels: (&WeightedQuantization<'_>, bool),
         weights: (&[i8], Steps),
         bias: Option<&[i32]>,
         (input, output): (&[i8], &mut [i8]),
@@ -210,7 +218,7 @@ impl NarrowLayer {
         let Some(scratch) = scratch.get_mut(..self.scratch_words()) else {
             return false;
         };
-        let Some(layer) = self.with_stream(quantization, weights, bias, stream, scratch) else {
+        let Some(layer) = self.with_stream(channels, weights, bias, stream, scratch) else {
             return false;
         };
         layer.run(stream, input, output, scratch);

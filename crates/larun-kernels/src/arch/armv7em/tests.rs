@@ -2,6 +2,8 @@
 
 use super::super::cases::{Faster, Kind, Weighted, on_many};
 use super::ways;
+use std::vec;
+
 use crate::ways::{EVERY_WAY, Way};
 use crate::{
     AddQuantization, ConvGeometry, DenseGeometry, ImageWindow, OutputStage, WeightedQuantization,
@@ -26,6 +28,33 @@ type Depthwise = fn(
     &mut [i16],
 ) -> bool;
 
+/// Ways as programs link them, and two without faint channels.
+const NARROW: u32 = Way::Narrow.bit() | Way::Faint.bit();
+const PATCHES: u32 = Way::Patches.bit() | Way::Faint.bit();
+const POINTWISE: u32 = Way::Pointwise.bit() | Way::Faint.bit();
+const PLAIN_PATCHES: u32 = Way::Patches.bit();
+const LINE: u32 = Way::Line.bit() | Way::Faint.bit();
+const TAPS: u32 = Way::Taps.bit() | Way::Faint.bit();
+const THREE: u32 = Way::ThreeByThree.bit() | Way::Faint.bit();
+const PLAIN_TAPS: u32 = Way::Taps.bit();
+
+/// Computes a layer by programs that link fewer ways, and finds `output` by all that compute it.
+fn same_by_fewer<L: Copy>(
+    output: &[i8],
+    scratch: &mut [i16],
+    programs: &[(u32, L)],
+    by: impl Fn(L, u32, &mut [i8], &mut [i16]) -> bool,
+) {
+    // Some ways take more scratch memory than the fastest.
+    let mut scratch = vec![0; 64 * scratch.len() + (1 << 16)];
+    for &(linked, layer) in programs {
+        let mut alone = vec![0; output.len()];
+        if by(layer, linked, &mut alone, &mut scratch) {
+            assert_eq!(alone, output, "ways {linked:#b}");
+        }
+    }
+}
+
 struct Hooks;
 
 impl Faster for Hooks {
@@ -36,22 +65,23 @@ impl Faster for Hooks {
         output: &mut [i8],
         scratch: &mut [i16],
     ) -> bool {
-        let scratch = &mut scratch[..super::conv2d_i8_scratch_len(geometry)];
-        let (q, mut alone) = (&w.quantization, output.to_vec());
-        let way = ways::of_conv(geometry, q, w.bias);
-        let mut by = |layer: Conv, output: &mut [i8]| {
-            layer(geometry, q, w.input, w.filter, w.bias, output, scratch)
+        let q = &w.quantization;
+        let by = |layer: Conv, linked: u32, output: &mut [i8], scratch: &mut [i16]| {
+            let scratch = &mut scratch[..super::conv2d_i8_scratch_len(geometry, linked)];
+            let computed = layer(geometry, q, w.input, w.filter, w.bias, output, scratch);
+            let way = ways::of_conv(geometry, q, w.bias, linked);
+            assert_eq!(computed, way != Way::Definition && way.is_in(linked));
+            computed
         };
-        let computed = by(super::conv2d_i8_by::<EVERY_WAY>, output);
-        // What a program computes that links no other way.
-        let by_its_way = match way {
-            Way::Narrow => by(super::conv2d_i8_by::<{ Way::Narrow.bit() }>, &mut alone),
-            Way::Patches => by(super::conv2d_i8_by::<{ Way::Patches.bit() }>, &mut alone),
-            Way::Pointwise => by(super::conv2d_i8_by::<{ Way::Pointwise.bit() }>, &mut alone),
-            _ => by(super::conv2d_i8_by::<0>, &mut alone),
-        };
-        assert_eq!((computed, by_its_way), (way != Way::Definition, computed));
-        assert!(!computed || alone == output);
+        let computed = by(super::conv2d_i8_by::<EVERY_WAY>, EVERY_WAY, output, scratch);
+        // What programs compute that link fewer ways.
+        let fewer: [(u32, Conv); 4] = [
+            (NARROW, super::conv2d_i8_by::<NARROW>),
+            (PATCHES, super::conv2d_i8_by::<PATCHES>),
+            (POINTWISE, super::conv2d_i8_by::<POINTWISE>),
+            (PLAIN_PATCHES, super::conv2d_i8_by::<PLAIN_PATCHES>),
+        ];
+        same_by_fewer(output, scratch, &fewer, by);
         computed
     }
 
@@ -62,34 +92,24 @@ impl Faster for Hooks {
         output: &mut [i8],
         scratch: &mut [i16],
     ) -> bool {
-        let scratch = &mut scratch[..super::depthwise_conv2d_i8_scratch_len(window)];
-        let (q, mut alone) = (&w.quantization, output.to_vec());
-        let way = ways::of_depthwise(window, q, w.bias);
-        let mut by = |layer: Depthwise, output: &mut [i8]| {
-            layer(window, q, w.input, w.filter, w.bias, output, scratch)
+        let q = &w.quantization;
+        let by = |layer: Depthwise, linked: u32, output: &mut [i8], scratch: &mut [i16]| {
+            let scratch = &mut scratch[..super::depthwise_conv2d_i8_scratch_len(window, linked)];
+            let computed = layer(window, q, w.input, w.filter, w.bias, output, scratch);
+            let way = ways::of_depthwise(window, q, w.bias, linked);
+            assert_eq!(computed, way != Way::Definition && way.is_in(linked));
+            computed
         };
-        let computed = by(super::depthwise_conv2d_i8_by::<EVERY_WAY>, output);
-        let by_its_way = match way {
-            Way::Narrow => by(
-                super::depthwise_conv2d_i8_by::<{ Way::Narrow.bit() }>,
-                &mut alone,
-            ),
-            Way::Line => by(
-                super::depthwise_conv2d_i8_by::<{ Way::Line.bit() }>,
-                &mut alone,
-            ),
-            Way::Taps => by(
-                super::depthwise_conv2d_i8_by::<{ Way::Taps.bit() }>,
-                &mut alone,
-            ),
-            Way::ThreeByThree => by(
-                super::depthwise_conv2d_i8_by::<{ Way::ThreeByThree.bit() }>,
-                &mut alone,
-            ),
-            _ => by(super::depthwise_conv2d_i8_by::<0>, &mut alone),
-        };
-        assert_eq!((computed, by_its_way), (way != Way::Definition, computed));
-        assert!(!computed || alone == output);
+        let layer = super::depthwise_conv2d_i8_by::<EVERY_WAY>;
+        let computed = by(layer, EVERY_WAY, output, scratch);
+        let fewer: [(u32, Depthwise); 5] = [
+            (NARROW, super::depthwise_conv2d_i8_by::<NARROW>),
+            (LINE, super::depthwise_conv2d_i8_by::<LINE>),
+            (TAPS, super::depthwise_conv2d_i8_by::<TAPS>),
+            (THREE, super::depthwise_conv2d_i8_by::<THREE>),
+            (PLAIN_TAPS, super::depthwise_conv2d_i8_by::<PLAIN_TAPS>),
+        ];
+        same_by_fewer(output, scratch, &fewer, by);
         computed
     }
 

@@ -21,13 +21,12 @@ static CURVE: &[u8] = include_bytes!(concat!(
 
 /// What is linked: `larun inspect --ops model.tflite` prints this list.
 const KERNELS: &[Registration] = ops![
-    Conv2D,
-    DepthwiseConv2D,
-    MaxPool2D,
-    Mean,
+    Conv2D<Narrow, Pointwise>,
+    DepthwiseConv2D<Line>,
     FullyConnected,
+    MaxPool2D<FourChannels>,
     Softmax,
-    Reshape
+    Mean,
 ];
 
 /// Bytes that the model takes: `larun plan model.tflite` says how many.

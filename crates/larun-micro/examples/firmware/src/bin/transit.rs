@@ -20,7 +20,7 @@ static FLUX: &[u8] = include_bytes!(concat!(
 ));
 
 /// What is linked.
-const KERNELS: &[Registration] = ops![Conv2D, MaxPool2D, Reshape, FullyConnected, Softmax];
+const KERNELS: &[Registration] = ops![Conv2D<Narrow>, FullyConnected, MaxPool2D<Definition>, Reshape, Softmax];
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
