@@ -308,6 +308,17 @@ fn inspect_tells_and_lists_operators() {
         ops.contains("Conv2D<") && ops.contains("MaxPool2D<FourChannels>"),
         "{ops}"
     );
+    // Another way stands in for the one that is left out.
+    assert!(ops.contains("Narrow"), "{ops}");
+    let smaller = succeeds(&["inspect", "--ops", "--without", "narrow", model()]);
+    assert!(
+        !smaller.contains("Narrow") && smaller.contains("Patches"),
+        "{smaller}"
+    );
+    refuses(
+        &["inspect", "--ops", "--without", "narow", model()],
+        &["Narrow, OneShape"],
+    );
 }
 
 #[test]
