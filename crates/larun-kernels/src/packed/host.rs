@@ -9,7 +9,7 @@ use super::{NarrowLayer, PackedDepthwise, PackedLayer};
 use crate::arch::armv7em::channels::{self, Channel};
 use crate::arch::armv7em::depthwise;
 use crate::arch::armv7em::narrow::Steps;
-use crate::arch::armv7em::packed::{SIDE, UNITS, fixed, with_place};
+use crate::arch::armv7em::packed::{LAST, SIDE, UNITS, fixed, with_place};
 use crate::plan::Record;
 use crate::weighted::Scheme;
 use crate::{
@@ -37,7 +37,7 @@ pub struct PackedConstants {
     pub scratch_words: usize,
     /// Weights.
     pub weights: Vec<u32>,
-    /// Bias and scale of each channel, for a convolution one entry more; none where they are part of the weights.
+    /// Bias and scale of each channel; none where they are part of the weights.
     pub channels: Vec<[i32; 4]>,
 }
 
@@ -211,7 +211,10 @@ pub(crate) fn pack_layer(
     let filters: Vec<_> = filters.map(|filter| lanes(filter, layer.words)).collect();
     let (layer, weights, channels) = match layer.dense {
         true => alternate(layer, filters, table),
-        false => leave_out_constants(layer, &filters, &table, &sums),
+        false => {
+            let (layer, stream) = stream(layer, &filters, &table, &sums);
+            (layer, stream, Vec::new())
+        }
     };
     Some(PackedConstants {
         scratch_words: layer.scratch_words(),
@@ -242,36 +245,33 @@ fn alternate(
 /// What is read behind the last channel, but not used.
 const NO_CHANNEL: Channel = [0, 0, 0, 1];
 
-/// The filters of a convolution whose outputs depend on the input, and the outputs of the others behind them.
-fn leave_out_constants(
+/// The stream of the filters of a convolution whose outputs depend on the input, and the outputs of the others behind them.
+fn stream(
     layer: PackedLayer,
     filters: &[Vec<u32>],
     table: &[Channel],
     sums: &[[i64; 2]],
-) -> (PackedLayer, Vec<u32>, Vec<Channel>) {
+) -> (PackedLayer, Vec<u32>) {
     let live: Vec<usize> = (0..table.len()).filter(|&at| table[at][1] != 0).collect();
-    let outputs = table.iter().map(|&[_, multiplier, rounding, shift]| {
-        let output = (rounding >> shift).max(layer.stage[1]).min(layer.stage[2]);
-        if multiplier == 0 { output as i8 } else { 0 }
-    });
-    let outputs: Vec<i8> = outputs.collect();
-    let mut channels: Vec<Channel> = live.iter().map(|&at| table[at]).collect();
     let rectified = layer.stage == [-128, -128, 127];
-    let own = live.iter().take_while(|_| rectified);
-    let all: Option<Vec<Channel>> = own.map(|&at| fixed(table[at], sums[at])).collect();
-    let all = all.filter(|_| rectified);
-    let is_fixed = all.is_some();
-    if let Some(all) = all {
-        channels = all;
-    }
+    let own = live.iter().filter(|_| rectified);
+    let fixed: Vec<Channel> = own.filter_map(|&at| fixed(table[at], sums[at])).collect();
+    let is_fixed = rectified && fixed.len() == live.len();
+    let channels = match is_fixed {
+        true => fixed,
+        false => live.iter().map(|&at| table[at]).collect(),
+    };
     let first = live.first().copied().unwrap_or(0);
-    for (channel, &at) in channels.iter_mut().zip(&live) {
-        *channel = with_place(*channel, at - first);
+    let mut stream = Vec::new();
+    for (channel, &at) in channels.into_iter().zip(&live) {
+        let [start, scale @ ..] = with_place(channel, at - first);
+        stream.push(start as u32);
+        stream.extend(&filters[at]);
+        stream.extend(scale.map(|word| word as u32));
     }
-    channels.push(NO_CHANNEL);
-    let mut weights: Vec<u32> = live.iter().flat_map(|&at| filters[at].clone()).collect();
+    stream.push(LAST as u32);
     if live.len() < layer.channels {
-        weights.extend(words_of(&outputs));
+        stream.extend(words_of(&constants(layer, table)));
     }
     let layer = PackedLayer {
         live: live.len(),
@@ -279,7 +279,16 @@ fn leave_out_constants(
         fixed: is_fixed,
         ..layer
     };
-    (layer, weights, channels)
+    (layer, stream)
+}
+
+/// The outputs of a pixel that do not depend on the input; 0 for the others.
+fn constants(layer: PackedLayer, table: &[Channel]) -> Vec<i8> {
+    let outputs = table.iter().map(|&[_, multiplier, rounding, shift]| {
+        let output = (rounding >> shift).max(layer.stage[1]).min(layer.stage[2]);
+        if multiplier == 0 { output as i8 } else { 0 }
+    });
+    outputs.collect()
 }
 
 /// The bias of sums that are 256 times as large, and the least and the most that sums can be; `None` where such a sum may not
