@@ -263,7 +263,8 @@ impl PackedKernel for NarrowLayer {
     }
 }
 
-/// The numbers of a DEPTHWISE_CONV_2D with as many channels in as out, its channels prepared on a host.
+/// The numbers of a DEPTHWISE_CONV_2D with as many channels in as out, its channels prepared on a host; where windows have three by
+/// three taps, its weights as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackedDepthwise {
     /// The windows, as a plan has them.
@@ -272,10 +273,12 @@ pub struct PackedDepthwise {
     pub zero_point: i8,
     /// Zero point of the output, least and largest output.
     pub stage: [i32; 3],
+    /// Whether the weights of three by three taps are such that one instruction shifts and saturates.
+    pub fixed: bool,
 }
 
 impl PackedKernel for PackedDepthwise {
-    /// `weights` is the filter as it is, in words.
+    /// `weights` are streams of weights and scales where windows have three by three taps, else the filter as it is, in words.
     fn run(
         &self,
         weights: &[u32],
@@ -287,13 +290,12 @@ impl PackedKernel for PackedDepthwise {
         let Ok(window) = ImageWindow::read(&mut PlanReader::new(&self.window)) else {
             return;
         };
-        let filter = bytemuck::cast_slice(weights);
         if window.check(input, output).is_ok() {
             let (zero_point, stage) = (self.zero_point, stage(self.stage));
             depthwise::packed(
                 &window,
-                (zero_point, &stage),
-                (filter, channels),
+                (zero_point, &stage, self.fixed),
+                (weights, channels),
                 input,
                 output,
                 scratch,

@@ -159,14 +159,22 @@ pub(super) fn pack_depthwise(
         outputs,
     ];
     let stage = quantization.output;
+    let (mut words, mut fixed) = (words_of(weights), false);
+    if depthwise::is_three_by_three(window) {
+        words.clear();
+        let push = |stream: &[u32]| words.extend(stream);
+        fixed = depthwise::streams(window, &stage, (weights, &channels), push);
+        channels.clear();
+    }
     Some(PackedConstants {
         layer: Packable::Depthwise(PackedDepthwise {
             window: sizes.map(|size| size as u32),
             zero_point: i8::try_from(quantization.input_zero_point).ok()?,
             stage: [stage.zero_point, stage.min, stage.max],
+            fixed,
         }),
         scratch_words: depthwise::scratch_words(window),
-        weights: words_of(weights),
+        weights: words,
         channels,
     })
 }

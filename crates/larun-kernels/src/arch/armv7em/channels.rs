@@ -164,6 +164,18 @@ pub(super) enum End {
     Fixed = 3,
 }
 
+impl End {
+    /// The end of channels that are fixed, or not.
+    pub(super) const fn of(stage: &OutputStage, fixed: bool) -> Self {
+        match Finish::of(stage) {
+            Finish::Rectified if fixed => Self::Fixed,
+            Finish::Rectified => Self::Rectified,
+            Finish::Signed => Self::Signed,
+            Finish::Clamped => Self::Clamped,
+        }
+    }
+}
+
 /// The shift of all outputs whose end is [`End::Fixed`].
 const FIXED_SHIFT: i32 = 12;
 
@@ -179,33 +191,41 @@ pub(super) struct Four {
 impl Four {
     /// Channels as [`prepare`] makes them, for so many products.
     pub(super) fn new(channels: [Channel; 4], products: usize, stage: &OutputStage) -> Self {
-        let mut four = Self {
-            channels,
-            bits: [1; 4],
-            end: match Finish::of(stage) {
-                Finish::Rectified => End::Fixed,
-                Finish::Signed => End::Signed,
-                Finish::Clamped => End::Clamped,
-            },
-        };
-        if four.end == End::Fixed {
-            for (channel, bits) in four.channels.iter_mut().zip(&mut four.bits) {
-                match fixed(*channel, products) {
-                    Some((fixed, further)) => {
-                        *channel = fixed;
-                        *bits += further;
-                    }
-                    None => four.end = End::Rectified,
-                }
-            }
+        Self::fixed(channels, products, stage).unwrap_or_else(|| Self::plain(channels, stage))
+    }
+
+    /// The same, with [`End::Fixed`]; `None` where they cannot have it.
+    pub(super) fn fixed(
+        channels: [Channel; 4],
+        products: usize,
+        stage: &OutputStage,
+    ) -> Option<Self> {
+        if Finish::of(stage) != Finish::Rectified {
+            return None;
         }
-        if four.end != End::Fixed {
-            (four.channels, four.bits) = (channels, [1; 4]);
+        let (mut own, mut bits) = (channels, [1; 4]);
+        for (channel, bits) in own.iter_mut().zip(&mut bits) {
+            let further;
+            (*channel, further) = fixed(*channel, products)?;
+            *bits += further;
         }
-        for ([start, ..], bits) in four.channels.iter_mut().zip(four.bits) {
+        Some(Self::shifted(own, bits, End::Fixed))
+    }
+
+    /// The same, with any other end.
+    pub(super) fn plain(channels: [Channel; 4], stage: &OutputStage) -> Self {
+        Self::shifted(channels, [1; 4], End::of(stage, false))
+    }
+
+    fn shifted(mut channels: [Channel; 4], bits: [u32; 4], end: End) -> Self {
+        for ([start, ..], bits) in channels.iter_mut().zip(bits) {
             *start <<= bits;
         }
-        four
+        Self {
+            channels,
+            bits,
+            end,
+        }
     }
 }
 
