@@ -60,16 +60,7 @@ pub fn pack(
         OpKind::Conv2D => {
             let geometry = ConvGeometry::read(&mut plan).ok()?;
             let quantization = WeightedQuantization::read(&mut plan).ok()?;
-            match narrow_of_conv(&geometry) {
-                Some(layer) => {
-                    let steps = Steps {
-                        filter: geometry.patch_len(),
-                        weight: 1,
-                    };
-                    pack_narrow(layer, &quantization, (weights, steps), bias)
-                }
-                None => pack_layer(of_conv(&geometry)?, &quantization, weights, bias),
-            }
+            pack_conv(&geometry, &quantization, weights, bias)
         }
         OpKind::DepthwiseConv2D => {
             let window = ImageWindow::read(&mut plan).ok()?;
@@ -83,6 +74,25 @@ pub fn pack(
         }
         _ => None,
     }
+}
+
+/// Packs a convolution.
+fn pack_conv(
+    geometry: &ConvGeometry,
+    quantization: &WeightedQuantization<'_>,
+    weights: &[i8],
+    bias: Option<&[i32]>,
+) -> Option<PackedConstants> {
+    let wide = || pack_layer(of_conv(geometry)?, quantization, weights, bias);
+    let Some(layer) = narrow_of_conv(geometry) else {
+        return wide();
+    };
+    let steps = Steps {
+        filter: geometry.patch_len(),
+        weight: 1,
+    };
+    let better = is_better_wide(geometry).then(wide).flatten();
+    better.or_else(|| pack_narrow(layer, quantization, (weights, steps), bias))
 }
 
 /// Packs a convolution over few channels.
@@ -328,6 +338,16 @@ fn lanes(filter: &[i8], words: usize) -> Vec<u32> {
 
 const fn even_words(len: usize) -> usize {
     len.div_ceil(4).next_multiple_of(2)
+}
+
+/// Whether a convolution over few channels is better packed as those over many: where rows of windows are whole words, so that they are
+/// widened from where they lie. A filter then takes four instructions less a pixel; what a window sees is gathered in some 60 and
+/// 15 a row more.
+const fn is_better_wide(geometry: &ConvGeometry) -> bool {
+    let window = geometry.window();
+    let (rows, columns) = (window.rows().filter(), window.columns().filter());
+    let whole = (columns * geometry.filter_depth()).is_multiple_of(4);
+    whole && 4 * window.output_channels() > 60 + 15 * rows
 }
 
 /// The layer as one over few channels, whose weights take twice the memory of others.
