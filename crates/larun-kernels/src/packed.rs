@@ -5,7 +5,7 @@
 
 use crate::arch::armv7em::depthwise;
 pub use crate::arch::armv7em::narrow::NarrowLayer;
-use crate::arch::armv7em::packed::{self, Packed, SIDE};
+use crate::arch::armv7em::packed::{self, Filters, Packed, SIDE, stream_words};
 use crate::plan::Record;
 use crate::window::{nonzero, piece_pairs};
 use crate::{ImageWindow, OutputStage, PlanReader};
@@ -33,8 +33,8 @@ pub struct PackedLayer {
     pub words: usize,
     /// Whether filters alternate word by word in blocks of four.
     pub dense: bool,
-    /// Filters that are computed. Behind their weights, where they are not all, come the outputs of a pixel: those of the
-    /// others are constant.
+    /// Filters that are computed. Behind their stream, where they are not all, come the outputs of a pixel: those of the others
+    /// are constant.
     pub live: usize,
     /// The output of the first of them.
     pub first: usize,
@@ -68,14 +68,17 @@ impl PackedLayer {
         self.output[0] * self.output[1]
     }
 
-    fn images(&self, packed: &Packed<'_>, input: &[i8], output: &mut [i8], scratch: &mut [u32]) {
+    /// Calls a function for each image with its outputs.
+    fn for_each_image(
+        &self,
+        input: &[i8],
+        output: &mut [i8],
+        mut run: impl FnMut(&[i8], &mut [i8]),
+    ) {
         let image = self.input[0] * self.input[1] * self.depth;
         let outputs = self.pixels() * self.channels;
         for (image, place) in piece_pairs((input, image), (output, outputs)) {
-            match self.dense {
-                true => self.row(packed, image, place, scratch),
-                false => self.image(packed, image, place, scratch),
-            }
+            run(image, place);
         }
     }
 
@@ -96,21 +99,10 @@ impl PackedLayer {
     }
 
     /// An image of a convolution: five pixels at a time, the last five perhaps once more in part.
-    fn image(&self, packed: &Packed<'_>, image: &[i8], output: &mut [i8], scratch: &mut [u32]) {
+    fn image(&self, filters: &Filters<'_>, image: &[i8], output: &mut [i8], scratch: &mut [u32]) {
         let (patch, bytes) = scratch.split_at_mut(2 * SIDE * self.words);
         let bytes: &mut [i8] = bytemuck::cast_slice_mut(bytes);
         let (pixels, width) = (self.pixels(), self.output[1]);
-        if self.live < self.channels {
-            let outputs = packed.weights.get(self.live * self.words..).unwrap_or(&[]);
-            let outputs: &[i8] = bytemuck::cast_slice(outputs);
-            let outputs = outputs.get(..self.channels).unwrap_or(&[]);
-            for pixel in output.chunks_exact_mut(nonzero(self.channels)) {
-                packed::copy(outputs, pixel);
-            }
-            if self.live == 0 {
-                return;
-            }
-        }
         let (mut next, mut y, mut x) = (0, 0, 0);
         while next < pixels {
             if next + SIDE > pixels {
@@ -119,13 +111,8 @@ impl PackedLayer {
             }
             if self.is_pointwise() {
                 // Pixels of the input and of the output go together.
-                let mut at = next * self.depth;
-                for slot in 0..SIDE {
-                    let pixel = image.get(at..).and_then(|rest| rest.get(..self.depth));
-                    let own = patch.get_mut(slot..).unwrap_or_default();
-                    packed::widen::<SIDE>(pixel.unwrap_or_default(), own);
-                    at += self.depth;
-                }
+                let seen = image.get(next * self.depth..).unwrap_or_default();
+                packed::widen_pixels(seen, self.depth, patch);
             } else {
                 for slot in 0..SIDE {
                     let own = patch.get_mut(slot..).unwrap_or_default();
@@ -137,9 +124,17 @@ impl PackedLayer {
                 }
             }
             let place = output.get_mut(next * self.channels + self.first..);
-            let place = place.unwrap_or_default();
-            packed::side_by_side(packed, patch, place, self.channels);
+            packed::side_by_side(filters, patch, place.unwrap_or_default(), self.channels);
             next += SIDE;
+        }
+    }
+
+    /// The outputs of filters that do not depend on the input, and whatever in the place of others.
+    fn put_constants(&self, outputs: &[i8], output: &mut [i8]) {
+        if let Some(outputs) = outputs.get(..self.channels) {
+            for pixel in output.chunks_exact_mut(nonzero(self.channels)) {
+                packed::copy(outputs, pixel);
+            }
         }
     }
 
@@ -193,6 +188,7 @@ impl PackedLayer {
 }
 
 impl PackedKernel for PackedLayer {
+    /// `weights` is the stream of a convolution; channels are a part of it.
     fn run(
         &self,
         weights: &[u32],
@@ -204,12 +200,28 @@ impl PackedKernel for PackedLayer {
         let Some(scratch) = scratch.get_mut(..self.scratch_words()) else {
             return;
         };
-        let packed = Packed::dense(weights, self.words, channels, stage(self.stage));
-        let packed = match self.dense {
-            true => packed,
-            false => packed.with_places(self.fixed),
-        };
-        self.images(&packed, input, output, scratch);
+        if self.dense {
+            let packed = Packed {
+                weights,
+                words: self.words,
+                channels,
+                stage: stage(self.stage),
+            };
+            self.for_each_image(input, output, |row, outputs| {
+                self.row(&packed, row, outputs, scratch);
+            });
+        } else if let Some((stream, constants)) =
+            weights.split_at_checked(stream_words(self.live, self.words))
+        {
+            self.put_constants(bytemuck::cast_slice(constants), output);
+            let sizes = (self.live, self.words);
+            let Some(filters) = Filters::new(stream, sizes, stage(self.stage), self.fixed) else {
+                return;
+            };
+            self.for_each_image(input, output, |image, outputs| {
+                self.image(&filters, image, outputs, scratch);
+            });
+        }
     }
 }
 
@@ -251,7 +263,8 @@ impl PackedKernel for NarrowLayer {
     }
 }
 
-/// The numbers of a DEPTHWISE_CONV_2D with as many channels in as out, its channels prepared on a host.
+/// The numbers of a DEPTHWISE_CONV_2D with as many channels in as out, its channels prepared on a host; where windows have three by
+/// three taps, its weights as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackedDepthwise {
     /// The windows, as a plan has them.
@@ -260,10 +273,12 @@ pub struct PackedDepthwise {
     pub zero_point: i8,
     /// Zero point of the output, least and largest output.
     pub stage: [i32; 3],
+    /// Whether the weights of three by three taps are such that one instruction shifts and saturates.
+    pub fixed: bool,
 }
 
 impl PackedKernel for PackedDepthwise {
-    /// `weights` is the filter as it is, in words.
+    /// `weights` are streams of weights and scales where windows have three by three taps, else the filter as it is, in words.
     fn run(
         &self,
         weights: &[u32],
@@ -275,13 +290,12 @@ impl PackedKernel for PackedDepthwise {
         let Ok(window) = ImageWindow::read(&mut PlanReader::new(&self.window)) else {
             return;
         };
-        let filter = bytemuck::cast_slice(weights);
         if window.check(input, output).is_ok() {
             let (zero_point, stage) = (self.zero_point, stage(self.stage));
             depthwise::packed(
                 &window,
-                (zero_point, &stage),
-                (filter, channels),
+                (zero_point, &stage, self.fixed),
+                (weights, channels),
                 input,
                 output,
                 scratch,

@@ -176,6 +176,18 @@ pub(super) enum End {
     Fixed = 3,
 }
 
+impl End {
+    /// The end of channels that are fixed, or not.
+    pub(super) const fn of(stage: &OutputStage, fixed: bool) -> Self {
+        match Finish::of(stage) {
+            Finish::Rectified if fixed => Self::Fixed,
+            Finish::Rectified => Self::Rectified,
+            Finish::Signed => Self::Signed,
+            Finish::Clamped => Self::Clamped,
+        }
+    }
+}
+
 /// The shift of all outputs whose end is [`End::Fixed`].
 const FIXED_SHIFT: i32 = 12;
 
@@ -190,25 +202,36 @@ pub(super) struct Four {
 
 impl Four {
     /// Channels as [`prepare`] makes them, for so many products.
-    pub(super) fn new(mut channels: [Channel; 4], products: usize, stage: &OutputStage) -> Self {
-        let mut bits = [1; 4];
-        let is_fixed = |&channel: &Channel| fixed(channel, products).is_some();
-        let end = match Finish::of(stage) {
-            Finish::Rectified if channels.iter().all(is_fixed) => End::Fixed,
-            Finish::Rectified => End::Rectified,
-            Finish::Signed => End::Signed,
-            Finish::Clamped => End::Clamped,
-        };
-        for (channel, bits) in channels.iter_mut().zip(&mut bits) {
-            // Asked twice, since a copy of all channels would cost more.
-            if end == End::Fixed
-                && let Some((fixed, further)) = fixed(*channel, products)
-            {
-                *channel = fixed;
-                *bits += further;
-            }
-            let [start, ..] = channel;
-            *start <<= *bits;
+    pub(super) fn new(channels: [Channel; 4], products: usize, stage: &OutputStage) -> Self {
+        Self::fixed(channels, products, stage).unwrap_or_else(|| Self::plain(channels, stage))
+    }
+
+    /// The same, with [`End::Fixed`]; `None` where they cannot have it.
+    pub(super) fn fixed(
+        channels: [Channel; 4],
+        products: usize,
+        stage: &OutputStage,
+    ) -> Option<Self> {
+        if Finish::of(stage) != Finish::Rectified {
+            return None;
+        }
+        let (mut own, mut bits) = (channels, [1; 4]);
+        for (channel, bits) in own.iter_mut().zip(&mut bits) {
+            let further;
+            (*channel, further) = fixed(*channel, products)?;
+            *bits += further;
+        }
+        Some(Self::shifted(own, bits, End::Fixed))
+    }
+
+    /// The same, with any other end.
+    pub(super) fn plain(channels: [Channel; 4], stage: &OutputStage) -> Self {
+        Self::shifted(channels, [1; 4], End::of(stage, false))
+    }
+
+    fn shifted(mut channels: [Channel; 4], bits: [u32; 4], end: End) -> Self {
+        for ([start, ..], bits) in channels.iter_mut().zip(bits) {
+            *start <<= bits;
         }
         Self {
             channels,

@@ -5,12 +5,12 @@
 //! then serve every window that the column is in. So have windows of one row of taps that are a step apart ([`line`]). Other
 //! windows multiply tap by tap.
 
-use super::channels::{self, Channel};
+use super::channels::{self, Channel, End, Four};
 use super::dsp::{lanes, word};
 use super::line::{self, Line};
 use super::narrow::{NarrowLayer, Steps};
 use super::taps::{self, Tap};
-use super::three::{self, RECORD, Rows, Stream};
+use super::three::{self, MOST_WORDS, RECORD, Rows, Stream};
 use crate::ways::{EVERY_WAY, Way};
 use crate::window::{Taps, WindowAxis, piece_pairs};
 use crate::{ImageWindow, OutputStage, WeightedQuantization};
@@ -23,7 +23,8 @@ pub(crate) const fn is_supported(window: &ImageWindow) -> bool {
     window.input_channels() >= LANES && window.output_channels() == window.input_channels()
 }
 
-const fn is_three_by_three(window: &ImageWindow) -> bool {
+/// Whether windows have three by three taps, neighbours along a row.
+pub(crate) const fn is_three_by_three(window: &ImageWindow) -> bool {
     let (rows, columns) = (window.rows(), window.columns());
     rows.filter() == 3 && columns.filter() == 3 && columns.dilation() == 1
 }
@@ -128,27 +129,108 @@ pub(crate) fn depthwise_conv2d_i8_by<const WAYS: u32>(
     layer.run::<WAYS>(input, output, scratch)
 }
 
-/// A layer whose channels are prepared. `scratch` has [`scratch_words`].
+/// A layer that was packed. `weights` are the streams of [`streams`] where windows have three by three taps, else the filter, in
+/// words, beside prepared channels. `scratch` has [`scratch_words`].
 #[cfg_attr(
     not(larun_arch = "armv7em"),
     allow(dead_code, reason = "hosts pack alone")
 )]
 pub(crate) fn packed(
     window: &ImageWindow,
-    (zero_point, stage): (i8, &OutputStage),
-    (filter, channels): (&[i8], &[Channel]),
+    (zero_point, stage, fixed): (i8, &OutputStage, bool),
+    (weights, channels): (&[u32], &[Channel]),
     input: &[i8],
     output: &mut [i8],
     scratch: &mut [u32],
 ) -> bool {
+    // Whose streams are there: what would write them is not linked.
+    const OTHERS: u32 = EVERY_WAY & !Way::ThreeByThree.bit();
     let layer = Layer {
         window,
         zero_point: i32::from(zero_point),
         stage,
+        filter: bytemuck::cast_slice(weights),
+        channels: |first| channels.get(first..)?.first_chunk().copied(),
+    };
+    if is_supported(window) && is_three_by_three(window) {
+        let end = End::of(stage, fixed);
+        let streams = Packed { weights, end };
+        return layer.three_by_three(&streams, input, output, scratch);
+    }
+    layer.run::<OTHERS>(input, output, scratch)
+}
+
+/// Calls a function with the stream of each group of four channels, and returns whether all are [fixed](End::Fixed). They all
+/// are or none is.
+#[cfg(any(test, feature = "processors"))]
+pub(crate) fn streams(
+    window: &ImageWindow,
+    stage: &OutputStage,
+    (filter, channels): (&[i8], &[Channel]),
+    mut push: impl FnMut(&[u32]),
+) -> bool {
+    let layer = Layer {
+        window,
+        zero_point: 0,
+        stage,
         filter,
         channels: |first| channels.get(first..)?.first_chunk().copied(),
     };
-    layer.run::<EVERY_WAY>(input, output, scratch)
+    let own = |first| (layer.channels)(first);
+    let can_be_fixed = |first| Four::fixed(own(first)?, three::TAPS, stage);
+    let fixed = layer.groups().all(|first| can_be_fixed(first).is_some());
+    for first in layer.groups() {
+        let four = match fixed {
+            true => can_be_fixed(first),
+            false => own(first).map(|channels| Four::plain(channels, stage)),
+        };
+        if let Some(four) = four {
+            let mut room = [0; MOST_WORDS];
+            push(Stream::write(&four, layer.taps(first), stage, &mut room).words());
+        }
+    }
+    fixed
+}
+
+/// The streams of groups of four channels.
+trait Streams {
+    /// That of a group whose first channel is `first`, perhaps written to `room`; `None` where it cannot be had.
+    fn get<'s>(
+        &'s self,
+        group: usize,
+        first: usize,
+        room: &'s mut [u32; MOST_WORDS],
+    ) -> Option<Stream<'s>>;
+}
+
+/// Streams that a host wrote.
+struct Packed<'a> {
+    weights: &'a [u32],
+    end: End,
+}
+
+impl Streams for Packed<'_> {
+    fn get<'s>(
+        &'s self,
+        group: usize,
+        _: usize,
+        _: &'s mut [u32; MOST_WORDS],
+    ) -> Option<Stream<'s>> {
+        let from = group * three::stream_words(self.end);
+        Stream::of(self.weights.get(from..)?, self.end)
+    }
+}
+
+impl<C: Fn(usize) -> Option<[Channel; LANES]>> Streams for Layer<'_, C> {
+    fn get<'s>(
+        &'s self,
+        _: usize,
+        first: usize,
+        room: &'s mut [u32; MOST_WORDS],
+    ) -> Option<Stream<'s>> {
+        let four = Four::new((self.channels)(first)?, three::TAPS, self.stage);
+        Some(Stream::write(&four, self.taps(first), self.stage, room))
+    }
 }
 
 /// A layer, and how to have the channels of a group from its first on: `None` where they cannot be had.
@@ -163,7 +245,7 @@ struct Layer<'a, C> {
 impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
     fn run<const WAYS: u32>(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {
         match way(self.window, WAYS) {
-            Way::ThreeByThree => self.three_by_three(input, output, scratch),
+            Way::ThreeByThree => self.three_by_three(self, input, output, scratch),
             Way::Line => self.line_by_line(input, output, scratch),
             Way::Taps => Way::Taps.is_in(WAYS) && self.tap_by_tap(input, output, scratch),
             _ => false,
@@ -181,7 +263,13 @@ impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
         })
     }
 
-    fn three_by_three(&self, input: &[i8], output: &mut [i8], scratch: &mut [u32]) -> bool {
+    fn three_by_three(
+        &self,
+        streams: &impl Streams,
+        input: &[i8],
+        output: &mut [i8],
+        scratch: &mut [u32],
+    ) -> bool {
         let (rows, columns) = (self.window.rows(), self.window.columns());
         let channels = self.window.input_channels();
         let record_words = columns_met(columns) * RECORD;
@@ -199,13 +287,11 @@ impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
         }
         let places = places.get(..3 * rows.output()).unwrap_or_default();
         let places = three::Places::new(places);
-        let stage = self.stage;
-        for first in self.groups() {
-            let Some(table) = (self.channels)(first) else {
+        for (group, first) in self.groups().enumerate() {
+            let mut room = [0; MOST_WORDS];
+            let Some(stream) = streams.get(group, first, &mut room) else {
                 return false;
             };
-            let taps = [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|tap| self.tap(first, tap));
-            let stream = Stream::new(table, taps, stage);
             let images = (input, self.window.image_len());
             let outputs = (&mut *output, rows.output() * columns.output() * channels);
             for (image, output) in piece_pairs(images, outputs) {
@@ -224,6 +310,11 @@ impl<C: Fn(usize) -> Option<[Channel; LANES]>> Layer<'_, C> {
             }
         }
         true
+    }
+
+    /// The weights of four channels of all taps of three by three.
+    fn taps(&self, first: usize) -> [u32; three::TAPS] {
+        [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|tap| self.tap(first, tap))
     }
 
     /// The weights of four channels of a tap.

@@ -21,58 +21,72 @@ pub(crate) const SIDE: usize = 5;
 /// Units that are computed side by side, whose weights alternate word by word.
 pub(crate) const UNITS: usize = 4;
 
-/// Packed weights, and how their sums become outputs.
+/// Units of a packed dense layer, and how their sums become outputs.
 #[derive(Clone, Copy)]
 pub(crate) struct Packed<'a> {
     pub(crate) weights: &'a [u32],
-    /// Words of a filter, an even number above 0.
+    /// Words of a unit, an even number above 0.
     pub(crate) words: usize,
-    /// One for each filter, and one more that is read but not used. The biases are 256 times as large. A convolution's
-    /// shifts have the [place](place) of the filter's output in their upper bits.
+    /// One for each unit. The biases are 256 times as large.
     pub(crate) channels: &'a [Channel],
     pub(crate) stage: OutputStage,
-    /// Whether channels are as [`fixed`] makes them.
-    pub(crate) fixed: bool,
-    /// Of a convolution, from the output of the first filter to that of the last.
-    reach: Option<usize>,
 }
 
-impl<'a> Packed<'a> {
-    /// A dense layer.
-    pub(crate) const fn dense(
-        weights: &'a [u32],
-        words: usize,
-        channels: &'a [Channel],
-        stage: OutputStage,
-    ) -> Self {
-        Self {
-            weights,
-            words,
-            channels,
-            stage,
-            fixed: false,
-            reach: None,
-        }
-    }
+/// Filters of a convolution as a *stream*, in the order in which they are read: what the sums of the first one start from,
+/// then for each filter its words of weights, multiplier, rounding, shift, and what the sums of the next one start from. Behind
+/// the last comes [`LAST`]. What sums start from is 256 times as large; the upper bits of a shift are the [place](place) of the
+/// filter's output.
+#[derive(Clone, Copy)]
+pub(crate) struct Filters<'a> {
+    stream: &'a [u32],
+    /// Words of a filter's weights, an even number above 0.
+    words: usize,
+    stage: OutputStage,
+    /// Whether scales are as [`fixed`] makes them.
+    fixed: bool,
+    /// From the output of the first filter to that of the last.
+    reach: usize,
+}
 
-    /// A convolution of these numbers.
-    pub(crate) fn with_places(self, fixed: bool) -> Self {
-        let places = self.channels.split_last().map_or(&[][..], |(_, own)| own);
-        Self {
+/// Words of a filter in the stream beside its weights.
+pub(crate) const BESIDE: usize = 4;
+/// What no sum starts from: there is no further filter.
+pub(crate) const LAST: i32 = i32::MIN;
+
+/// Words of a stream.
+pub(crate) const fn stream_words(filters: usize, words: usize) -> usize {
+    1 + filters * (words + BESIDE)
+}
+
+impl<'a> Filters<'a> {
+    /// The filters of a stream; `None` where it is not the stream of so many.
+    pub(crate) fn new(
+        stream: &'a [u32],
+        (count, words): (usize, usize),
+        stage: OutputStage,
+        fixed: bool,
+    ) -> Option<Self> {
+        let own = stream.get(1..stream_words(count, words))?;
+        let is_stream = words > 0 && words.is_multiple_of(2) && own.last() == Some(&(LAST as u32));
+        let shifts = own.iter().skip(words + 2).step_by(words + BESIDE);
+        let reach = shifts.map(|&shift| place(shift)).max()?;
+        is_stream.then_some(Self {
+            stream,
+            words,
+            stage,
             fixed,
-            reach: places.iter().map(place).max(),
-            ..self
-        }
+            reach,
+        })
     }
 }
 
 #[cfg(any(not(target_arch = "arm"), test))]
-/// The shift that all outputs of a [fixed](Packed::fixed) layer have in common.
+/// The shift that all outputs of [fixed] filters have in common.
 const FIXED_SHIFT: u32 = 12;
 
-/// How far the output of a channel is behind that of the first.
-pub(crate) const fn place(channel: &Channel) -> usize {
-    (channel[3] as u32 >> 8) as usize
+/// How far the output of a filter is behind that of the first.
+const fn place(shift: u32) -> usize {
+    (shift >> 8) as usize
 }
 
 /// A channel with its place as the upper bits of its shift.
@@ -240,23 +254,29 @@ pub(crate) fn widen_rows<const N: usize>(
     }
 }
 
-/// [`SIDE`] pixels of all channels, the first at the start of `output`, each `stride` after the one before. `patch` has
-/// `2 * SIDE` words for each word of a filter.
-pub(crate) fn side_by_side(packed: &Packed<'_>, patch: &[u32], output: &mut [i8], stride: usize) {
-    let (words, count) = (packed.words, packed.channels.len().saturating_sub(1));
-    let fits = words > 0
-        && words.is_multiple_of(2)
-        && count > 0
-        && patch.len() == 2 * SIDE * words
-        && packed.weights.len() >= words * count
-        && packed
-            .reach
-            .is_some_and(|reach| output.len() > (SIDE - 1) * stride + reach);
+/// Widens [`SIDE`] pixels of `depth` values, whole words, that lie one behind the other, into patches side by side.
+pub(crate) fn widen_pixels(values: &[i8], depth: usize, patch: &mut [u32]) {
+    let fits = depth > 0
+        && depth.is_multiple_of(4)
+        && values.len() >= SIDE * depth
+        && patch.len() >= SIDE * depth / 2;
     if !fits {
         debug_assert!(false, "slices of other lengths");
         return;
     }
-    arithmetic::side_by_side(packed, patch, output, stride);
+    arithmetic::widen_pixels(values, depth, patch);
+}
+
+/// [`SIDE`] pixels of all filters' outputs, the first at the start of `output`, each `stride` after the one before. `patch` has
+/// `2 * SIDE` words for each word of a filter.
+pub(crate) fn side_by_side(filters: &Filters<'_>, patch: &[u32], output: &mut [i8], stride: usize) {
+    let fits = patch.len() == 2 * SIDE * filters.words
+        && output.len() > (SIDE - 1) * stride + filters.reach;
+    if !fits {
+        debug_assert!(false, "slices of other lengths");
+        return;
+    }
+    arithmetic::side_by_side(filters, patch, output, stride);
 }
 
 /// One row of units. `values` has 2 words for each word of a unit; weights and channels come in whole blocks of
@@ -310,34 +330,40 @@ mod arithmetic {
         smlad(even, mixed, smlad(weights, odd, sum))
     }
 
-    fn finish(packed: &Packed<'_>, channel: usize, sum: i32) -> i8 {
-        let [_, multiplier, rounding, shift] = packed.channels[channel];
-        if packed.fixed {
-            let high = (i64::from(sum) * i64::from(multiplier)) >> 32;
-            return super::super::dsp::ssat8((high as i32 + rounding) >> FIXED_SHIFT);
+    fn finish(scale: [i32; 3], sum: i32, stage: &OutputStage) -> i8 {
+        Scale::from_words(scale).apply_doubled(sum >> 7, Finish::of(stage), stage)
+    }
+
+    pub(super) fn widen_pixels(values: &[i8], depth: usize, patch: &mut [u32]) {
+        for (slot, pixel) in values.chunks(depth).take(SIDE).enumerate() {
+            widen::<SIDE>(pixel, &mut patch[slot..]);
         }
-        let shift = shift & 0xFF;
-        let scale = [multiplier, rounding, shift];
-        let finish = Finish::of(&packed.stage);
-        Scale::from_words(scale).apply_doubled(sum >> 7, finish, &packed.stage)
     }
 
     pub(super) fn side_by_side(
-        packed: &Packed<'_>,
+        filters: &Filters<'_>,
         patch: &[u32],
         output: &mut [i8],
         stride: usize,
     ) {
-        for channel in 0..packed.channels.len() - 1 {
-            let place = place(&packed.channels[channel]);
-            let weights = &packed.weights[channel * packed.words..][..packed.words];
+        let (words, mut rest) = (filters.words, filters.stream);
+        while rest[0] != LAST as u32 {
+            let (start, weights) = (rest[0] as i32, &rest[1..][..words]);
+            let [multiplier, rounding, shift] = [0, 1, 2].map(|word| rest[1 + words + word] as i32);
+            let place = place(shift as u32);
             for pixel in 0..SIDE {
                 let words = weights.iter().zip(patch.chunks(2 * SIDE));
-                let sum = words.fold(packed.channels[channel][0], |sum, (&w, x)| {
+                let sum = words.fold(start, |sum, (&w, x)| {
                     products(w, x[pixel], x[SIDE + pixel], sum)
                 });
-                output[pixel * stride + place] = finish(packed, channel, sum);
+                output[pixel * stride + place] = if filters.fixed {
+                    let high = (i64::from(sum) * i64::from(multiplier)) >> 32;
+                    super::super::dsp::ssat8((high as i32 + rounding) >> FIXED_SHIFT)
+                } else {
+                    finish([multiplier, rounding, shift & 0xFF], sum, &filters.stage)
+                };
             }
+            rest = &rest[words + BESIDE..];
         }
     }
 
@@ -346,10 +372,9 @@ mod arithmetic {
             let block = &packed.weights[unit / UNITS * UNITS * packed.words..];
             let own = block.iter().skip(unit % UNITS).step_by(UNITS);
             let words = own.zip(values.chunks(2));
-            let sum = words.fold(packed.channels[unit][0], |sum, (&w, x)| {
-                products(w, x[0], x[1], sum)
-            });
-            *output = finish(packed, unit, sum);
+            let [start, scale @ ..] = packed.channels[unit];
+            let sum = words.fold(start, |sum, (&w, x)| products(w, x[0], x[1], sum));
+            *output = finish(scale, sum, &packed.stage);
         }
     }
 }
@@ -365,6 +390,9 @@ mod arithmetic {
     const ROUND: usize = 27 * 4;
     /// The same of the loop over filters, which is behind the first pair.
     const SIDE_ROUNDS: usize = 7;
+    /// Words that the loop over pixels is unrolled to, of 22 instructions of four bytes.
+    const PIXEL_ROUNDS: usize = 4;
+    const PIXEL_ROUND: usize = 22 * 4;
 
     const FIXED: u32 = 3;
 
@@ -381,111 +409,169 @@ mod arithmetic {
         }
     }
 
-    /// What the assembly is told, in the order in which it loads it.
+    /// What the assembly for pixels is told, in the order in which it loads it.
     #[repr(C)]
-    struct Arguments {
-        weights: *const u32,
-        bias: i32,
-        values: *const u32,
+    struct Pixels {
+        from: *const i8,
+        depth: usize,
+        three_depths: usize,
+        patch: *mut u32,
         skip: usize,
+        patch_end: *const u32,
+    }
+
+    pub(super) fn widen_pixels(values: &[i8], depth: usize, patch: &mut [u32]) {
+        let words = depth / 4;
+        let arguments = Pixels {
+            from: values.as_ptr(),
+            depth,
+            three_depths: 3 * depth,
+            patch: patch.as_mut_ptr(),
+            skip: words.wrapping_neg() % PIXEL_ROUNDS * PIXEL_ROUND,
+            patch_end: patch.as_ptr().wrapping_add(2 * SIDE * words),
+        };
+        // SAFETY: the caller has checked that there are `SIDE` pixels of `words` words, at least one, and that the patch has two
+        // words for each of them.
+        unsafe { widen_pixels_asm(&arguments) }
+    }
+
+    /// r0 values, r1 and r2 the depth once and three times, r3 patch, r4-r8 a word of each pixel, r9-r12 and lr lanes.
+    ///
+    /// On the stack: the patch's end.
+    #[unsafe(naked)]
+    unsafe extern "C" fn widen_pixels_asm(arguments: &Pixels) {
+        naked_asm!(
+            dsp!(),
+            "push {{r4-r11, lr}}",
+            "ldm r0, {{r0-r5}}",
+            "adr.w lr, 2f",
+            "add r4, r4, lr",
+            "adds r4, r4, #1",
+            "push {{r5}}",
+            "bx r4",
+            ".p2align 2",
+            "2:",
+            ".rept 4",
+            "ldr.w r5, [r0, r1]",
+            "ldr.w r6, [r0, r1, lsl #1]",
+            "ldr.w r7, [r0, r2]",
+            "ldr.w r8, [r0, r1, lsl #2]",
+            "ldr.w r4, [r0], #4",
+            "sxtb16 r9, r4, ror #8",
+            "sxtb16 r10, r5, ror #8",
+            "sxtb16 r11, r6, ror #8",
+            "sxtb16 r12, r7, ror #8",
+            "sxtb16 lr, r8, ror #8",
+            "stmia.w r3!, {{r9-r12, lr}}",
+            "rev16.w r4, r4",
+            "rev16.w r5, r5",
+            "rev16.w r6, r6",
+            "rev16.w r7, r7",
+            "rev16.w r8, r8",
+            "eor r4, r4, #0x7f007f",
+            "eor r5, r5, #0x7f007f",
+            "eor r6, r6, #0x7f007f",
+            "eor r7, r7, #0x7f007f",
+            "eor r8, r8, #0x7f007f",
+            "stmia.w r3!, {{r4-r8}}",
+            ".endr",
+            "ldr r9, [sp]",
+            "cmp r3, r9",
+            "bne 2b",
+            "add sp, sp, #4",
+            "pop {{r4-r11, pc}}",
+        )
+    }
+
+    /// What the assembly for convolutions is told, in the order in which it loads it.
+    #[repr(C)]
+    struct Side {
+        stream: *const u32,
+        patch: *const u32,
         output: *mut i8,
         stride: usize,
-        channels: *const i32,
-        channels_end: *const i32,
+        three_strides: usize,
+        skip: usize,
+        /// Whether the unrolled loop is run through once for each filter.
+        once: u32,
+        patch_end: *const u32,
         /// A [`Finish`], or [`FIXED`].
         finish: u32,
         min: i32,
         max: i32,
-        values_end: *const u32,
-    }
-
-    impl Arguments {
-        fn new(packed: &Packed<'_>, values: &[u32], output: &mut [i8], stride: usize) -> Self {
-            let values = values.as_ptr_range();
-            let channels = packed.channels.as_ptr_range();
-            Self {
-                weights: packed.weights.as_ptr(),
-                bias: packed.channels.first().map_or(0, |channel| channel[0]),
-                values: values.start,
-                skip: skip(packed.words),
-                output: output.as_mut_ptr(),
-                stride,
-                channels: channels.start.cast(),
-                channels_end: channels.end.cast(),
-                finish: match packed.fixed {
-                    true => FIXED,
-                    false => Finish::of(&packed.stage) as u32,
-                },
-                min: packed.stage.min,
-                max: packed.stage.max,
-                values_end: values.end,
-            }
-        }
     }
 
     pub(super) fn side_by_side(
-        packed: &Packed<'_>,
+        filters: &Filters<'_>,
         patch: &[u32],
         output: &mut [i8],
         stride: usize,
     ) {
-        let mut arguments = Arguments::new(packed, patch, output, stride);
-        arguments.skip = side_skip(packed.words);
-        // Behind a channel's scale comes the next one's bias.
-        arguments.channels = arguments.channels.wrapping_add(1);
-        arguments.channels_end = arguments.channels_end.wrapping_sub(3);
-        // SAFETY: the caller has checked that there are `words` words of weights for each channel but the last entry,
-        // `2 * SIDE` words of the patch for each, and a byte for each channel at every one of `SIDE` places.
+        let patch = patch.as_ptr_range();
+        let arguments = Side {
+            stream: filters.stream.as_ptr(),
+            patch: patch.start,
+            output: output.as_mut_ptr(),
+            stride,
+            three_strides: 3 * stride,
+            skip: side_skip(filters.words),
+            once: u32::from(filters.words / 2 <= SIDE_ROUNDS + 1),
+            patch_end: patch.end,
+            finish: match filters.fixed {
+                true => FIXED,
+                false => Finish::of(&filters.stage) as u32,
+            },
+            min: filters.stage.min,
+            max: filters.stage.max,
+        };
+        // SAFETY: `Filters::new` has seen that the stream is that of at least one filter of `words` words, with `LAST` behind the
+        // last; the caller has checked that the patch has `2 * SIDE` words for each word of a filter, and the output a byte for
+        // each filter at every one of `SIDE` places.
         unsafe { side_by_side_asm(&arguments) }
     }
 
-    pub(super) fn units(packed: &Packed<'_>, values: &[u32], output: &mut [i8]) {
-        let mut arguments = Arguments::new(packed, values, output, 0);
-        arguments.channels_end = arguments.channels.wrapping_add(4 * output.len());
-        // SAFETY: the caller has checked that there are weights and channels for all outputs, a multiple of `UNITS`, and two
-        // words of values for each word of weights.
-        unsafe { units_asm(&arguments) }
-    }
-
-    /// r0 patch, r1 weights, r2 and r3 words of weights, r4-r8 sums, r9-r12 and lr words of the patch.
+    /// r0 patch, r1 stream, r2 and r3 words of weights, r4-r8 sums, r9-r12 and lr words of the patch.
     ///
-    /// On the stack: patch, start of the loop, output, stride, channels, their end, finish, min, max, the patch's end, and
-    /// where to go on from there unless the layer is fixed.
+    /// On the stack: patch, output, stride once and three times, start of the loop, where to go on behind the loop, the patch's
+    /// end, where to go with the sums, min, max, and where to go on from there unless the layer is fixed.
     #[unsafe(naked)]
-    unsafe extern "C" fn side_by_side_asm(arguments: &Arguments) {
+    unsafe extern "C" fn side_by_side_asm(arguments: &Side) {
         naked_asm!(
             dsp!(),
             "push {{r4-r11, lr}}",
-            "ldm r0, {{r1-r12}}",
-            "adr lr, 2f",
-            "add r4, r4, lr",
-            "adds r4, r4, #1",
-            // Where to go with the sums.
-            "adr.w lr, 31f",
+            "ldm r0, {{r1-r11}}",
+            "adr.w lr, 2f",
+            "add r6, r6, lr",
+            "adds r6, r6, #1",
+            "adr.w r12, 31f",
             "cmp r9, #1",
             "it eq",
-            "adreq.w lr, 32f",
+            "adreq.w r12, 32f",
             "it hi",
-            "adrhi.w lr, 33f",
-            "add lr, lr, #1",
-            "push {{lr}}",
+            "adrhi.w r12, 33f",
+            "add r12, r12, #1",
             "cmp r9, #3",
             "ite eq",
-            "adreq.w lr, 30f",
-            "adrne.w lr, 29f",
-            "add r9, lr, #1",
-            "push {{r3-r12}}",
-            "mov r4, r2",
+            "adreq.w r9, 30f",
+            "adrne.w r9, 29f",
+            "add r9, r9, #1",
+            "cmp r7, #0",
+            "ite ne",
+            "movne r7, r9",
+            "adreq.w r7, 28f",
+            "orr r7, r7, #1",
+            "push {{r2-r12}}",
+            "mov r0, r2",
+            "ldr r12, [r1], #4",
             "1:",
-            "ldr r0, [sp]",
-            // The first pair, on top of the bias.
+            // The first pair, on top of what the sums start from.
             "ldrd r2, r3, [r1], #8",
-            "ldmia.w r0!, {{r9-r12, lr}}",
-            "smlad r5, r10, r2, r4",
-            "smlad r6, r11, r2, r4",
-            "smlad r7, r12, r2, r4",
-            "smlad r8, lr, r2, r4",
-            "smlad r4, r9, r2, r4",
+            "ldmia.w r0!, {{r4-r8}}",
+            "smlad r4, r4, r2, r12",
+            "smlad r5, r5, r2, r12",
+            "smlad r6, r6, r2, r12",
+            "smlad r7, r7, r2, r12",
+            "smlad r8, r8, r2, r12",
             "sxtb16 r2, r2",
             "ldmia.w r0!, {{r9-r12, lr}}",
             "smlad r4, r9, r2, r4",
@@ -506,7 +592,7 @@ mod arithmetic {
             "smlad r6, r11, r3, r6",
             "smlad r7, r12, r3, r7",
             "smlad r8, lr, r3, r8",
-            "ldr pc, [sp, #4]",
+            "ldr pc, [sp, #16]",
             ".p2align 2",
             "2:",
             ".rept 7",
@@ -538,16 +624,17 @@ mod arithmetic {
             "smlad r7, r12, r3, r7",
             "smlad r8, lr, r3, r8",
             ".endr",
-            "ldr r9, [sp, #36]",
+            "ldr pc, [sp, #20]",
+            ".p2align 2",
+            "28:", // more than one round
+            "ldr r9, [sp, #24]",
             "cmp r0, r9",
             "bne 2b",
-            "ldr lr, [sp, #16]",
-            // The scale, and the bias of the next channel.
-            "ldmia lr!, {{r9-r12}}",
-            "str lr, [sp, #16]",
-            "ldr pc, [sp, #24]",
+            "ldr pc, [sp, #28]",
+            // From here on multiplier, rounding, shift, and what the sums of the next filter start from.
             ".p2align 2",
             "29:", // any but fixed
+            "ldmia.w r1!, {{r9-r12}}",
             "asrs r4, r4, #7",
             "asrs r5, r5, #7",
             "asrs r6, r6, #7",
@@ -571,7 +658,7 @@ mod arithmetic {
             "asr r6, r6, r11",
             "asr r7, r7, r11",
             "asr r8, r8, r11",
-            "ldrd r2, r3, [sp, #28]",
+            "ldrd r2, r3, [sp, #32]",
             "cmp r4, r2",
             "it lt",
             "movlt r4, r2",
@@ -637,6 +724,7 @@ mod arithmetic {
             "b 5f",
             ".p2align 2",
             "30:", // fixed
+            "ldmia.w r1!, {{r9-r12}}",
             "smmla r4, r4, r9, r10",
             "smmla r5, r5, r9, r10",
             "smmla r6, r6, r9, r10",
@@ -648,38 +736,70 @@ mod arithmetic {
             "ssat r7, #8, r7, asr #12",
             "ssat r8, #8, r8, asr #12",
             "5:",
-            "ldrd r2, r3, [sp, #8]",
+            "ldm sp, {{r0, r2, r3, r9}}",
             "add r2, r2, r11, lsr #8",
-            "add r9, r3, r3, lsl #1",
+            "strb r4, [r2]",
             "strb r5, [r2, r3]",
             "strb r6, [r2, r3, lsl #1]",
             "strb r7, [r2, r9]",
             "strb r8, [r2, r3, lsl #2]",
-            "strb r4, [r2]",
-            "mov r4, r12",
-            "ldr r9, [sp, #20]",
-            "cmp lr, r9",
+            "cmp r12, #0x80000000", // LAST
             "bne 1b",
             "add sp, sp, #44",
             "pop {{r4-r11, pc}}",
         )
     }
 
+    /// What the assembly for units is told, in the order in which it loads it.
+    #[repr(C)]
+    struct Arguments {
+        weights: *const u32,
+        values: *const u32,
+        skip: usize,
+        output: *mut i8,
+        channels: *const i32,
+        channels_end: *const i32,
+        finish: Finish,
+        min: i32,
+        max: i32,
+        values_end: *const u32,
+    }
+
+    pub(super) fn units(packed: &Packed<'_>, values: &[u32], output: &mut [i8]) {
+        let values = values.as_ptr_range();
+        let channels = packed.channels.as_ptr();
+        let arguments = Arguments {
+            weights: packed.weights.as_ptr(),
+            values: values.start,
+            skip: skip(packed.words),
+            output: output.as_mut_ptr(),
+            channels: channels.cast(),
+            channels_end: channels.wrapping_add(output.len()).cast(),
+            finish: Finish::of(&packed.stage),
+            min: packed.stage.min,
+            max: packed.stage.max,
+            values_end: values.end,
+        };
+        // SAFETY: the caller has checked that there are weights and channels for all outputs, a multiple of `UNITS`, and two
+        // words of values for each word of weights.
+        unsafe { units_asm(&arguments) }
+    }
+
     /// r0 values, r1 weights, r2-r5 words of weights, r6, r7, r12 and lr words of values, r8-r11 sums.
     ///
-    /// On the stack as above.
+    /// On the stack: values, start of the loop, output, channels, their end, finish, min, max, the values' end.
     #[unsafe(naked)]
     unsafe extern "C" fn units_asm(arguments: &Arguments) {
         naked_asm!(
             dsp!(),
             "push {{r4-r11, lr}}",
-            "ldm r0, {{r1-r12}}",
+            "ldm r0, {{r1-r10}}",
             "adr lr, 2f",
-            "add r4, r4, lr",
-            "adds r4, r4, #1",
-            "push {{r3-r12}}",
+            "add r3, r3, lr",
+            "adds r3, r3, #1",
+            "push {{r2-r10}}",
             "1:",
-            "ldr r2, [sp, #16]",
+            "ldr r2, [sp, #12]",
             "ldr r0, [sp]",
             "ldr r8, [r2]",
             "ldr r9, [r2, #16]",
@@ -717,12 +837,12 @@ mod arithmetic {
             "smlad r10, r4, lr, r10",
             "smlad r11, r5, lr, r11",
             ".endr",
-            "ldr r6, [sp, #36]",
+            "ldr r6, [sp, #32]",
             "cmp r0, r6",
             "bne 2b",
-            "ldr lr, [sp, #16]",
+            "ldr lr, [sp, #12]",
             "ldr r0, [sp, #8]",
-            "ldr r12, [sp, #24]",
+            "ldr r12, [sp, #20]",
             "mov r7, #4",
             // One sum after the other, each in r8.
             "6:",
@@ -743,15 +863,15 @@ mod arithmetic {
             "mov r10, r11",
             "subs r7, r7, #1",
             "bne 6b",
-            "str lr, [sp, #16]",
+            "str lr, [sp, #12]",
             "str r0, [sp, #8]",
-            "ldr r2, [sp, #20]",
+            "ldr r2, [sp, #16]",
             "cmp lr, r2",
             "bne 1b",
-            "add sp, sp, #40",
+            "add sp, sp, #36",
             "pop {{r4-r11, pc}}",
             "7:",
-            "ldrd r2, r3, [sp, #28]",
+            "ldrd r2, r3, [sp, #24]",
             "cmp r8, r2",
             "it lt",
             "movlt r8, r2",

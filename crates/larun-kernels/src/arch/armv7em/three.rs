@@ -7,13 +7,15 @@
     )
 )]
 
-use super::channels::{Channel, End, Four};
+use super::channels::{End, Four};
 use super::dsp::{high_halves, lanes, low_halves, sxtab16, sxtab16_odd};
 use crate::OutputStage;
 
 /// Words of a column's record: the pair of the upper two taps of channel 1, the third tap of channels 1 and 3, the
 /// pairs of channels 2, 3 and 0, the third tap of channels 0 and 2.
 pub(super) const RECORD: usize = 6;
+/// Taps of a window.
+pub(super) const TAPS: usize = 9;
 /// Words of the weights.
 pub(super) const WEIGHTS: usize = 3 * RECORD;
 /// The place of a row that is outside of the image.
@@ -51,50 +53,72 @@ fn shifted(taps: [u32; 3], bits: [u32; 4]) -> [u32; RECORD] {
     ]
 }
 
-/// What is read for every window, in this order.
+/// What is read for every window, in this order: what four sums start from, shifted as weights are; the weights, doubled, and
+/// shifted further where the end is fixed; multiplier, rounding and shift of each channel, without the shift where the end is
+/// fixed; the bounds, where the end is clamped.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub(super) struct Stream {
-    /// What the accumulators start from, shifted as weights are.
-    start: [i32; 4],
-    /// Doubled, and shifted further where the end is fixed.
-    weights: [u32; WEIGHTS],
-    /// Multiplier, rounding and shift of each channel; where the end is fixed, multiplier and rounding.
-    scales: [i32; 12],
-    min: i32,
-    max: i32,
+pub(super) struct Stream<'a> {
+    words: &'a [u32],
     end: End,
 }
 
-impl Stream {
-    /// The stream of four channels, given the words of their weights of each tap.
-    pub(super) fn new(channels: [Channel; 4], taps: [u32; 9], stage: &OutputStage) -> Self {
-        let Four {
-            channels,
-            bits,
-            end,
-        } = Four::new(channels, taps.len(), stage);
+/// Words of a stream.
+pub(super) const fn stream_words(end: End) -> usize {
+    4 + WEIGHTS
+        + match end {
+            End::Fixed => 8,
+            End::Rectified | End::Signed => 12,
+            End::Clamped => 14,
+        }
+}
+
+/// Words of a stream at most.
+pub(super) const MOST_WORDS: usize = stream_words(End::Clamped);
+
+impl<'a> Stream<'a> {
+    /// The stream in these words, as [`write`](Self::write) wrote it for this end.
+    pub(super) fn of(words: &'a [u32], end: End) -> Option<Self> {
+        let words = words.get(..stream_words(end))?;
+        Some(Self { words, end })
+    }
+
+    /// Writes the stream of four channels, given the words of their weights of each tap.
+    pub(super) fn write(
+        four: &Four,
+        taps: [u32; TAPS],
+        stage: &OutputStage,
+        words: &'a mut [u32; MOST_WORDS],
+    ) -> Self {
         let [a, b, c, d, e, f, g, h, i] = taps;
-        let mut weights = [0; WEIGHTS];
         let columns = [[a, d, g], [b, e, h], [c, f, i]];
-        for (taps, place) in columns.into_iter().zip(weights.as_chunks_mut().0) {
-            *place = shifted(taps, bits);
+        let [p, q, r, s] = four.channels.map(|channel| channel.map(|word| word as u32));
+        let [start_p, start_q, start_r, start_s, rest @ ..] = &mut *words;
+        (*start_p, *start_q, *start_r, *start_s) = (p[0], q[0], r[0], s[0]);
+        if let Some((weights, scales)) = rest.split_first_chunk_mut::<WEIGHTS>() {
+            for (taps, place) in columns.into_iter().zip(weights.as_chunks_mut().0) {
+                *place = shifted(taps, four.bits);
+            }
+            let [min, max] = [stage.min as u32, stage.max as u32];
+            if let Some(scales) = scales.first_chunk_mut() {
+                *scales = match four.end {
+                    End::Fixed => [
+                        p[1], p[2], q[1], q[2], r[1], r[2], s[1], s[2], 0, 0, 0, 0, 0, 0,
+                    ],
+                    _ => [
+                        p[1], p[2], p[3], q[1], q[2], q[3], r[1], r[2], r[3], s[1], s[2], s[3],
+                        min, max,
+                    ],
+                };
+            }
         }
-        let [p, q, r, s] = channels;
-        let scales = match end {
-            End::Fixed => [p[1], p[2], q[1], q[2], r[1], r[2], s[1], s[2], 0, 0, 0, 0],
-            _ => [
-                p[1], p[2], p[3], q[1], q[2], q[3], r[1], r[2], r[3], s[1], s[2], s[3],
-            ],
-        };
-        Self {
-            start: [p[0], q[0], r[0], s[0]],
-            weights,
-            scales,
-            min: stage.min,
-            max: stage.max,
-            end,
-        }
+        let end = four.end;
+        Self { words, end }
+    }
+
+    /// Its words.
+    #[cfg(any(test, feature = "processors"))]
+    pub(super) fn words(&self) -> &'a [u32] {
+        self.words.get(..stream_words(self.end)).unwrap_or(&[])
     }
 }
 
@@ -139,7 +163,7 @@ pub(super) struct Rows<'a> {
 }
 
 /// Computes all rows. `records` are those of a row of windows; the ones outside of the image are 0.
-pub(super) fn rows(rows: &Rows<'_>, stream: &Stream, records: &mut [u32], output: &mut [i8]) {
+pub(super) fn rows(rows: &Rows<'_>, stream: &Stream<'_>, records: &mut [u32], output: &mut [i8]) {
     let met = records.len() / RECORD;
     // Columns of the image that some window meets.
     let packed = rows.columns.min(met.saturating_sub(rows.pad));
@@ -186,7 +210,7 @@ mod arithmetic {
 
     pub(super) fn rows(
         rows: &Rows<'_>,
-        stream: &Stream,
+        stream: &Stream<'_>,
         packed: usize,
         records: &mut [u32],
         output: &mut [i8],
@@ -206,12 +230,14 @@ mod arithmetic {
         }
     }
 
-    fn window(records: &[u32], stream: &Stream, output: &mut [i8]) {
-        let mut sums = stream.start;
+    fn window(records: &[u32], stream: &Stream<'_>, output: &mut [i8]) {
+        let (starts, rest) = stream.words.split_at(4);
+        let (weights, scales) = rest.split_at(WEIGHTS);
+        let mut sums = [0, 1, 2, 3].map(|channel| starts[channel] as i32);
         let mut add = |channel: usize, product: i32| {
             sums[channel] = sums[channel].wrapping_add(product);
         };
-        for (x, w) in records.chunks(RECORD).zip(stream.weights.chunks(RECORD)) {
+        for (x, w) in records.chunks(RECORD).zip(weights.chunks(RECORD)) {
             let product = |at: usize| {
                 let (x, w) = (signed_lanes(x[at]), signed_lanes(w[at]));
                 [x[0] * w[0], x[1] * w[1]]
@@ -224,13 +250,17 @@ mod arithmetic {
                 add(channels[1], product(at)[1]);
             }
         }
+        let word = |at: usize| scales[at] as i32;
+        let bounds = match stream.end {
+            End::Clamped => [word(12), word(13)],
+            _ => [-128, 127],
+        };
         for (channel, (sum, output)) in sums.into_iter().zip(output).enumerate() {
-            let scale = |at: usize| stream.scales[at];
-            let words = match stream.end {
-                End::Fixed => [scale(2 * channel), scale(2 * channel + 1), 0],
-                _ => [0, 1, 2].map(|word| scale(3 * channel + word)),
+            let scale = match stream.end {
+                End::Fixed => [word(2 * channel), word(2 * channel + 1), 0],
+                _ => [0, 1, 2].map(|at| word(3 * channel + at)),
             };
-            *output = finish(words, sum, stream.end, [stream.min, stream.max]);
+            *output = finish(scale, sum, stream.end, bounds);
         }
     }
 }
@@ -252,7 +282,7 @@ mod arithmetic {
         advance: isize,
         /// The end of a row of the output.
         row_end: *const i8,
-        stream: &'a Stream,
+        stream: *const u32,
         end: End,
         image: *const i8,
         missing: &'a u32,
@@ -268,7 +298,7 @@ mod arithmetic {
 
     pub(super) fn rows(
         rows: &Rows<'_>,
-        stream: &Stream,
+        stream: &Stream<'_>,
         packed: usize,
         records: &mut [u32],
         output: &mut [i8],
@@ -282,7 +312,7 @@ mod arithmetic {
             channels: rows.channels,
             advance,
             row_end: output.as_ptr(),
-            stream,
+            stream: stream.words.as_ptr(),
             end: stream.end,
             image: rows.image.as_ptr(),
             missing: &word([rows.zero_point; 4]),
