@@ -137,6 +137,8 @@ pub(crate) enum Error {
         "set LARUN_DATA and LARUN_CORPUS to the folders of the labelled samples and of the corpus"
     )]
     NoData,
+    #[error("there is no task {0}: `--help` lists them")]
+    NoTask(String),
     #[error("{0}: {1}")]
     File(PathBuf, io::Error),
     #[error("{command} failed: {message}")]

@@ -31,7 +31,7 @@ struct Row {
 /// Trains what has not been trained yet, and prints the tables.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let mut page = String::new();
-    for task in args.selection.tasks() {
+    for task in args.selection.tasks()? {
         let mut runner = args.selection.runner(task)?;
         let rows = make(task, &args.seeds, &mut runner)?;
         table(&mut page, task, &rows, &runner)?;
@@ -116,7 +116,7 @@ fn tuning(task: &Task) -> Vec<&'static str> {
 
 fn table(page: &mut String, task: &Task, rows: &[Row], runner: &Runner) -> Result<(), Error> {
     // Writing to a string cannot fail.
-    let _ = write!(page, "\n### {}\n\n{}", task.network, task.what);
+    let _ = write!(page, "\n### {}\n\n{}", task.name, task.what);
     for (index, row) in rows.iter().enumerate() {
         let (mut accuracies, mut f1) = (Vec::new(), Vec::new());
         for model in &row.models {
