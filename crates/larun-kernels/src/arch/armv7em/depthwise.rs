@@ -189,7 +189,7 @@ pub(crate) fn streams(
         };
         if let Some(four) = four {
             let mut room = [0; MOST_WORDS];
-            push(Stream::write(four, layer.taps(first), stage, &mut room).words());
+            push(Stream::write(&four, layer.taps(first), stage, &mut room).words());
         }
     }
     fixed
@@ -232,7 +232,7 @@ impl<C: Fn(usize) -> Option<[Channel; LANES]>> Streams for Layer<'_, C> {
         room: &'s mut [u32; MOST_WORDS],
     ) -> Option<Stream<'s>> {
         let four = Four::new((self.channels)(first)?, three::TAPS, self.stage);
-        Some(Stream::write(four, self.taps(first), self.stage, room))
+        Some(Stream::write(&four, self.taps(first), self.stage, room))
     }
 }
 

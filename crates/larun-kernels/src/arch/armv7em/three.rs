@@ -84,12 +84,12 @@ impl<'a> Stream<'a> {
 
     /// Writes the stream of four channels, given the words of their weights of each tap.
     pub(super) fn write(
-        four: Four,
+        four: &Four,
         taps: [u32; TAPS],
         stage: &OutputStage,
         words: &'a mut [u32; MOST_WORDS],
     ) -> Self {
-        let Four {
+        let &Four {
             channels,
             bits,
             end,
