@@ -137,11 +137,12 @@ mod host {
 
     use crate::plan::Record;
     use crate::weighted::Scheme;
-    use crate::{Broadcast, ImageWindow, PlanReader, PlanWriter};
+    use crate::{Broadcast, ConvGeometry, ImageWindow, PlanReader, PlanWriter, Processor};
 
     /// How rows of a node's output come from rows of its inputs.
     #[derive(Clone, Debug)]
     pub struct RowForm {
+        kind: OpKind,
         /// Words of the plan before and behind those that say how many rows there are.
         before: Vec<u32>,
         behind: Vec<u32>,
@@ -192,6 +193,7 @@ mod host {
                 }
             };
             Some(Self {
+                kind,
                 before: plan.get(..before)?.to_vec(),
                 behind: reader.rest().to_vec(),
                 form,
@@ -255,6 +257,31 @@ mod host {
             let written = writer.fits().then(|| writer.words_needed())?;
             let own = words.get(..written)?;
             Some([&self.before, own, &self.behind].concat())
+        }
+
+        /// Bytes of scratch memory that a [plan](Self::plan) needs on a processor. They may be more than the node takes as a
+        /// whole: for fewer rows another way may be faster.
+        #[must_use]
+        pub fn scratch_bytes(&self, plan: &[u32], processor: Processor) -> usize {
+            self.scratch_halves(plan, processor)
+                .map_or(0, |halves| halves.saturating_mul(size_of::<i16>()))
+        }
+
+        fn scratch_halves(&self, plan: &[u32], processor: Processor) -> Option<usize> {
+            let mut reader = PlanReader::new(plan);
+            if !matches!(self.kind, OpKind::Conv2D | OpKind::DepthwiseConv2D)
+                || Scheme::read(&mut reader).ok()? != Scheme::Int8
+            {
+                return None;
+            }
+            Some(match self.kind {
+                OpKind::Conv2D => {
+                    processor.conv2d_i8_scratch_len(&ConvGeometry::read(&mut reader).ok()?)
+                }
+                _ => {
+                    processor.depthwise_conv2d_i8_scratch_len(&ImageWindow::read(&mut reader).ok()?)
+                }
+            })
         }
     }
 }

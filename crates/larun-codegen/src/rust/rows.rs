@@ -28,16 +28,11 @@ pub(super) fn stretch(
         let node = subgraph.nodes.get(index)?;
         let own = plans_of(placed, nodes, position)?;
         let id = format!("0_{index}");
-        let call = match packed(&id, node, &own, subgraph, compiled, items) {
+        let scratch = scratch_of(node, &own, |plan| nodes.scratch_bytes(index, plan))?;
+        let by_rows = nodes.get(index)?.reads.len();
+        let call = match packed(&id, node, (&own, scratch), subgraph, compiled, items) {
             Some(call) => call,
-            None => whole(
-                &id,
-                node,
-                &own,
-                nodes.get(index)?.reads.len(),
-                subgraph,
-                items,
-            ),
+            None => whole(&id, node, (&own, scratch), by_rows, subgraph, items),
         };
         // Writing to a `String` cannot fail.
         let _ = writeln!(arms, "            {position} => {call},");
@@ -75,11 +70,24 @@ fn plans_of(placed: &Placed, nodes: &Nodes, position: usize) -> Option<Vec<Vec<u
     Some(plans)
 }
 
+/// The scratch memory of a node, as much as its plans need: offset and length.
+fn scratch_of(
+    node: &PreparedNode,
+    plans: &[Vec<u32>],
+    needed: impl Fn(&[u32]) -> usize,
+) -> Option<(usize, usize)> {
+    let needed = plans.iter().map(|plan| needed(plan)).max().unwrap_or(0);
+    match node.scratch {
+        Some((offset, len)) => Some((offset, len.max(needed))),
+        None => (needed == 0).then_some((0, 0)),
+    }
+}
+
 /// A node that runs from plans: its static, and the call.
 fn whole(
     id: &str,
     node: &PreparedNode,
-    plans: &[Vec<u32>],
+    (plans, (offset, len)): (&[Vec<u32>], (usize, usize)),
     by_rows: usize,
     subgraph: &PreparedSubgraph<'_>,
     items: &mut Items,
@@ -95,7 +103,6 @@ fn whole(
         .iter()
         .map(|plan| format!("&{}", words(plan)))
         .collect();
-    let (offset, len) = node.scratch.unwrap_or((0, 0));
     items.push(format!(
         "static ROWS_{id}: k::RowNode = k::RowNode {{\n    plans: &[{}],\n    inputs: &[{}],\n    scratch: Location::Arena {{ offset: {offset}, len: {len} }},\n}};",
         plans.join(", "),
@@ -111,7 +118,7 @@ fn whole(
 fn packed(
     id: &str,
     node: &PreparedNode,
-    plans: &[Vec<u32>],
+    (plans, (at, len)): (&[Vec<u32>], (usize, usize)),
     subgraph: &PreparedSubgraph<'_>,
     compiled: &Compiled<'_>,
     items: &mut Items,
@@ -128,7 +135,7 @@ fn packed(
     let packed = plans.iter();
     let packed = packed.map(|plan| pack(node.kind, plan, &weights, bias.as_deref()));
     let packed: Vec<PackedConstants> = packed.collect::<Option<_>>()?;
-    let (first, (at, len)) = (packed.first()?, node.scratch?);
+    let first = packed.first()?;
     let scratch = packed.iter().map(|packed| 4 * packed.scratch_words);
     let needed = scratch.max()?;
     // The sizes alone may differ with the rows.

@@ -72,7 +72,7 @@ pub(crate) fn pieces(prepared: &Prepared<'_>, nodes: &Nodes, stretches: &[Stretc
         for (position, &bytes) in stretch.schedule.lines.iter().enumerate() {
             pieces.push(piece(Use::Line(number, position), bytes));
         }
-        let mut scratch = 0;
+        let mut scratch = u32::try_from(stretch.scratch).unwrap_or(u32::MAX);
         for (at, planned) in prepared.buffers.iter().enumerate() {
             if let Owner::Scratch(node) = planned.owner
                 && stretch.nodes.contains(&node)

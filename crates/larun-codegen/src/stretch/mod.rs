@@ -59,6 +59,8 @@ pub(crate) struct Stretch {
     pub(crate) order: Order,
     /// The value whose memory the output takes, and how many bytes behind its start the output begins.
     pub(crate) alias: Option<(usize, i64)>,
+    /// Bytes of scratch memory that its steps take at most.
+    pub(crate) scratch: usize,
 }
 
 impl Stretch {
@@ -93,12 +95,20 @@ impl Stretch {
             Some(tensor) => Some((tensor, place(tensor)?)),
             None => None,
         };
+        let mut scratch = 0;
+        for step in &schedule.steps {
+            if let (Some(node), Some(own)) = (rows.get(step.node), &step.rows) {
+                let plan = node.form.plan(own)?;
+                scratch = scratch.max(all.scratch_bytes(nodes.start + step.node, &plan));
+            }
+        }
         Some(Self {
             nodes,
             band,
             schedule,
             order,
             alias,
+            scratch,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Which nodes of a model can be computed some rows at a time, and where their rows come from.
 
-use larun_kernels::RowForm;
+use larun_kernels::{Processor, RowForm};
 use larun_micro::host::{PreparedNode, PreparedSubgraph, PreparedTensor};
 
 use crate::compiled::{Compiled, place};
@@ -41,6 +41,7 @@ pub(crate) struct Nodes {
     readers: Vec<Vec<usize>>,
     /// Whether the model gives a tensor out.
     given_out: Vec<bool>,
+    processor: Processor,
 }
 
 impl Nodes {
@@ -69,7 +70,14 @@ impl Nodes {
                 .collect(),
             readers,
             given_out,
+            processor: compiled.processor,
         }
+    }
+
+    /// Bytes of scratch memory that a plan of a node takes.
+    pub(crate) fn scratch_bytes(&self, node: usize, plan: &[u32]) -> usize {
+        let form = self.get(node).map(|node| &node.form);
+        form.map_or(0, |form| form.scratch_bytes(plan, self.processor))
     }
 
     /// How many nodes there are.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use larun_arena::{Buffer, check};
 use larun_kernels::Processor;
 
-use super::{ALIGNMENT, Nodes, Part, Place, Placed, Rows, Stream};
+use super::{ALIGNMENT, Nodes, Part, Place, Placed, Rows, Stream, Use};
 use crate::compiled::{Compiled, Model, place};
 use larun_micro::host::PreparedTensor;
 
@@ -113,8 +113,17 @@ fn go_through(compiled: &Compiled<'_>, nodes: &Nodes, placed: &Placed) {
                 Place::Output => offset(compiled, output.tensor),
             }
     };
+    let room = compiled.pieces.iter().map(|(piece, _)| piece);
+    let room = room.filter(|piece| matches!(piece.what, Use::Scratch(_)));
+    let room = room.filter(|piece| piece.buffer.first as usize == stretch.nodes.start);
+    let room: u32 = room.map(|piece| piece.buffer.size).sum();
     for step in &stretch.schedule.steps {
         let node = row_nodes[step.node];
+        if let Some(rows) = &step.rows {
+            let plan = node.form.plan(rows).unwrap();
+            let scratch = nodes.scratch_bytes(stretch.nodes.start + step.node, &plan);
+            assert!(scratch <= room as usize);
+        }
         let (to, len) = (start(&step.write), step.write.bytes.len());
         let Some(rows) = &step.rows else {
             let from = start(&step.reads[0]);
