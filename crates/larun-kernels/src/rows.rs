@@ -136,6 +136,7 @@ mod host {
     use larun_ops::{ElementType, OpKind, Shape};
 
     use crate::plan::Record;
+    use crate::ways::EVERY_WAY;
     use crate::weighted::Scheme;
     use crate::{Broadcast, ConvGeometry, ImageWindow, PlanReader, PlanWriter, Processor};
 
@@ -275,12 +276,12 @@ mod host {
                 return None;
             }
             Some(match self.kind {
-                OpKind::Conv2D => {
-                    processor.conv2d_i8_scratch_len(&ConvGeometry::read(&mut reader).ok()?)
-                }
-                _ => {
-                    processor.depthwise_conv2d_i8_scratch_len(&ImageWindow::read(&mut reader).ok()?)
-                }
+                OpKind::Conv2D => processor
+                    .conv2d_i8_scratch_len(&ConvGeometry::read(&mut reader).ok()?, EVERY_WAY),
+                _ => processor.depthwise_conv2d_i8_scratch_len(
+                    &ImageWindow::read(&mut reader).ok()?,
+                    EVERY_WAY,
+                ),
             })
         }
     }
