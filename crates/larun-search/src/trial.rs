@@ -1,5 +1,6 @@
 //! A trial: one network, its cost, and how well it does.
 
+use larun::Model;
 use larun::data::dataset::{Dataset, Split};
 use larun::device::{Board, Budget};
 use larun::distill::logits::Hinton;
@@ -83,6 +84,17 @@ pub struct Trial {
     pub accuracy: Option<f64>,
 }
 
+/// A network that was trained.
+#[derive(Debug)]
+pub struct Trained {
+    /// In real numbers, to train on for integers.
+    pub float: Graph,
+    /// Quantised after the training.
+    pub int8: Model,
+    /// The accuracy of the INT8 model on the validation split.
+    pub accuracy: f64,
+}
+
 impl Setting<'_> {
     /// Random numbers of a trial: those of one say nothing of another.
     #[must_use]
@@ -136,21 +148,33 @@ impl Setting<'_> {
         architecture: Architecture,
         epochs: usize,
     ) -> Result<Trial, SearchError> {
-        let graph = self.graph(&architecture)?;
-        let cost = self.cost(graph.clone())?;
-        let exceeded = cost.exceeded(&self.board, &self.budget);
-        let accuracy = match exceeded.is_empty() {
-            true => Some(self.accuracy(&graph, epochs)?),
-            false => None,
-        };
+        let mut trial = self.costed(index, architecture, epochs)?;
+        if trial.exceeded.is_empty() {
+            let trained = self.trained(&trial.architecture, epochs)?;
+            trial.accuracy = Some(trained.accuracy);
+        }
+        Ok(trial)
+    }
+
+    /// A trial before its training: what its network takes.
+    ///
+    /// # Errors
+    /// When the network cannot be built.
+    pub fn costed(
+        &self,
+        index: u64,
+        architecture: Architecture,
+        epochs: usize,
+    ) -> Result<Trial, SearchError> {
+        let cost = self.cost(self.graph(&architecture)?)?;
         Ok(Trial {
             seed: self.seed,
             index,
             epochs,
             architecture,
             cost,
-            exceeded,
-            accuracy,
+            exceeded: cost.exceeded(&self.board, &self.budget),
+            accuracy: None,
         })
     }
 
@@ -160,20 +184,27 @@ impl Setting<'_> {
     }
 
     fn cost(&self, graph: Graph) -> Result<Cost, SearchError> {
-        Cost::of(graph, &self.samples(4), &self.board)
+        Cost::of(graph, &self.board)
     }
 
-    /// Training samples, spread over the split.
-    fn samples(&self, most: usize) -> Vec<&[f32]> {
+    /// Training samples to measure ranges on, spread over the split.
+    fn samples(&self) -> Vec<&[f32]> {
         let train = self.data.indices(Split::Train);
-        let count = most.min(train.len());
+        let count = CALIBRATION.min(train.len());
         let spread = (0..count).filter_map(|i| train.get(i * train.len() / count));
         spread.map(|&sample| self.data.sample(sample)).collect()
     }
 
-    /// Trains a network; the accuracy of its INT8 model on the validation split.
-    fn accuracy(&self, graph: &Graph, epochs: usize) -> Result<f64, SearchError> {
-        let data = self.data;
+    /// Trains a network without regard to limits, as a trial does.
+    ///
+    /// # Errors
+    /// When the network cannot be built or trained.
+    pub fn trained(
+        &self,
+        architecture: &Architecture,
+        epochs: usize,
+    ) -> Result<Trained, SearchError> {
+        let (graph, data) = (self.graph(architecture)?, self.data);
         let (train, validation) = (data.indices(Split::Train), data.indices(Split::Validation));
         let config = TrainConfig {
             seed: self.seed,
@@ -181,12 +212,17 @@ impl Setting<'_> {
             checkpoint: None,
             ..self.training.clone()
         };
-        let mut trainer = Trainer::new(graph, samples_of(data, &train, &validation), config)?;
+        let mut trainer = Trainer::new(&graph, samples_of(data, &train, &validation), config)?;
         if let Some(teaching) = &self.teaching {
             trainer.add_callback(Box::new(teaching.distiller()?));
         }
-        let trained = trainer.run(&mut ())?;
-        let (model, _) = int8(trained.graph, &self.samples(CALIBRATION))?;
-        Ok(classify(&model, data, &validation)?.accuracy)
+        let float = trainer.run(&mut ())?.graph;
+        let (int8, _) = int8(float.clone(), &self.samples())?;
+        let accuracy = classify(&int8, data, &validation)?.accuracy;
+        Ok(Trained {
+            float,
+            int8,
+            accuracy,
+        })
     }
 }

@@ -210,15 +210,38 @@ fn what_does_not_fit_is_not_trained() {
 }
 
 #[test]
-fn a_cost_does_not_depend_on_weights() {
+fn a_cost_is_that_of_the_trained_network() {
     let data = data();
-    let board = board("nano33ble").unwrap();
-    let network = space().draw(&mut ChaCha8Rng::seed_from_u64(1));
-    let cost = |seed: u64, sample: usize| {
-        let graph = network.build(&[64, 1], 6, seed).unwrap();
-        Cost::of(graph, &[data.sample(sample)], board).unwrap()
+    let setting = setting(&data, Budget::LARUN);
+    let network = setting.drawn(1).unwrap();
+    let graph = network.build(&[64, 1], 6, 7).unwrap();
+    let cost = Cost::of(graph, &setting.board).unwrap();
+    let trained = setting.trained(&network, 1).unwrap();
+    assert_eq!(cost, Cost::of(trained.float, &setting.board).unwrap());
+    assert_eq!(cost.flash_bytes, trained.int8.bytes().len() as u64);
+    let mut arena = trained.int8.arena().unwrap();
+    let interpreter = trained.int8.interpreter(&mut arena).unwrap();
+    assert_eq!(cost.arena_bytes, interpreter.arena_bytes() as u64);
+}
+
+#[test]
+fn a_deep_network_has_a_cost_before_it_is_trained() {
+    let data = data();
+    let setting = setting(&data, Budget::LARUN);
+    let layer = |separable| Layer {
+        filters: 32,
+        kernel: 3,
+        pool: 1,
+        separable,
+        strided: false,
     };
-    assert_eq!(cost(1, 0), cost(2, 9));
+    let network = Architecture {
+        shrink: 1,
+        layers: (0..7).map(|index| layer(index > 0)).collect(),
+        head: Head::AverageAndPeak,
+        dense: 0,
+    };
+    assert!(setting.fits(&network).unwrap());
 }
 
 #[test]

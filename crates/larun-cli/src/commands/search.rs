@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use larun::data::dataset::{Dataset, Split};
 use larun::device::{self, Budget};
-use larun::passes::fold_constants;
+use larun::passes::{fold_constants, simplify};
 use larun::train::Augmentation;
-use larun::{Model, files};
+use larun::{Model, files, tflite};
 use larun_search::pareto::front;
 use larun_search::plot::svg;
-use larun_search::space::Space;
+use larun_search::space::{Architecture, Space};
 use larun_search::store::{Store, line};
 use larun_search::strategy::{Aim, Strategy, run};
-use larun_search::trial::{Setting, Teaching, Trial};
+use larun_search::trial::{Setting, Teaching, Trained, Trial};
 
 use super::learning::LearningArgs;
 use super::print_json;
@@ -176,10 +176,12 @@ enum AimName {
 
 /// Do one trial, a function of space, seed and index, and print it as one JSON line
 ///
-/// For searches that are spread over machines: see docs/search.md.
+/// For searches that are spread over machines: see docs/search.md. With --of and --output, trains a network that was found once more,
+/// such as for longer or from teachers, and writes it.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
-  larun search trial --data curves.npz --device nano33ble --seed 7 --index 17")]
+#[command(after_help = "Examples:
+  larun search trial --data curves.npz --device nano33ble --seed 7 --index 17
+  larun search trial --data curves.npz --device nano33ble --of trials.jsonl --index 17 --epochs 40 -o found.tflite")]
 struct TrialArgs {
     #[command(flatten)]
     setting: SettingArgs,
@@ -187,6 +189,14 @@ struct TrialArgs {
     /// The trial's number
     #[arg(long)]
     index: u64,
+
+    /// Take the network of the trial of that number in this store, in place of drawing one
+    #[arg(long, value_name = "TRIALS.jsonl")]
+    of: Option<PathBuf>,
+
+    /// Write the INT8 model, and beside it the float model, which `larun optimize` takes
+    #[arg(short, long, value_name = "M.tflite")]
+    output: Option<PathBuf>,
 }
 
 /// Show the trials of one or several stores that no other beats
@@ -320,11 +330,48 @@ impl TrialArgs {
     fn run(self) -> Result<(), Failure> {
         self.setting.with(|setting| {
             setting.space.check()?;
-            let trial = setting.trial(self.index)?;
+            let (index, epochs) = (self.index, setting.training.epochs);
+            let network = match &self.of {
+                Some(store) => stored(store, index)?,
+                None => setting.drawn(index)?,
+            };
+            let mut trial = setting.costed(index, network, epochs)?;
+            if trial.exceeded.is_empty() {
+                let trained = setting.trained(&trial.architecture, epochs)?;
+                trial.accuracy = Some(trained.accuracy);
+                if let Some(output) = &self.output {
+                    write(output, trained)?;
+                }
+            }
             anstream::println!("{}", line(&trial)?);
             Ok(())
         })
     }
+}
+
+/// The network of a stored trial.
+fn stored(store: &Path, index: u64) -> Result<Architecture, Failure> {
+    let trials = Store::read(store)?;
+    let found = trials.into_iter().find(|trial| trial.index == index);
+    match found {
+        Some(trial) => Ok(trial.architecture),
+        None => Err(Failure::Error(format!(
+            "{}: there is no trial {index}",
+            store.display()
+        ))),
+    }
+}
+
+/// Writes the models of a trained network.
+fn write(output: &Path, trained: Trained) -> Result<(), Failure> {
+    let float = tflite::write(&simplify(trained.float)?)?;
+    let stem = output.file_stem().unwrap_or_default().to_string_lossy();
+    let mut batch = files::Batch::default();
+    batch.add(output, trained.int8.bytes())?;
+    // The name that training for integers gives its float model.
+    let beside = output.with_file_name(format!("{stem}_float.tflite"));
+    batch.add(&beside, &float)?;
+    Ok(batch.commit()?)
 }
 
 impl ShowArgs {
