@@ -84,7 +84,9 @@ fn ranges_of_one(graph: &Graph) -> Result<Calibration, SearchError> {
     let mut ranges = Calibration::default();
     let tensors = graph.main().map_or(0, |subgraph| subgraph.tensors.len());
     for tensor in (0..tensors).map(TensorId::new) {
-        ranges.set_range(tensor, -1.0, 1.0).map_err(PassError::Observer)?;
+        ranges
+            .set_range(tensor, -1.0, 1.0)
+            .map_err(PassError::Observer)?;
     }
     Ok(ranges)
 }

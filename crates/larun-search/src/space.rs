@@ -51,7 +51,9 @@ impl Default for Space {
 }
 
 /// What becomes of the features of the last layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Head {
     /// The mean of each, over all places.
@@ -409,12 +411,8 @@ impl Body {
         match (self.is_image, layer.separable) {
             (true, true) => net.separable_conv2d(name, input, filters, kernel, step),
             (true, false) => net.conv2d_bn_relu(name, input, filters, [kernel; 2], [step; 2]),
-            (false, true) => {
-                net.strided_separable_conv1d(name, input, filters, kernel, step)
-            }
-            (false, false) => {
-                net.strided_conv1d_bn_relu(name, input, filters, kernel, step)
-            }
+            (false, true) => net.strided_separable_conv1d(name, input, filters, kernel, step),
+            (false, false) => net.strided_conv1d_bn_relu(name, input, filters, kernel, step),
         }
     }
 }

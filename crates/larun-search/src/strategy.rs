@@ -186,10 +186,15 @@ impl Search<'_, '_> {
 
     fn offspring(&self, parents: &[&Trial], random: &mut ChaCha8Rng) -> Architecture {
         let space = &self.setting.space;
+        if parents.is_empty() {
+            return space.draw(random);
+        }
         // The better of two, twice: parents are in order.
         let mut pick = || {
-            let len = parents.len().max(1);
-            let (a, b) = (random.random_range(0..len), random.random_range(0..len));
+            let (a, b) = (
+                random.random_range(0..parents.len()),
+                random.random_range(0..parents.len()),
+            );
             parents.get(a.min(b)).map(|trial| &trial.architecture)
         };
         match (pick(), pick()) {

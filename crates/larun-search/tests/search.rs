@@ -340,11 +340,15 @@ fn a_network_has_the_parts_it_names() {
     let graph = network.build(&[32, 32, 2], 3, 0).unwrap();
     assert_eq!(graph.stats().unwrap().macs, image);
     // What stores and spaces of before these parts say is what it was.
-    let text = r#"{"layers": [{"filters": 4, "kernel": 5, "pool": 4, "separable": false}], "dense": 8}"#;
+    let text =
+        r#"{"layers": [{"filters": 4, "kernel": 5, "pool": 4, "separable": false}], "dense": 8}"#;
     let network: Architecture = serde_json::from_str(text).unwrap();
     assert_eq!(network.to_string(), "conv 4x5 /4, dense 8");
     let space: Space = serde_json::from_str(r#"{"layers": [2], "strided": [true]}"#).unwrap();
-    assert_eq!((space.layers, space.kernels), (vec![2], Space::default().kernels));
+    assert_eq!(
+        (space.layers, space.kernels),
+        (vec![2], Space::default().kernels)
+    );
     assert!(serde_json::from_str::<Space>(r#"{"layer": [2]}"#).is_err());
 }
 
@@ -412,9 +416,10 @@ proptest! {
         }
         let accurate = by_accuracy(&trials);
         prop_assert_eq!(accurate.len(), trials.len());
-        prop_assert!(accurate.is_sorted_by(|a, b| {
+        let is_sorted = accurate.is_sorted_by(|a, b| {
             (b.accuracy, a.cost.flash_bytes, a.index) <= (a.accuracy, b.cost.flash_bytes, b.index)
-        }));
+        });
+        prop_assert!(is_sorted);
         let order = ranked(&trials);
         prop_assert_eq!(order.len(), trials.len());
         for (i, one) in order.iter().enumerate() {
