@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use larun::device::{Board, Budget, LatencyEstimate, Usage, cost, fit};
-use larun::graph::Graph;
-use larun::passes::{Border, Calibrator, QuantizeOptions, quantize_int8};
+use larun::graph::{Graph, TensorId};
+use larun::passes::{Border, Calibration, Calibrator, PassError, QuantizeOptions, quantize_int8};
 use larun::{Model, quantize, tflite};
 use serde::{Deserialize, Serialize};
 
@@ -26,13 +26,15 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// The cost of a float graph: it is quantised with the ranges of the given samples, written and loaded. Neither the file's size nor
-    /// the arena depends on the weights, so a graph need not be trained.
+    /// The cost of a float graph: it is quantised, written and loaded. Neither the file's size nor the arena depends on weights and
+    /// ranges, so a graph need not be trained.
     ///
     /// # Errors
     /// When the graph cannot be quantised, written or loaded.
-    pub fn of(graph: Graph, samples: &[&[f32]], board: &Board) -> Result<Self, SearchError> {
-        let (model, graph) = int8(graph, samples)?;
+    pub fn of(graph: Graph, board: &Board) -> Result<Self, SearchError> {
+        let graph = quantize::prepare(graph)?;
+        let ranges = ranges_of_one(&graph)?;
+        let (model, graph) = quantized(graph, &ranges)?;
         let stats = graph.stats()?;
         let mut arena = model.arena()?;
         let interpreter = model.interpreter(&mut arena)?;
@@ -73,11 +75,28 @@ pub fn int8(graph: Graph, samples: &[&[f32]]) -> Result<(Model, Graph), SearchEr
     let graph = quantize::prepare(graph)?;
     let mut calibrator = Calibrator::new(&graph)?;
     calibrator.observe(samples.iter().map(|&sample| vec![sample]))?;
+    quantized(graph, &calibrator.finish()?)
+}
+
+/// From -1 to 1 for every tensor. The values that weights give which were only drawn shrink from layer to layer, and those of a deep
+/// network's last would be too small for fixed-point arithmetic.
+fn ranges_of_one(graph: &Graph) -> Result<Calibration, SearchError> {
+    let mut ranges = Calibration::default();
+    let tensors = graph.main().map_or(0, |subgraph| subgraph.tensors.len());
+    for tensor in (0..tensors).map(TensorId::new) {
+        ranges
+            .set_range(tensor, -1.0, 1.0)
+            .map_err(PassError::Observer)?;
+    }
+    Ok(ranges)
+}
+
+fn quantized(graph: Graph, ranges: &Calibration) -> Result<(Model, Graph), SearchError> {
     let options = QuantizeOptions {
         border: Border::Integer,
         ..QuantizeOptions::default()
     };
-    let quantized = quantize_int8(graph, &calibrator.finish()?, &options)?;
+    let quantized = quantize_int8(graph, ranges, &options)?;
     let model = Model::new(Path::new("searched.tflite"), &tflite::write(&quantized)?);
     Ok((model, quantized))
 }

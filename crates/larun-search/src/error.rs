@@ -47,5 +47,6 @@ through_larun!(
     larun::graph::GraphError,
     larun::passes::PassError,
     larun::train::TrainError,
+    larun::distill::DistillError,
     larun::tflite::WriteError,
 );

@@ -70,6 +70,21 @@ pub fn ranked(trials: &[Trial]) -> Vec<&Trial> {
     order
 }
 
+/// The trials from the most accurate on; of equal ones the smaller first, then the earlier. Trials without an accuracy are left out.
+#[must_use]
+pub fn by_accuracy<'t>(trials: impl IntoIterator<Item = &'t Trial>) -> Vec<&'t Trial> {
+    let mut order: Vec<(f64, &Trial)> = trials
+        .into_iter()
+        .filter_map(|trial| Some((trial.accuracy?, trial)))
+        .collect();
+    order.sort_by(|(x, a), (y, b)| {
+        y.total_cmp(x)
+            .then(a.cost.flash_bytes.cmp(&b.cost.flash_bytes))
+            .then(a.index.cmp(&b.index))
+    });
+    order.into_iter().map(|(_, trial)| trial).collect()
+}
+
 /// How far a trial's neighbours in each objective are apart, in shares of the layer's span.
 fn crowding(layer: &[(&Trial, [f64; 4])], index: usize) -> f64 {
     let Some((_, own)) = layer.get(index) else {

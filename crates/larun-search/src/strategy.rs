@@ -1,14 +1,26 @@
 //! Which networks are tried: at random, by evolution, by successive halving.
 
 use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::SearchError;
-use crate::pareto::ranked;
+use crate::pareto::{by_accuracy, ranked};
 use crate::space::Architecture;
 use crate::store::Store;
-use crate::trial::{Setting, Trial};
+use crate::trial::{DRAWS, Setting, Trial};
+
+/// What parents are chosen by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Aim {
+    /// Accuracy, flash, arena and cycles at once: for a front to choose from.
+    #[default]
+    Front,
+    /// Accuracy alone: for the best network within the limits.
+    Accuracy,
+}
 
 /// How networks are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,13 +31,16 @@ pub enum Strategy {
         /// Trials.
         trials: u64,
     },
-    /// Generations of as many networks: the first at random, each other from pairs of the best so far, joined and changed (NSGA-II,
-    /// Deb et al. 2002), by accuracy, flash, arena and cycles at once.
+    /// Generations of as many networks: the first at random, each other from pairs of the best so far, joined and changed. Which are
+    /// the best in several things at once is as in NSGA-II (Deb et al. 2002).
     Evolution {
         /// Networks of a generation.
         population: u64,
         /// Generations, the random one included.
         generations: u64,
+        /// What is best.
+        #[serde(default)]
+        aim: Aim,
     },
     /// All at random with a share of the epochs, then the better ones with more, to the last with all of them (Jamieson and Talwalkar
     /// 2016).
@@ -52,13 +67,14 @@ pub fn run(
     let search = Search { setting, progress };
     match strategy {
         Strategy::Random { trials } => {
-            let round = (0..trials).map(|index| (index, setting.drawn(index)));
-            search.round(round.collect(), setting.training.epochs, store)
+            let round = search.drawn(trials)?;
+            search.round(round, setting.training.epochs, store)
         }
         Strategy::Evolution {
             population,
             generations,
-        } => search.evolve(population, generations, store),
+            aim,
+        } => search.evolve(population, generations, aim, store),
         Strategy::Halving { trials, factor } => search.halve(trials, factor, store),
     }
 }
@@ -69,6 +85,15 @@ struct Search<'s, 'd> {
 }
 
 impl Search<'_, '_> {
+    /// The first trials, each with the network that it draws.
+    fn drawn(&self, trials: u64) -> Result<Vec<(u64, Architecture)>, SearchError> {
+        let indices: Vec<u64> = (0..trials).collect();
+        let drawn = indices.into_par_iter();
+        drawn
+            .map(|index| Ok((index, self.setting.drawn(index)?)))
+            .collect()
+    }
+
     /// Does the trials that the store has not, a few at a time so that little is lost when the search is stopped.
     fn round(
         &self,
@@ -100,6 +125,7 @@ impl Search<'_, '_> {
         &self,
         population: u64,
         generations: u64,
+        aim: Aim,
         store: &mut Store,
     ) -> Result<(), SearchError> {
         if population < 2 || generations == 0 {
@@ -117,7 +143,10 @@ impl Search<'_, '_> {
                 .filter(|trial| trial.index < first)
                 .cloned()
                 .collect();
-            let best = ranked(&earlier);
+            let best = match aim {
+                Aim::Front => ranked(&earlier),
+                Aim::Accuracy => by_accuracy(&earlier),
+            };
             let parents = best
                 .get(..best.len().min(population as usize / 2 + 1))
                 .unwrap_or_default();
@@ -127,7 +156,7 @@ impl Search<'_, '_> {
                 .collect();
             let mut round = Vec::new();
             for index in first..first + population {
-                let network = self.child(parents, index, &known);
+                let network = self.child(parents, index, &known)?;
                 known.push(network.clone());
                 round.push((index, network));
             }
@@ -136,36 +165,45 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    /// A network from two parents that is not known yet; at random where there are no parents.
-    fn child(&self, parents: &[&Trial], index: u64, known: &[Architecture]) -> Architecture {
-        let (space, mut random) = (&self.setting.space, self.setting.random(index));
-        let mut child = space.draw(&mut random);
-        // A small space may have nothing new to give.
-        for _ in 0..50 {
-            if parents.is_empty() {
-                if !known.contains(&child) {
-                    break;
-                }
-                child = space.draw(&mut random);
-                continue;
-            }
-            // The better of two, twice: parents are in order.
-            let mut pick = || {
-                let (a, b) = (
-                    random.random_range(0..parents.len()),
-                    random.random_range(0..parents.len()),
-                );
-                parents.get(a.min(b)).map(|trial| &trial.architecture)
-            };
-            if let (Some(first), Some(second)) = (pick(), pick()) {
-                let joined = space.cross(first, second, &mut random);
-                child = space.mutate(&joined, &mut random);
-            }
-            if !known.contains(&child) {
+    /// A network from two parents that is not known yet and fits; at random where there are no parents.
+    fn child(
+        &self,
+        parents: &[&Trial],
+        index: u64,
+        known: &[Architecture],
+    ) -> Result<Architecture, SearchError> {
+        let mut random = self.setting.random(index);
+        let mut child = self.offspring(parents, &mut random);
+        // A small space may have nothing new to give, and of a large one little may fit.
+        for _ in 1..DRAWS {
+            if !known.contains(&child) && self.setting.fits(&child)? {
                 break;
             }
+            child = self.offspring(parents, &mut random);
         }
-        child
+        Ok(child)
+    }
+
+    fn offspring(&self, parents: &[&Trial], random: &mut ChaCha8Rng) -> Architecture {
+        let space = &self.setting.space;
+        if parents.is_empty() {
+            return space.draw(random);
+        }
+        // The better of two, twice: parents are in order.
+        let mut pick = || {
+            let (a, b) = (
+                random.random_range(0..parents.len()),
+                random.random_range(0..parents.len()),
+            );
+            parents.get(a.min(b)).map(|trial| &trial.architecture)
+        };
+        match (pick(), pick()) {
+            (Some(first), Some(second)) => {
+                let joined = space.cross(first, second, random);
+                space.mutate(&joined, random)
+            }
+            _ => space.draw(random),
+        }
     }
 
     fn halve(&self, trials: u64, factor: u64, store: &mut Store) -> Result<(), SearchError> {
@@ -179,28 +217,15 @@ impl Search<'_, '_> {
         while factor.saturating_pow(rounds + 1) <= trials {
             rounds += 1;
         }
-        let mut round: Vec<(u64, Architecture)> = (0..trials)
-            .map(|index| (index, self.setting.drawn(index)))
-            .collect();
+        let mut round = self.drawn(trials)?;
         for step in 0..=rounds {
             let share = factor.saturating_pow(rounds - step) as usize;
             let epochs = (most / share).max(1);
             self.round(round.clone(), epochs, store)?;
-            let mut done: Vec<&Trial> = round
+            let done = round
                 .iter()
-                .filter_map(|(index, _)| store.find(*index, epochs))
-                .filter(|trial| trial.accuracy.is_some())
-                .collect();
-            // The most accurate go on; of equal ones the smaller.
-            done.sort_by(|a, b| {
-                let by_accuracy = b
-                    .accuracy
-                    .unwrap_or(0.0)
-                    .total_cmp(&a.accuracy.unwrap_or(0.0));
-                by_accuracy
-                    .then(a.cost.flash_bytes.cmp(&b.cost.flash_bytes))
-                    .then(a.index.cmp(&b.index))
-            });
+                .filter_map(|(index, _)| store.find(*index, epochs));
+            let done = by_accuracy(done);
             let keep = (round.len() / factor as usize).max(1);
             let next = done.iter().take(keep);
             round = next

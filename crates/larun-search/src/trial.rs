@@ -1,8 +1,12 @@
 //! A trial: one network, its cost, and how well it does.
 
+use larun::Model;
 use larun::data::dataset::{Dataset, Split};
 use larun::device::{Board, Budget};
+use larun::distill::logits::Hinton;
+use larun::distill::{Distiller, Teacher};
 use larun::evaluate::classify;
+use larun::graph::Graph;
 use larun::train::{TrainConfig, Trainer};
 use larun::training::samples_of;
 use rand::SeedableRng;
@@ -15,6 +19,32 @@ use crate::space::{Architecture, Space};
 
 /// Samples that ranges are measured on.
 const CALIBRATION: usize = 100;
+
+/// Networks drawn for a trial until one fits; the last is taken in any case, and not trained.
+pub(crate) const DRAWS: usize = 100;
+
+/// Float networks that every trial learns from, beside the labels.
+#[derive(Clone, Debug)]
+pub struct Teaching {
+    /// The networks, for the samples and the classes of the search.
+    pub teachers: Vec<Graph>,
+    /// How much their answers are softened.
+    pub temperature: f32,
+    /// The share of the labels in the loss, the rest is the teachers'.
+    pub alpha: f32,
+}
+
+impl Teaching {
+    fn distiller(&self) -> Result<Distiller, SearchError> {
+        let teachers: Result<Vec<_>, _> = self.teachers.iter().map(Teacher::new).collect();
+        let temperature = self.temperature;
+        Ok(Distiller::new(
+            teachers?,
+            Hinton { temperature },
+            self.alpha,
+        )?)
+    }
+}
 
 /// What every trial of a search has in common.
 #[derive(Clone, Debug)]
@@ -29,6 +59,8 @@ pub struct Setting<'d> {
     pub budget: Budget,
     /// How to train; `epochs` is what a trial gets where a strategy does not say.
     pub training: TrainConfig,
+    /// Who teaches; `None` where trials learn from the labels alone.
+    pub teaching: Option<Teaching>,
     /// Seeds the networks that are drawn, their weights, and the order of samples.
     pub seed: u64,
 }
@@ -52,6 +84,17 @@ pub struct Trial {
     pub accuracy: Option<f64>,
 }
 
+/// A network that was trained.
+#[derive(Debug)]
+pub struct Trained {
+    /// In real numbers, to train on for integers.
+    pub float: Graph,
+    /// Quantised after the training.
+    pub int8: Model,
+    /// The accuracy of the INT8 model on the validation split.
+    pub accuracy: f64,
+}
+
 impl Setting<'_> {
     /// Random numbers of a trial: those of one say nothing of another.
     #[must_use]
@@ -61,10 +104,30 @@ impl Setting<'_> {
         random
     }
 
-    /// The network that trial `index` draws: a function of space, seed and index alone.
-    #[must_use]
-    pub fn drawn(&self, index: u64) -> Architecture {
-        self.space.draw(&mut self.random(index))
+    /// The network that trial `index` draws, a function of space, limits, seed and index alone: the first one that fits, for a network
+    /// that does not is known for it before any training.
+    ///
+    /// # Errors
+    /// When a network cannot be built.
+    pub fn drawn(&self, index: u64) -> Result<Architecture, SearchError> {
+        let mut random = self.random(index);
+        let mut network = self.space.draw(&mut random);
+        for _ in 1..DRAWS {
+            if self.fits(&network)? {
+                break;
+            }
+            network = self.space.draw(&mut random);
+        }
+        Ok(network)
+    }
+
+    /// Whether a network keeps to the limits of board and budget.
+    ///
+    /// # Errors
+    /// When the network cannot be built.
+    pub fn fits(&self, architecture: &Architecture) -> Result<bool, SearchError> {
+        let cost = self.cost(self.graph(architecture)?)?;
+        Ok(cost.exceeded(&self.board, &self.budget).is_empty())
     }
 
     /// Does a trial of the network that it draws.
@@ -72,7 +135,7 @@ impl Setting<'_> {
     /// # Errors
     /// When the network cannot be built or trained.
     pub fn trial(&self, index: u64) -> Result<Trial, SearchError> {
-        self.trial_of(index, self.drawn(index), self.training.epochs)
+        self.trial_of(index, self.drawn(index)?, self.training.epochs)
     }
 
     /// Does a trial of a network: its cost first, and training only within the budgets.
@@ -85,38 +148,81 @@ impl Setting<'_> {
         architecture: Architecture,
         epochs: usize,
     ) -> Result<Trial, SearchError> {
-        let data = self.data;
-        let train = data.indices(Split::Train);
-        let count = CALIBRATION.min(train.len());
-        let spread = (0..count).filter_map(|i| train.get(i * train.len() / count));
-        let samples: Vec<&[f32]> = spread.map(|&sample| data.sample(sample)).collect();
-        let classes = data.class_names.len();
-        let graph = architecture.build(&data.sample_shape, classes, self.seed)?;
-        let few = samples.get(..samples.len().min(4)).unwrap_or_default();
-        let cost = Cost::of(graph.clone(), few, &self.board)?;
-        let exceeded = cost.exceeded(&self.board, &self.budget);
-        let mut trial = Trial {
+        let mut trial = self.costed(index, architecture, epochs)?;
+        if trial.exceeded.is_empty() {
+            let trained = self.trained(&trial.architecture, epochs)?;
+            trial.accuracy = Some(trained.accuracy);
+        }
+        Ok(trial)
+    }
+
+    /// A trial before its training: what its network takes.
+    ///
+    /// # Errors
+    /// When the network cannot be built.
+    pub fn costed(
+        &self,
+        index: u64,
+        architecture: Architecture,
+        epochs: usize,
+    ) -> Result<Trial, SearchError> {
+        let cost = self.cost(self.graph(&architecture)?)?;
+        Ok(Trial {
             seed: self.seed,
             index,
             epochs,
             architecture,
             cost,
-            exceeded,
+            exceeded: cost.exceeded(&self.board, &self.budget),
             accuracy: None,
+        })
+    }
+
+    fn graph(&self, architecture: &Architecture) -> Result<Graph, SearchError> {
+        let classes = self.data.class_names.len();
+        architecture.build(&self.data.sample_shape, classes, self.seed)
+    }
+
+    fn cost(&self, graph: Graph) -> Result<Cost, SearchError> {
+        Cost::of(graph, &self.board)
+    }
+
+    /// Training samples to measure ranges on, spread over the split.
+    fn samples(&self) -> Vec<&[f32]> {
+        let train = self.data.indices(Split::Train);
+        let count = CALIBRATION.min(train.len());
+        let spread = (0..count).filter_map(|i| train.get(i * train.len() / count));
+        spread.map(|&sample| self.data.sample(sample)).collect()
+    }
+
+    /// Trains a network without regard to limits, as a trial does.
+    ///
+    /// # Errors
+    /// When the network cannot be built or trained.
+    pub fn trained(
+        &self,
+        architecture: &Architecture,
+        epochs: usize,
+    ) -> Result<Trained, SearchError> {
+        let (graph, data) = (self.graph(architecture)?, self.data);
+        let (train, validation) = (data.indices(Split::Train), data.indices(Split::Validation));
+        let config = TrainConfig {
+            seed: self.seed,
+            epochs,
+            checkpoint: None,
+            ..self.training.clone()
         };
-        if trial.exceeded.is_empty() {
-            let validation = data.indices(Split::Validation);
-            let config = TrainConfig {
-                seed: self.seed,
-                epochs,
-                checkpoint: None,
-                ..self.training.clone()
-            };
-            let training = samples_of(data, &train, &validation);
-            let trained = Trainer::new(&graph, training, config)?.run(&mut ())?;
-            let (model, _) = int8(trained.graph, &samples)?;
-            trial.accuracy = Some(classify(&model, data, &validation)?.accuracy);
+        let mut trainer = Trainer::new(&graph, samples_of(data, &train, &validation), config)?;
+        if let Some(teaching) = &self.teaching {
+            trainer.add_callback(Box::new(teaching.distiller()?));
         }
-        Ok(trial)
+        let float = trainer.run(&mut ())?.graph;
+        let (int8, _) = int8(float.clone(), &self.samples())?;
+        let accuracy = classify(&int8, data, &validation)?.accuracy;
+        Ok(Trained {
+            float,
+            int8,
+            accuracy,
+        })
     }
 }

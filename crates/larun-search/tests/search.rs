@@ -5,12 +5,12 @@ use larun::data::simulate;
 use larun::device::{Budget, board};
 use larun::train::TrainConfig;
 use larun_search::cost::Cost;
-use larun_search::pareto::{dominates, front, objectives, ranked};
+use larun_search::pareto::{by_accuracy, dominates, front, objectives, ranked};
 use larun_search::plot::svg;
-use larun_search::space::{Architecture, Layer, Space};
+use larun_search::space::{Architecture, Head, Layer, Space};
 use larun_search::store::{Store, line};
-use larun_search::strategy::{Strategy, run};
-use larun_search::trial::{Setting, Trial};
+use larun_search::strategy::{Aim, Strategy, run};
+use larun_search::trial::{Setting, Teaching, Trial};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -47,6 +47,7 @@ fn setting(data: &Dataset, budget: Budget) -> Setting<'_> {
             epochs: 2,
             ..TrainConfig::default()
         },
+        teaching: None,
         seed: 3,
     }
 }
@@ -76,6 +77,12 @@ fn trials_are_the_same_at_any_number_of_threads() {
         Strategy::Evolution {
             population: 3,
             generations: 2,
+            aim: Aim::Front,
+        },
+        Strategy::Evolution {
+            population: 3,
+            generations: 2,
+            aim: Aim::Accuracy,
         },
         Strategy::Halving {
             trials: 4,
@@ -105,6 +112,7 @@ fn evolution_tries_no_network_twice() {
     let strategy = Strategy::Evolution {
         population: 4,
         generations: 3,
+        aim: Aim::Front,
     };
     let mut networks: Vec<Architecture> = searched(strategy, 2)
         .into_iter()
@@ -146,6 +154,7 @@ fn a_stopped_search_goes_on() {
     let strategy = Strategy::Evolution {
         population: 3,
         generations: 2,
+        aim: Aim::Front,
     };
     let whole = searched(strategy, 1);
     let folder = tempfile::tempdir().unwrap();
@@ -201,15 +210,38 @@ fn what_does_not_fit_is_not_trained() {
 }
 
 #[test]
-fn a_cost_does_not_depend_on_weights() {
+fn a_cost_is_that_of_the_trained_network() {
     let data = data();
-    let board = board("nano33ble").unwrap();
-    let network = space().draw(&mut ChaCha8Rng::seed_from_u64(1));
-    let cost = |seed: u64, sample: usize| {
-        let graph = network.build(&[64, 1], 6, seed).unwrap();
-        Cost::of(graph, &[data.sample(sample)], board).unwrap()
+    let setting = setting(&data, Budget::LARUN);
+    let network = setting.drawn(1).unwrap();
+    let graph = network.build(&[64, 1], 6, 7).unwrap();
+    let cost = Cost::of(graph, &setting.board).unwrap();
+    let trained = setting.trained(&network, 1).unwrap();
+    assert_eq!(cost, Cost::of(trained.float, &setting.board).unwrap());
+    assert_eq!(cost.flash_bytes, trained.int8.bytes().len() as u64);
+    let mut arena = trained.int8.arena().unwrap();
+    let interpreter = trained.int8.interpreter(&mut arena).unwrap();
+    assert_eq!(cost.arena_bytes, interpreter.arena_bytes() as u64);
+}
+
+#[test]
+fn a_deep_network_has_a_cost_before_it_is_trained() {
+    let data = data();
+    let setting = setting(&data, Budget::LARUN);
+    let layer = |separable| Layer {
+        filters: 32,
+        kernel: 3,
+        pool: 1,
+        separable,
+        strided: false,
     };
-    assert_eq!(cost(1, 0), cost(2, 9));
+    let network = Architecture {
+        shrink: 1,
+        layers: (0..7).map(|index| layer(index > 0)).collect(),
+        head: Head::AverageAndPeak,
+        dense: 0,
+    };
+    assert!(setting.fits(&network).unwrap());
 }
 
 #[test]
@@ -225,6 +257,7 @@ fn spaces_are_checked_and_counted() {
         Strategy::Evolution {
             population: 1,
             generations: 1,
+            aim: Aim::Front,
         },
         Strategy::Halving {
             trials: 3,
@@ -253,12 +286,15 @@ fn trial(index: u64, accuracy: f64, bytes: [u64; 3]) -> Trial {
         index,
         epochs: 1,
         architecture: Architecture {
+            shrink: 1,
             layers: vec![Layer {
                 filters: 8,
                 kernel: 3,
                 pool: 2,
                 separable: false,
+                strided: false,
             }],
+            head: Head::Average,
             dense: 8,
         },
         cost: Cost {
@@ -271,6 +307,98 @@ fn trial(index: u64, accuracy: f64, bytes: [u64; 3]) -> Trial {
         exceeded: Vec::new(),
         accuracy: Some(accuracy),
     }
+}
+
+/// The default space with every part that it leaves out.
+fn every_choice() -> Space {
+    Space {
+        shrink: vec![1, 2],
+        pooling: vec![1, 2, 4],
+        strided: vec![false, true],
+        heads: vec![Head::Average, Head::AverageAndPeak, Head::Flatten],
+        dense: vec![0, 8],
+        ..Space::default()
+    }
+}
+
+#[test]
+fn a_network_has_the_parts_it_names() {
+    let text = r#"{"shrink": 2, "layers": [
+        {"filters": 4, "kernel": 5, "pool": 4, "separable": false, "strided": true},
+        {"filters": 8, "kernel": 3, "pool": 2, "separable": true}
+    ], "head": "flatten", "dense": 0}"#;
+    let network: Architecture = serde_json::from_str(text).unwrap();
+    assert_eq!(
+        network.to_string(),
+        "mean /2, conv 4x5 step 4, sep 8x3 /2, flatten, no dense layer"
+    );
+    // 64 points, 32 after the mean, 8 after the step, 4 after the pool.
+    let signal = 8 * 4 * 5 + 8 * (4 * 3 + 4 * 8) + 4 * 8 * 3;
+    let stats = network.build(&[64], 3, 0).unwrap().stats().unwrap();
+    assert_eq!(stats.macs, signal);
+    let image = 16 * 4 * 25 * 2 + 16 * (4 * 9 + 4 * 8) + 4 * 8 * 3;
+    let graph = network.build(&[32, 32, 2], 3, 0).unwrap();
+    assert_eq!(graph.stats().unwrap().macs, image);
+    // What stores and spaces of before these parts say is what it was.
+    let text =
+        r#"{"layers": [{"filters": 4, "kernel": 5, "pool": 4, "separable": false}], "dense": 8}"#;
+    let network: Architecture = serde_json::from_str(text).unwrap();
+    assert_eq!(network.to_string(), "conv 4x5 /4, dense 8");
+    let space: Space = serde_json::from_str(r#"{"layers": [2], "strided": [true]}"#).unwrap();
+    assert_eq!(
+        (space.layers, space.kernels),
+        (vec![2], Space::default().kernels)
+    );
+    assert!(serde_json::from_str::<Space>(r#"{"layer": [2]}"#).is_err());
+}
+
+#[test]
+fn trials_draw_what_fits() {
+    let data = data();
+    let open = setting(&data, Budget::LARUN);
+    let costs: Vec<u64> = (0..6)
+        .map(|index| {
+            let network = open.drawn(index).unwrap();
+            let graph = network.build(&data.sample_shape, 6, 0).unwrap();
+            graph.stats().unwrap().macs
+        })
+        .collect();
+    let least = costs.iter().copied().min().unwrap();
+    assert!(costs.iter().any(|&macs| macs > least));
+    // Enough for the smallest of them and not for the largest.
+    let budget = Budget {
+        operations: least,
+        ..Budget::LARUN
+    };
+    let tight = setting(&data, budget);
+    for index in 0..6 {
+        let network = tight.drawn(index).unwrap();
+        assert!(tight.fits(&network).unwrap(), "{network}");
+    }
+}
+
+#[test]
+fn teachers_are_listened_to() {
+    let data = data();
+    let alone = setting(&data, Budget::LARUN);
+    let network = alone.drawn(0).unwrap();
+    let taught = |points: usize| {
+        let teacher = network.build(&[points], 6, 9).unwrap();
+        let teaching = Teaching {
+            teachers: vec![teacher],
+            temperature: 2.0,
+            alpha: 1.0,
+        };
+        let setting = Setting {
+            teaching: Some(teaching),
+            ..alone.clone()
+        };
+        setting.trial(0)
+    };
+    // All of the loss is the labels'.
+    assert_eq!(taught(64).unwrap(), alone.trial(0).unwrap());
+    let message = taught(32).unwrap_err().to_string();
+    assert!(message.contains("teacher"), "{message}");
 }
 
 proptest! {
@@ -286,6 +414,12 @@ proptest! {
         for other in &trials {
             prop_assert!(best.iter().any(|one| of(one) == of(other) || dominates(&of(one), &of(other))));
         }
+        let accurate = by_accuracy(&trials);
+        prop_assert_eq!(accurate.len(), trials.len());
+        let is_sorted = accurate.is_sorted_by(|a, b| {
+            (b.accuracy, a.cost.flash_bytes, a.index) <= (a.accuracy, b.cost.flash_bytes, b.index)
+        });
+        prop_assert!(is_sorted);
         let order = ranked(&trials);
         prop_assert_eq!(order.len(), trials.len());
         for (i, one) in order.iter().enumerate() {
@@ -297,16 +431,17 @@ proptest! {
 
     #[test]
     fn networks_stay_in_their_space(seed in any::<u64>()) {
-        let (space, mut random) = (Space::default(), ChaCha8Rng::seed_from_u64(seed));
+        let (space, mut random) = (every_choice(), ChaCha8Rng::seed_from_u64(seed));
         let (a, b) = (space.draw(&mut random), space.draw(&mut random));
         let joined = space.cross(&a, &b, &mut random);
         for network in [space.mutate(&a, &mut random), joined, a, b] {
             prop_assert!(space.layers.contains(&network.layers.len()) && space.dense.contains(&network.dense));
+            prop_assert!(space.heads.contains(&network.head) && space.shrink.contains(&network.shrink));
             prop_assert!(!network.layers[0].separable);
             for layer in &network.layers {
                 prop_assert!(space.filters.contains(&layer.filters) && space.kernels.contains(&layer.kernel) && space.pooling.contains(&layer.pool));
             }
-            for shape in [&[200][..], &[64, 2], &[16, 16, 3]] {
+            for shape in [&[200][..], &[64, 2], &[16, 16, 3], &[5, 40, 1]] {
                 let graph = network.build(shape, 3, 0).unwrap();
                 prop_assert!(graph.stats().unwrap().parameters > 0);
             }

@@ -121,7 +121,21 @@ impl LearningArgs {
         epochs: usize,
         source: &Source,
     ) -> Result<TrainConfig, Failure> {
-        Ok(TrainConfig {
+        let suited = match self.augment {
+            Some(asked) => asked,
+            None => source.suited_augmentation()?,
+        };
+        Ok(self.config_for_any(seed, epochs, suited))
+    }
+
+    /// The settings of trainings that are not of one source; `suited` is how samples are changed where nothing was said.
+    pub(crate) fn config_for_any(
+        &self,
+        seed: u64,
+        epochs: usize,
+        suited: Augmentation,
+    ) -> TrainConfig {
+        TrainConfig {
             seed,
             epochs,
             batch_size: self.batch_size,
@@ -142,12 +156,9 @@ impl LearningArgs {
             },
             optimizer: self.optimizer(),
             schedule: self.schedule(epochs),
-            augmentation: match self.augment {
-                Some(asked) => asked,
-                None => source.suited_augmentation()?,
-            },
+            augmentation: self.augment.unwrap_or(suited),
             ..TrainConfig::default()
-        })
+        }
     }
 
     fn optimizer(&self) -> OptimizerConfig {

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use larun::data::dataset::{Dataset, Split};
 use larun::device::{self, Budget};
-use larun::files;
-use larun::train::{Augmentation, TrainConfig};
+use larun::passes::{fold_constants, simplify};
+use larun::train::Augmentation;
+use larun::{Model, files, tflite};
 use larun_search::pareto::front;
 use larun_search::plot::svg;
-use larun_search::space::Space;
+use larun_search::space::{Architecture, Space};
 use larun_search::store::{Store, line};
-use larun_search::strategy::{Strategy, run};
-use larun_search::trial::{Setting, Trial};
+use larun_search::strategy::{Aim, Strategy, run};
+use larun_search::trial::{Setting, Teaching, Trained, Trial};
 
+use super::learning::LearningArgs;
 use super::print_json;
 use crate::failure::Failure;
 use crate::render::{bytes, group, percent, table};
@@ -57,7 +59,8 @@ struct SettingArgs {
     #[arg(long, value_name = "BOARD")]
     device: String,
 
-    /// The space of networks, a JSON file [default: layers 2-4, filters 8-32, kernels 3-11, pools of 2 or 4, dense 8-32, separable or not]
+    /// The space of networks, a JSON file; what it leaves out is as by default [default: layers 2-4, filters 8-32, kernels 3-11, pools of
+    /// 2 or 4, dense 8-32, separable or not]
     #[arg(long, value_name = "SPACE.json")]
     space: Option<PathBuf>,
 
@@ -73,6 +76,22 @@ struct SettingArgs {
     #[arg(long, value_name = "N")]
     max_macs: Option<u64>,
 
+    /// The most milliseconds of an inference, an estimate [default: 10]
+    #[arg(long, value_name = "MS")]
+    max_ms: Option<f64>,
+
+    /// Float models that every trial learns from, beside the labels
+    #[arg(long, value_name = "T.tflite", value_delimiter = ',')]
+    teacher: Vec<PathBuf>,
+
+    /// How much a teacher's answers are softened
+    #[arg(long, default_value_t = 4.0)]
+    temperature: f32,
+
+    /// The share of the labels in the loss, the rest is the teacher's
+    #[arg(long, default_value_t = 0.1)]
+    alpha: f32,
+
     /// Seed of everything random
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -81,18 +100,8 @@ struct SettingArgs {
     #[arg(long, default_value_t = 5)]
     epochs: usize,
 
-    /// Samples per training step
-    #[arg(long, default_value_t = 64)]
-    batch_size: usize,
-
-    /// Greatest learning rate
-    #[arg(long, default_value_t = 3e-3)]
-    learning_rate: f32,
-
-    /// How training samples are changed in every epoch, with commas between: none, roll, reverse, flip, rotate, shift=POINTS,
-    /// zoom=SHARE, blend=SHARE, scale=SHARE, noise=DEVIATION
-    #[arg(long, value_name = "CHANGES", default_value_t)]
-    augment: Augmentation,
+    #[command(flatten)]
+    learning: LearningArgs,
 
     /// Threads [default: all cores]; the result does not depend on it
     #[arg(long)]
@@ -122,6 +131,10 @@ struct RunArgs {
     #[arg(long, default_value_t = 8)]
     population: u64,
 
+    /// What evolution goes after
+    #[arg(long, value_enum, default_value = "front")]
+    aim: AimName,
+
     /// Of so many networks, halving lets one go on
     #[arg(long, default_value_t = 3)]
     factor: u64,
@@ -147,18 +160,28 @@ struct RunArgs {
 enum StrategyName {
     /// Each drawn alone
     Random,
-    /// From the best so far, by accuracy, flash, arena and cycles
+    /// From the best so far
     Evolution,
     /// Many with few epochs, the better ones with more
     Halving,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum AimName {
+    /// Accuracy, flash, arena and cycles at once
+    Front,
+    /// The most accurate network within the limits
+    Accuracy,
+}
+
 /// Do one trial, a function of space, seed and index, and print it as one JSON line
 ///
-/// For searches that are spread over machines: see docs/search.md.
+/// For searches that are spread over machines: see docs/search.md. With --of and --output, trains a network that was found once more,
+/// such as for longer or from teachers, and writes it.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
-  larun search trial --data curves.npz --device nano33ble --seed 7 --index 17")]
+#[command(after_help = "Examples:
+  larun search trial --data curves.npz --device nano33ble --seed 7 --index 17
+  larun search trial --data curves.npz --device nano33ble --of trials.jsonl --index 17 --epochs 40 -o found.tflite")]
 struct TrialArgs {
     #[command(flatten)]
     setting: SettingArgs,
@@ -166,6 +189,14 @@ struct TrialArgs {
     /// The trial's number
     #[arg(long)]
     index: u64,
+
+    /// Take the network of the trial of that number in this store, in place of drawing one
+    #[arg(long, value_name = "TRIALS.jsonl")]
+    of: Option<PathBuf>,
+
+    /// Write the INT8 model, and beside it the float model, which `larun optimize` takes
+    #[arg(short, long, value_name = "M.tflite")]
+    output: Option<PathBuf>,
 }
 
 /// Show the trials of one or several stores that no other beats
@@ -222,22 +253,34 @@ impl SettingArgs {
         if let Some(macs) = self.max_macs {
             budget.operations = macs;
         }
+        if let Some(milliseconds) = self.max_ms {
+            budget.milliseconds = milliseconds;
+        }
+        let training =
+            self.learning
+                .config_for_any(self.seed, self.epochs, Augmentation::default());
         then(&Setting {
             space,
             data: &data,
             board: device::find_board(&self.device)?,
             budget,
-            training: TrainConfig {
-                seed: self.seed,
-                epochs: self.epochs,
-                batch_size: self.batch_size,
-                learning_rate: self.learning_rate,
-                patience: None,
-                augmentation: self.augment,
-                ..TrainConfig::default()
-            },
+            training,
+            teaching: self.teaching()?,
             seed: self.seed,
         })
+    }
+
+    fn teaching(&self) -> Result<Option<Teaching>, Failure> {
+        let teachers = self
+            .teacher
+            .iter()
+            .map(|path| Ok(fold_constants(Model::open(path)?.graph()?)?));
+        let teachers = teachers.collect::<Result<Vec<_>, Failure>>()?;
+        Ok((!teachers.is_empty()).then_some(Teaching {
+            teachers,
+            temperature: self.temperature,
+            alpha: self.alpha,
+        }))
     }
 }
 
@@ -250,6 +293,10 @@ impl RunArgs {
             StrategyName::Evolution => Strategy::Evolution {
                 population: self.population,
                 generations: self.trials.div_ceil(self.population.max(1)),
+                aim: match self.aim {
+                    AimName::Front => Aim::Front,
+                    AimName::Accuracy => Aim::Accuracy,
+                },
             },
             StrategyName::Halving => Strategy::Halving {
                 trials: self.trials,
@@ -283,11 +330,48 @@ impl TrialArgs {
     fn run(self) -> Result<(), Failure> {
         self.setting.with(|setting| {
             setting.space.check()?;
-            let trial = setting.trial(self.index)?;
+            let (index, epochs) = (self.index, setting.training.epochs);
+            let network = match &self.of {
+                Some(store) => stored(store, index)?,
+                None => setting.drawn(index)?,
+            };
+            let mut trial = setting.costed(index, network, epochs)?;
+            if trial.exceeded.is_empty() {
+                let trained = setting.trained(&trial.architecture, epochs)?;
+                trial.accuracy = Some(trained.accuracy);
+                if let Some(output) = &self.output {
+                    write(output, trained)?;
+                }
+            }
             anstream::println!("{}", line(&trial)?);
             Ok(())
         })
     }
+}
+
+/// The network of a stored trial.
+fn stored(store: &Path, index: u64) -> Result<Architecture, Failure> {
+    let trials = Store::read(store)?;
+    let found = trials.into_iter().find(|trial| trial.index == index);
+    match found {
+        Some(trial) => Ok(trial.architecture),
+        None => Err(Failure::Error(format!(
+            "{}: there is no trial {index}",
+            store.display()
+        ))),
+    }
+}
+
+/// Writes the models of a trained network.
+fn write(output: &Path, trained: Trained) -> Result<(), Failure> {
+    let float = tflite::write(&simplify(trained.float)?)?;
+    let stem = output.file_stem().unwrap_or_default().to_string_lossy();
+    let mut batch = files::Batch::default();
+    batch.add(output, trained.int8.bytes())?;
+    // The name that training for integers gives its float model.
+    let beside = output.with_file_name(format!("{stem}_float.tflite"));
+    batch.add(&beside, &float)?;
+    Ok(batch.commit()?)
 }
 
 impl ShowArgs {
@@ -322,11 +406,21 @@ fn show(trials: &[Trial], plot: Option<&Path>, json: bool) -> Result<(), Failure
             bytes(trial.cost.flash_bytes),
             bytes(trial.cost.arena_bytes),
             group(trial.cost.macs),
+            group(trial.cost.cycles),
             trial.architecture.to_string(),
         ]
     });
-    let header = ["trial", "validation", "flash", "arena", "MACs", "network"];
-    anstream::println!("{}", table(&header, rows.collect(), &[0, 1, 2, 3, 4]));
+    let header = [
+        "trial",
+        "validation",
+        "flash",
+        "arena",
+        "MACs",
+        "cycles",
+        "network",
+    ];
+    let numbers = [0, 1, 2, 3, 4, 5];
+    anstream::println!("{}", table(&header, rows.collect(), &numbers));
     let trained = trials
         .iter()
         .filter(|trial| trial.accuracy.is_some())

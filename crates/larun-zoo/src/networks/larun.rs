@@ -70,7 +70,7 @@ pub(super) const STAR: Network = Network {
     name: "star",
     title: "LarunNet-Star",
     description: "Tells the spectral types of stars apart, from spectra on one grid of wavelengths.",
-    architecture: "conv 16x9/4, separable 32x5, pool 4, separable 32x5, pool 4, flatten, dense 16, softmax",
+    architecture: "conv 24x7/4, separable 8x7/4, flatten, softmax",
     takes: Takes::Signal { min_points: 64 },
     made_for: &[1024, 1],
     augment: "shift=2,noise=0.1,scale=0.2,blend=0.7",
@@ -228,14 +228,10 @@ fn view(
 }
 
 fn star(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {
-    let x = net.strided_conv1d_bn_relu("conv", input, 16, 9, 4)?;
-    let x = net.separable_conv1d("separable1", x, 32, 5)?;
-    let x = net.max_pool1d("separable1/pool", x, 4)?;
-    let x = net.separable_conv1d("separable2", x, 32, 5)?;
-    let x = net.max_pool1d("separable2/pool", x, 4)?;
+    let x = net.strided_conv1d_bn_relu("conv", input, 24, 7, 4)?;
+    let x = net.strided_separable_conv1d("separable", x, 8, 7, 4)?;
     // Flattened, not averaged: a line is known by its wavelength.
-    let x = net.flatten("flat", x)?;
-    net.dense("dense", x, 16, Activation::Relu)
+    net.flatten("flat", x)
 }
 
 fn spectral(net: &mut NetworkBuilder, input: TensorId) -> Result<TensorId, GraphError> {

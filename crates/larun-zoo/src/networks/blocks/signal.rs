@@ -77,7 +77,22 @@ impl NetworkBuilder {
         filters: usize,
         kernel: usize,
     ) -> Result<TensorId, GraphError> {
-        self.separable(name, input, filters, along(kernel, 1))
+        self.strided_separable_conv1d(name, input, filters, kernel, 1)
+    }
+
+    /// As [`Self::separable_conv1d`] at every `stride`th point: `[1, 1, W, I]` to `[1, 1, ceil(W / stride), filters]`.
+    ///
+    /// # Errors
+    /// When the input has not four dimensions or a size overflows.
+    pub fn strided_separable_conv1d(
+        &mut self,
+        name: &str,
+        input: TensorId,
+        filters: usize,
+        kernel: usize,
+        stride: usize,
+    ) -> Result<TensorId, GraphError> {
+        self.separable(name, input, filters, along(kernel, stride))
     }
 
     /// The largest of every `size` points: `[1, 1, W, C]` to `[1, 1, W / size, C]`. Points left over at the end are dropped.
