@@ -95,23 +95,26 @@ impl<'a> Stream<'a> {
             end,
         } = four;
         let [a, b, c, d, e, f, g, h, i] = taps;
-        let mut weights = [0; WEIGHTS];
-        let columns = [[a, d, g], [b, e, h], [c, f, i]];
-        for (taps, place) in columns.into_iter().zip(weights.as_chunks_mut().0) {
-            *place = shifted(taps, bits);
-        }
-        let starts = channels.iter().map(|&[start, ..]| start as u32);
-        let scales = channels.iter().flat_map(|[_, scale @ ..]| {
-            let own = match end {
-                End::Fixed => scale.split_last().map_or(&[][..], |(_, own)| own),
-                _ => &scale[..],
-            };
-            own.iter().map(|&word| word as u32)
-        });
-        let all = starts.chain(weights).chain(scales);
-        let all = all.chain([stage.min as u32, stage.max as u32]);
-        for (place, word) in words.iter_mut().zip(all) {
-            *place = word;
+        let [p, q, r, s] = channels;
+        let scales = match end {
+            End::Fixed => [p[1], p[2], q[1], q[2], r[1], r[2], s[1], s[2], 0, 0, 0, 0],
+            _ => [
+                p[1], p[2], p[3], q[1], q[2], q[3], r[1], r[2], r[3], s[1], s[2], s[3],
+            ],
+        };
+        if let Some((starts, rest)) = words.split_first_chunk_mut()
+            && let Some((weights, rest)) = rest.split_first_chunk_mut::<WEIGHTS>()
+            && let Some((places, bounds)) = rest.split_first_chunk_mut()
+        {
+            *starts = [p[0] as u32, q[0] as u32, r[0] as u32, s[0] as u32];
+            let columns = [[a, d, g], [b, e, h], [c, f, i]];
+            for (taps, place) in columns.into_iter().zip(weights.as_chunks_mut().0) {
+                *place = shifted(taps, bits);
+            }
+            *places = scales.map(|word| word as u32);
+            for (place, bound) in bounds.iter_mut().zip([stage.min, stage.max]) {
+                *place = bound as u32;
+            }
         }
         Self { words, end }
     }
