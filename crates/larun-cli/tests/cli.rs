@@ -1205,7 +1205,22 @@ fn a_search_is_what_its_trials_are() {
     assert!(over["accuracy"].is_null() && over["exceeded"][0].as_str().unwrap().contains("flash"));
     let mut other = args.clone();
     let space = dir.path().join("space.json");
-    std::fs::write(&space, "{\"layers\": [0]}").unwrap();
+    std::fs::write(&space, "{\"filter\": [8]}").unwrap();
     other.extend(["--space", path(&space)]);
     refuses(&other, &["space.json", "filters"]);
+
+    // A network that was found, trained once more and written.
+    let found = dir.path().join("found.tflite");
+    let mut args = vec!["search", "trial", "--index", "1", "--of", path(&store)];
+    args.extend(shared);
+    args.extend(["-o", path(&found)]);
+    assert_eq!(succeeds(&args).trim_end(), trials.lines().nth(1).unwrap());
+    let bytes = json(trials.lines().nth(1).unwrap())["cost"]["flash_bytes"].clone();
+    assert_eq!(bytes, std::fs::metadata(&found).unwrap().len());
+    assert!(dir.path().join("found_float.tflite").exists());
+    let missing = ["search", "trial", "--index", "9", "--of", path(&store)];
+    refuses(
+        &[&missing[..], &shared].concat(),
+        &["trials.jsonl", "trial 9"],
+    );
 }
