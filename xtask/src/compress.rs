@@ -16,7 +16,7 @@ pub(crate) struct Args {
     /// Seeds of the student, alone and taught; everything else is of the first
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 3])]
     seeds: Vec<u64>,
-    /// Put the tables into docs/compression.md
+    /// Put the tables into docs/compression.md, in place of those of the same tasks
     #[arg(long)]
     write: bool,
 }
@@ -30,15 +30,14 @@ struct Row {
 
 /// Trains what has not been trained yet, and prints the tables.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let mut page = String::new();
     for task in args.selection.tasks()? {
         let mut runner = args.selection.runner(task)?;
         let rows = make(task, &args.seeds, &mut runner)?;
-        table(&mut page, task, &rows, &runner)?;
-    }
-    print!("{page}");
-    if args.write {
-        put(&page)?;
+        let table = table(task, &rows, &runner)?;
+        println!("{table}");
+        if args.write {
+            put(task, &table)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -114,15 +113,16 @@ fn tuning(task: &Task) -> Vec<&'static str> {
     short.into_iter().chain(task.augmentation()).collect()
 }
 
-fn table(page: &mut String, task: &Task, rows: &[Row], runner: &Runner) -> Result<(), Error> {
-    // Writing to a string cannot fail.
-    let _ = write!(page, "\n### {}\n\n{}", task.name, task.what);
+/// What a task's models have, as a table with its heading.
+fn table(task: &Task, rows: &[Row], runner: &Runner) -> Result<String, Error> {
+    let mut page = format!("### {}\n\n{}", task.name, task.what);
     for (index, row) in rows.iter().enumerate() {
         let (mut accuracies, mut f1) = (Vec::new(), Vec::new());
         for model in &row.models {
             let evaluated = runner.evaluate(model)?;
             if index == 0 {
                 let samples = whole(&evaluated, "/samples");
+                // Writing to a string cannot fail.
                 let _ = write!(page, "; {samples} test samples.\n\n{HEAD}");
             }
             accuracies.push(100.0 * real(&evaluated, "/accuracy"));
@@ -143,7 +143,7 @@ fn table(page: &mut String, task: &Task, rows: &[Row], runner: &Runner) -> Resul
             whole(&inspected, "/macs"),
         );
     }
-    Ok(())
+    Ok(page)
 }
 
 const HEAD: &str = "| model | accuracy, % | macro F1, % | file, B | arena, B | MACs |\n|---|---:|---:|---:|---:|---:|\n";
@@ -160,14 +160,15 @@ fn spread(values: &[f64]) -> String {
     }
 }
 
-/// Replaces the tables in the page.
-fn put(tables: &str) -> Result<(), Error> {
+/// Replaces the table of a task in the page.
+fn put(task: &Task, table: &str) -> Result<(), Error> {
     let file = workspace_root().join("docs/compression.md");
     let read = std::fs::read_to_string(&file);
     let text = read.map_err(|error| Error::File(file.clone(), error))?;
-    let text = with_part(&text, "bench compress", tables).ok_or_else(|| Error::Failed {
+    let part = format!("bench compress {}", task.name);
+    let text = with_part(&text, &part, table).ok_or_else(|| Error::Failed {
         command: "writing docs/compression.md".to_owned(),
-        message: "it has no place for the tables".to_owned(),
+        message: format!("it has no part `{part}`"),
     })?;
     std::fs::write(&file, text).map_err(|error| Error::File(file, error))
 }
