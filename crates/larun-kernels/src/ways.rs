@@ -246,7 +246,7 @@ pub(crate) fn check<const WAYS: u32>(
     linked(WAYS, way(&quantization, bias))
 }
 
-/// The ways of an INT8 layer on Armv7E-M, from the plan that its kernel's `prepare` wrote: the fastest of those that are linked, and
+/// The ways of an INT8 layer on Armv7E-M, from the plan that its kernel's `prepare` wrote: the fastest that is not in `without`, and
 /// perhaps [`Way::Faint`]; [`Way::Definition`] where no other computes it. `None` for a layer of other types, and for operators
 /// without a choice. `bias` is what the layer adds, where that is a constant or absent.
 #[cfg(feature = "processors")]
