@@ -25,7 +25,7 @@ pub(super) fn test(context: &Context) -> Result<Outcome, Error> {
         .unwrap_or_default();
     workspace(context, folder.path(), &members, &packages, profiles)?;
     // The workspace's own folder: crates of others are built there already, with the same profile.
-    let mut test = context.cargo(["test", "--workspace", "--target-dir"]);
+    let mut test = context.cargo(["test", "--workspace", "--no-fail-fast", "--target-dir"]);
     test.arg(context.target()).current_dir(folder.path());
     context.run(&mut test)?;
     Ok(Outcome::Passed)
