@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
-use super::context::{Context, read, write};
+use super::context::{Context, empty, read, write};
 use super::step::{Error, Outcome};
 use super::workspace::{Crate, published};
 
 /// Packs every published crate, and runs the tests that each package brings.
 pub(super) fn test(context: &Context) -> Result<Outcome, Error> {
-    let folder = tempfile::tempdir().map_err(Error::io("a temporary folder"))?;
-    let packages = unpack(context, folder.path())?;
+    // Always the same: tests have paths in them, and cargo takes one of another folder for this one's.
+    let folder = beside_shared(context, &context.target().join("packages"))?;
+    let packages = unpack(context, &folder)?;
     let members: Vec<_> = packages
         .iter()
         .map(|package| package.folder.clone())
@@ -23,12 +24,24 @@ pub(super) fn test(context: &Context) -> Result<Outcome, Error> {
         .find("\n[profile.")
         .and_then(|at| ours.get(at..))
         .unwrap_or_default();
-    workspace(context, folder.path(), &members, &packages, profiles)?;
+    workspace(context, &folder, &members, &packages, profiles)?;
     // The workspace's own folder: crates of others are built there already, with the same profile.
     let mut test = context.cargo(["test", "--workspace", "--no-fail-fast", "--target-dir"]);
-    test.arg(context.target()).current_dir(folder.path());
+    test.arg(context.target()).current_dir(&folder);
     context.run(&mut test)?;
     Ok(Outcome::Passed)
+}
+
+/// A folder for packages in which their tests find what several crates read, and none carries, where it lies in the workspace.
+fn beside_shared(context: &Context, root: &Path) -> Result<PathBuf, Error> {
+    empty(root)?;
+    for shared in ["fixtures", "docs"] {
+        let link = root.join(shared);
+        std::os::unix::fs::symlink(context.path(shared), &link).map_err(Error::io(&link))?;
+    }
+    let folder = root.join("crates");
+    std::fs::create_dir(&folder).map_err(Error::io(&folder))?;
+    Ok(folder)
 }
 
 /// A crate as it will be published, unpacked.
@@ -45,6 +58,8 @@ pub(super) fn unpack(context: &Context, into: &Path) -> Result<Vec<Package>, Err
     for (package, archive) in crates.iter().zip(pack(context, &crates)?) {
         let file = File::open(&archive).map_err(Error::io(&archive))?;
         let mut contents = tar::Archive::new(GzDecoder::new(file));
+        // New to cargo, whatever was built of the folder before.
+        contents.set_preserve_mtime(false);
         contents.unpack(into).map_err(Error::io(&archive))?;
         // Without the version, as they lie side by side in our workspace: READMEs show files of their neighbours.
         let (from, to) = (
