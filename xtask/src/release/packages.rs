@@ -35,7 +35,7 @@ pub(super) fn test(context: &Context) -> Result<Outcome, Error> {
 /// A folder for packages in which their tests find what several crates read, and none carries, where it lies in the workspace.
 fn beside_shared(context: &Context, root: &Path) -> Result<PathBuf, Error> {
     empty(root)?;
-    for shared in ["fixtures", "docs"] {
+    for shared in ["Cargo.lock", "fixtures", "docs"] {
         let link = root.join(shared);
         std::os::unix::fs::symlink(context.path(shared), &link).map_err(Error::io(&link))?;
     }
